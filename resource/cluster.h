@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cluster.h - the replicated state: nodes, VMs, operations, journal, failovers, settings. No policy.
+ *
+ * PURE, integers only. Changed only by brain_step(); everyone else reads. Iteration orders are
+ * defined (nodes by id, VMs by name, operations by id) and never depend on addresses or hashes.
+ * All times are cluster time in µs (event.at_us), 0 means "none".
+ */
+#ifndef HV_RESOURCE_CLUSTER_H
+#define HV_RESOURCE_CLUSTER_H
+
+#include "proto/base.h"
+#include "proto/ids.h"
+#include "proto/log.pb-c.h"
+#include "proto/rc.h"
+
+/* ---- reasons: why, as data; reason_sentence() makes the text */
+#include "resource/reason.h"
+
+/* ---- nodes */
+#define NODE_STATE_LIST(X)                                                                      \
+	X(OFFLINE, "offline", "not a member, nothing of ours can run there (never seen, left cleanly, or proven off)") \
+	X(JOINING, "joining", "a member that has not yet reported what it runs")                \
+	X(ONLINE, "online", "a member that may hold VMs")                                       \
+	X(MANAGER_DOWN, "manager-down", "corosync sees the node but its clusterd is gone or silent: VMs are left alone for a grace period") \
+	X(LOST, "lost", "gone without proof: must be fenced before anything of its is started")  \
+	X(FENCING, "fencing", "lost, and a fence device is at work")
+enum node_state {
+#define X(name, text, meaning) NODE_##name,
+	NODE_STATE_LIST(X)
+#undef X
+};
+enum node_admin { NODE_ACTIVE, NODE_DRAINING, NODE_MAINTENANCE };
+
+struct option {
+	char *key, *value;
+};
+struct fence_device {
+	char *name, *agent;
+	uint32_t level, timeout_s;
+	struct option options[HV_MAX_DEVICE_OPTIONS];
+	size_t n_options;
+	struct option secrets[HV_MAX_DEVICE_OPTIONS]; /* never in any output, dump or journal */
+	size_t n_secrets;
+	bool tested;
+	uint32_t test_rc;
+	uint64_t test_wall_ms;
+	char *test_text;
+};
+
+struct node {
+	hv_node_id id;
+	char *name; /* "node7" until the node list told us */
+	uint32_t votes;
+	bool configured; /* in corosync's nodelist */
+	enum node_state state;
+	enum node_admin admin;
+	uint64_t since_us;    /* of this state */
+	uint64_t deadline_us; /* MANAGER_DOWN: when grace ends; LOST: when the fence is tried again */
+	char *boot_id;
+	uint64_t incarnation; /* of its clusterd, from the view */
+	uint32_t feature;
+	uint64_t mem_mib;
+	uint32_t cpus;
+	bool inventory_known, hypervisor_ok;
+	char *health_text;
+	bool barrier; /* lost member of a minority epoch, not yet proven off */
+	uint64_t seen_incarnation, seen_seq; /* highest event of this proposer that was applied */
+	struct fence_device *devices[HV_MAX_FENCE_DEVICES];
+	size_t n_devices;
+	uint32_t fence_attempt; /* attempts since it was lost */
+	hv_op_id fence_op, drain_op;
+	uint64_t fences_us[8]; /* latest proven fences, for the brakes */
+	size_t n_fences;
+	struct reason reason;
+	/* derived, rebuilt on decode, never encoded: */
+	uint64_t mem_used_mib; /* VMs that run here, start here, or migrate here */
+	uint32_t vcpus_used, vm_count;
+	uint32_t starts_running, migrations_running;
+};
+
+/* ---- VMs */
+#define VM_STATE_LIST(X)                                                                        \
+	X(STOPPED, "stopped", "runs nowhere, and is meant to")                                  \
+	X(STARTING, "starting", "its node has been told to start it")                           \
+	X(RUNNING, "running", "runs on its node")                                               \
+	X(MIGRATING, "migrating", "leaves its node for the target; ownership still with the node") \
+	X(RESUMING, "resuming", "ownership has gone to the target, whose paused copy is told to run") \
+	X(STOPPING, "stopping", "its node has been told to stop it")                            \
+	X(RECOVERING, "recovering", "its node is lost; waits for proof that it is off")         \
+	X(PAUSED, "paused", "its vCPUs are stopped on its node")                                \
+	X(CHECKING, "checking", "its node is asked what became of it; nothing is done before the answer") \
+	X(PENDING, "pending", "proven stopped, meant to run, waits for its turn to be placed")  \
+	X(FAILED, "failed", "could not be started; tried again at retry_us")                    \
+	X(BLOCKED, "blocked", "no node may hold it now; tried again when that may have changed")
+enum vm_state {
+#define X(name, text, meaning) VM_##name,
+	VM_STATE_LIST(X)
+#undef X
+};
+enum vm_intent { INTENT_STOPPED, INTENT_STARTED };
+
+struct vm {
+	char *uuid, *name;
+	uint8_t *xml;
+	size_t xml_len;
+	uint64_t mem_mib;
+	uint32_t vcpus;
+	int32_t priority;
+	uint32_t stop_timeout_s;
+	enum vm_intent intent;
+	bool want_paused; /* the administrator paused it */
+	bool removing;	  /* is deleted once stopped */
+	enum vm_state state;
+	hv_node_id node;   /* owner: where it runs or may run; 0 only when proven to run nowhere */
+	hv_node_id target; /* MIGRATING */
+	hv_node_id prefer; /* asked for by the administrator, one time */
+	uint64_t epoch;	   /* ownership epoch: strictly increases with every new owner */
+	hv_op_id op;	   /* the operation in progress, 0 none */
+	uint32_t attempts; /* failed starts in a row */
+	uint32_t migrate_attempts;
+	uint64_t retry_us;
+	uint64_t since_us;
+	hv_node_id avoid[HV_MAX_NODES]; /* where its start failed since it last ran */
+	size_t n_avoid;
+	hv_node_id recover_from; /* the lost node, for the failover's report */
+	struct reason reason;
+};
+
+/* ---- operations: pending work as part of the state. Executors are level-triggered on these. */
+#define OP_KIND_LIST(X)                                                          \
+	X(NONE, "none")                                                          \
+	X(VM_START, "vm-start")                                                  \
+	X(VM_STOP, "vm-stop")	    /* graceful, destroy after timeout_s */      \
+	X(VM_DESTROY, "vm-destroy") /* also of a stale copy: then vm->op != id */ \
+	X(VM_MIGRATE, "vm-migrate") /* node: source, target: destination */      \
+	X(VM_RESUME, "vm-resume")                                                \
+	X(VM_PAUSE, "vm-pause")                                                  \
+	X(VM_PROBE, "vm-probe")                                                  \
+	X(FENCE, "fence")	    /* node: executor, victim, device */         \
+	X(FENCE_TEST, "fence-test")                                              \
+	X(NODE_DRAIN, "node-drain") /* no executor: the brain's own, with done/total */ \
+	X(VM_REQUEST, "vm-request") /* what a client waits for: start, stop, migrate, remove as a whole */
+enum op_kind {
+#define X(name, text) OP_##name,
+	OP_KIND_LIST(X)
+#undef X
+};
+enum op_state { OP_RUNNING, OP_DONE, OP_FAILED };
+
+struct operation {
+	hv_op_id id;
+	enum op_kind kind;
+	enum op_state state;
+	char *vm;	    /* uuid, or NULL */
+	hv_node_id node;    /* executor; 0: the brain itself */
+	hv_node_id target, victim;
+	char *device;
+	uint32_t attempt;   /* starts at 1; a result of another attempt is ignored */
+	uint32_t timeout_s;
+	bool cancel;	    /* the executor is asked to give up; it still answers */
+	uint64_t began_us, ended_us, deadline_us;
+	uint64_t wall_ms;
+	uint32_t rc;
+	char *text;
+	hv_op_id parent;    /* what this is part of (a drain, a request) */
+	uint32_t done, total;
+	uint32_t flags;
+};
+
+/* ---- journal: each change of state in one line */
+enum severity { SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR };
+struct journal_line {
+	uint64_t id, index, at_us, wall_ms;
+	char *object; /* "vm web1", "node host2", "cluster" */
+	char *from, *to, *cause;
+	enum severity severity;
+};
+
+struct failover_vm {
+	char *name;
+	hv_node_id node;
+	uint64_t decided_us, began_us, ended_us, running_us;
+	uint32_t result; /* enum hv_rc; meaningful when running_us or ended_us is set */
+};
+struct failover {
+	uint64_t id;
+	hv_node_id victim;
+	uint64_t wall_ms, detected_us, view_us, fence_began_us, fence_ended_us, fenced_us;
+	char *proof;
+	bool done;
+	struct failover_vm *vms;
+	size_t n_vms;
+};
+
+struct cluster;
+
+/* ---- life cycle and queries; every returned pointer is borrowed and valid until the next brain_step() */
+struct cluster *cluster_new(void);
+void cluster_free(struct cluster *c);
+
+uint64_t cluster_index(const struct cluster *c); /* of the last entry applied */
+uint64_t cluster_now_us(const struct cluster *c);
+uint64_t cluster_wall_ms(const struct cluster *c);
+uint64_t cluster_digest(const struct cluster *c); /* O(1): kept up to date by each step */
+uint32_t cluster_feature(const struct cluster *c);
+bool cluster_barrier(const struct cluster *c); /* a lost member of a minority epoch is not yet proven off */
+
+size_t cluster_node_count(const struct cluster *c);
+const struct node *cluster_node_at(const struct cluster *c, size_t i); /* ascending id */
+const struct node *cluster_node(const struct cluster *c, hv_node_id id);
+const struct node *cluster_node_by_name(const struct cluster *c, const char *name);
+size_t cluster_vm_count(const struct cluster *c);
+const struct vm *cluster_vm_at(const struct cluster *c, size_t i); /* ascending name */
+const struct vm *cluster_vm(const struct cluster *c, const char *uuid);
+const struct vm *cluster_vm_by_name(const struct cluster *c, const char *name);
+size_t cluster_vm_lower_bound(const struct cluster *c, const char *name); /* first i with name > `name` */
+size_t cluster_op_count(const struct cluster *c);
+const struct operation *cluster_op_at(const struct cluster *c, size_t i); /* ascending id, running and recently ended */
+const struct operation *cluster_op(const struct cluster *c, hv_op_id id);
+uint64_t cluster_journal_first(const struct cluster *c); /* ids first..next-1 are held */
+uint64_t cluster_journal_next(const struct cluster *c);
+const struct journal_line *cluster_journal(const struct cluster *c, uint64_t id);
+size_t cluster_failover_count(const struct cluster *c);
+const struct failover *cluster_failover_at(const struct cluster *c, size_t i); /* ascending id */
+uint32_t cluster_vms_in_state(const struct cluster *c, enum vm_state state);
+
+const char *node_state_name(enum node_state s);
+const char *node_admin_name(enum node_admin a);
+const char *vm_state_name(enum vm_state s);
+const char *vm_intent_name(enum vm_intent i);
+const char *op_kind_name(enum op_kind k);
+const char *op_state_name(enum op_state s);
+const char *severity_name(enum severity s);
+
+/* ---- settings: a table of known keys, integers or words; `cluster_setting` gives the preset when not set */
+struct setting_info {
+	const char *key, *preset, *help;
+};
+size_t setting_count(void);
+const struct setting_info *setting_at(size_t i);
+const char *cluster_setting(const struct cluster *c, const char *key);
+
+#endif
