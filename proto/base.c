@@ -28,7 +28,9 @@ void *hv_xrealloc(void *p, size_t count, size_t size)
 	void *q;
 
 	hv_assert(size && count <= SIZE_MAX / size);
-	q = realloc(p, count * size ? count * size : 1);
+	if (count == 0)
+		count = 1;
+	q = realloc(p, count * size);
 	hv_assert(q);
 	return q;
 }

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fence_agent.h - runs one action of one fence-agents program, asynchronously.
+ *
+ * Any program of the fence-agents API (FenceAgentAPI.md): options one per line on stdin, exit status
+ * 0 ok (status: on), 2 status: off, else failure. Started by posix_spawn with an empty environment
+ * but PATH, LANG and the like, in a process group of its own, descriptors closed; nothing of the options is in argv or the environment.
+ * stdout+stderr are read up to 16 KiB, the rest is discarded; secrets that an agent echoes are
+ * blanked in the text we keep. At the deadline the whole group is killed. Agents are looked for in
+ * /usr/sbin and /usr/local/sbin only, by a name that matches fence_[a-z0-9_]+.
+ */
+#ifndef HV_FENCE_FENCE_AGENT_H
+#define HV_FENCE_FENCE_AGENT_H
+
+#include "proto/base.h"
+#include "proto/rc.h"
+
+#include <qb/qbloop.h>
+
+struct fence_option {
+	const char *key, *value;
+	bool secret;
+};
+struct fence_call {
+	const char *agent;
+	const char *action; /* off, on, reboot, status, monitor, metadata */
+	const struct fence_option *options;
+	size_t n_options;
+	uint32_t timeout_ms;
+};
+struct fence_result {
+	enum hv_rc rc;	     /* HV_OK, HV_AGENT_FAILED, HV_TIMEOUT, HV_NO_AGENT, HV_CANCELLED, HV_BAD_INPUT */
+	int exit_status;     /* of the agent; -1 if it was killed */
+	bool power_on, power_off; /* action status: which of both it said */
+	const char *text;    /* one line: cause, no secrets */
+	uint64_t began_us, ended_us; /* CLOCK_MONOTONIC */
+};
+typedef void (*fence_done_fn)(void *user, const struct fence_result *result);
+
+struct fence_agent_run;
+/* Starts it; `done` is called exactly once, from the loop, never from here. NULL never. */
+struct fence_agent_run *fence_agent_start(qb_loop_t *loop, const struct fence_call *call, fence_done_fn done, void *user);
+/* Kills the process group; `done` is called with HV_CANCELLED. */
+void fence_agent_cancel(struct fence_agent_run *run);
+/* Is there such an agent? Path, or NULL. Static buffer free: caller frees. */
+char *fence_agent_find(const char *name);
+
+/*
+ * Proof: `off`, then `status` every 200 ms until it says off or the deadline passes. HV_OK here, and
+ * only here, means that the node was seen off. An already-off node is success.
+ */
+struct fence_off_run;
+struct fence_off_run *fence_off_start(qb_loop_t *loop, const struct fence_call *call, fence_done_fn done, void *user);
+void fence_off_cancel(struct fence_off_run *run);
+
+#endif
