@@ -79,6 +79,7 @@ wait_ready() {
     [ ${#late[@]} -eq 0 ] || {
         echo "lab: not ready within $1 s: ${late[*]}" >&2
         lab_status >&2
+        tail -n 5 "$DISKS/${late[0]}"/var/log/hvcluster/{supervise,clusterd}.log >&2 2>/dev/null
         echo "     try: lab logs ${late[0]} clusterd|corosync|libvirtd|supervise" >&2
         return 1
     }
