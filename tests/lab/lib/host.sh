@@ -57,7 +57,7 @@ host_boot_locked() {
     host_start "$i" "$group" &
     disown
     for tries in $(seq 1 1000); do
-        [ ! -s "$state.booted" ] || return 0
+        [ ! -s "$state.booted" ] || { power_log "$i" on; return 0; }
         sleep 0.01
         [ "$tries" -lt 50 ] || [ "$(host_power "$i")" = on ] || break
     done
@@ -80,11 +80,19 @@ host_start() {
 
 # Ports first: otherwise the dying host's sockets would say goodbye, which no power cut does.
 host_kill() {
+    local was
+    was=$(host_power "$1")
     ports_down "$1"
     cgroup_kill "$(host_cgroup "$1")" || die "host$1 does not die" \
         "look at the processes in $(host_cgroup "$1")/cgroup.procs"
+    [ "$was" = off ] || power_log "$1" off
     net_unplug "$1"
     rm -f "$STATE/hosts/host$1.pid"
+}
+
+# When which host was seen to be on or off: what fencing is judged by.
+power_log() {
+    echo "$(date +%s.%N) host$1 $2" >>"$STATE/power.log"
 }
 
 host_off() {

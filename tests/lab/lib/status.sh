@@ -21,6 +21,19 @@ host_quorum() {
               else print total "/" expected, quorate == "Yes" ? "quorate" : "no-quorum" }'
 }
 
+# The VMs whose QEMU runs, by the kernel's word: one line "HOST NAME PID" each.
+lab_guests() {
+    local i pid args
+    for i in $(host_numbers); do
+        [ "$(host_power "$i")" != off ] || continue
+        while read -r pid; do
+            args=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -m1 '^guest=') || continue
+            args=${args#guest=}
+            echo "host$i ${args%%,*} $pid"
+        done <"$(host_cgroup "$i")/cgroup.procs"
+    done
+}
+
 up_or_dash() {
     if [ "$(host_processes "$1" "$2")" -gt 0 ]; then echo up; else echo -; fi
 }
