@@ -47,6 +47,23 @@ void wire_header_put(uint8_t header[WIRE_HEADER_LEN], const void *payload, size_
 	put_le32(header + 8, wire_crc32c(0, payload, len));
 }
 
+bool wire_frame_open(const void *frame, size_t len, const uint8_t **ret_payload, size_t *ret_len)
+{
+	const uint8_t *p = frame;
+	uint32_t payload;
+
+	if (len < WIRE_HEADER_LEN || memcmp(p, magic, sizeof(magic)) != 0)
+		return false;
+	payload = get_le32(p + 4);
+	if (payload > HV_HV_FRAME_MAX || payload > len - WIRE_HEADER_LEN)
+		return false;
+	if (wire_crc32c(0, p + WIRE_HEADER_LEN, payload) != get_le32(p + 8))
+		return false;
+	*ret_payload = p + WIRE_HEADER_LEN;
+	*ret_len = payload;
+	return true;
+}
+
 void wire_reader_init(struct wire_reader *r)
 {
 	memset(r, 0, sizeof(*r));

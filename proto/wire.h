@@ -25,6 +25,12 @@ uint32_t wire_crc32c(uint32_t crc, const void *data, size_t len);
 /* Writes the header for a payload. `len` must be at most HV_HV_FRAME_MAX. */
 void wire_header_put(uint8_t header[WIRE_HEADER_LEN], const void *payload, size_t len);
 
+/*
+ * One whole frame in one buffer of `len` bytes (a datagram): its payload, which lies in `frame`.
+ * False if anything is wrong with it or bytes are missing; what follows the frame is not looked at.
+ */
+bool wire_frame_open(const void *frame, size_t len, const uint8_t **ret_payload, size_t *ret_len);
+
 /* Reads a growing byte stream into frames. Owns its buffer. */
 struct wire_reader {
 	uint8_t *buf;

@@ -74,3 +74,20 @@ Test(wire, names)
 	cr_assert(hv_uuid_valid("01234567-89ab-cdef-0123-456789abcdef"));
 	cr_assert_not(hv_uuid_valid("01234567-89AB-cdef-0123-456789abcdef"));
 }
+
+Test(wire, a_frame_in_one_buffer_is_opened_only_when_it_is_whole)
+{
+	uint8_t frame[WIRE_HEADER_LEN + 5];
+	const uint8_t *p = NULL;
+	size_t len = 0;
+
+	wire_header_put(frame, "hello", 5);
+	memcpy(frame + WIRE_HEADER_LEN, "hello", 5);
+	cr_assert(wire_frame_open(frame, sizeof(frame), &p, &len));
+	cr_assert_eq(len, 5);
+	cr_assert_eq(memcmp(p, "hello", 5), 0);
+	for (size_t n = 0; n < sizeof(frame); n++)
+		cr_assert_not(wire_frame_open(frame, n, &p, &len));
+	frame[WIRE_HEADER_LEN] ^= 1;
+	cr_assert_not(wire_frame_open(frame, sizeof(frame), &p, &len));
+}
