@@ -4,6 +4,7 @@
 LAB_NAME=${LAB_NAME:-lab}
 LAB_RUN=/run/hvlab                  # state that dies with a lab
 LAB_STORE=/var/lib/hvlab            # the hosts' disks and the shared storage
+CACHE=${XDG_CACHE_HOME:-/var/cache}/hvlab    # may be removed at any time
 PREFIX=hvlab-$LAB_NAME
 STATE=$LAB_RUN/$LAB_NAME
 DISKS=$LAB_STORE/$LAB_NAME

@@ -9,12 +9,27 @@ conf_write() {
         "$disk"/var/log/{corosync,libvirt/qemu,hvcluster} || die "cannot create the disk $disk"
     chmod 1777 "$disk/var/tmp"
     chmod 0700 "$disk/var/lib/hvcluster" "$disk/etc/hvcluster" "$disk/root"
+    qemu_capabilities_restore "$disk/var"
     ln -s /run "$disk/var/run"
     ln -s /run/lock "$disk/var/lock"
     conf_names "$1" "$disk/etc"
     conf_corosync >"$disk/etc/corosync/corosync.conf"
     cluster_key "$disk/etc/corosync/authkey"
     conf_libvirt "$1" "$disk/etc/libvirt"
+}
+
+# libvirt asks each QEMU what it can do, which takes a second at a host's first boot, and writes it
+# down. It sees by itself when that is out of date, so a new host may have an earlier one's notes.
+qemu_capabilities_restore() {
+    mkdir -p "$1/cache/libvirt/qemu"
+    [ ! -d "$CACHE/capabilities" ] || cp -pr "$CACHE/capabilities" "$1/cache/libvirt/qemu/"
+}
+
+qemu_capabilities_keep() {
+    local notes=$DISKS/host1/var/cache/libvirt/qemu/capabilities work
+    [ -d "$notes" ] && [ ! -d "$CACHE/capabilities" ] || return 0
+    mkdir -p "$CACHE" && work=$(mktemp -d "$CACHE/capabilities.XXXXXX") || return 0
+    cp -pr "$notes/." "$work/" && mv -T "$work" "$CACHE/capabilities" 2>/dev/null || rm -rf "$work"
 }
 
 conf_names() {
