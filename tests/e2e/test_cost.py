@@ -1,7 +1,6 @@
 """What the cluster costs: the figures the README promises, measured on an ordinary build."""
 
 import os
-import subprocess
 import time
 
 import pytest

@@ -135,8 +135,8 @@ class Demo:
         self.cluster.host = next(host for host in self.lab.hosts if host != victim)
         self.tell.chapter(f"{victim} loses power")
         lost = [name for name, hosts in self.lab.guests().items() if victim in hosts]
-        self.tell.say(f"""{', '.join(lost)} {'runs' if len(lost) == 1 else 'run'} there. The plug is pulled: no goodbye,
-            not even a packet. Here is what {self.cluster.host} sees.""")
+        self.tell.say(f"""{', '.join(lost)} {'runs' if len(lost) == 1 else 'run'} there. The plug is pulled: no goodbye, not even a last packet.
+            Here is what {self.cluster.host} sees.""")
         events = Follower(self, self.cluster.host)
         boots = {name: len(lineage(self.lab.beats(name))) for name in lost}
         self.tell.prompt("machine", ["tests/lab/lab", "off", victim])
@@ -235,10 +235,10 @@ class Follower:
 def farewell(lab, teller, keep):
     if keep:
         enter = f"LAB_NAME={lab.name} tests/lab/lab"
-        teller.say(f"""The lab is still there. Enter a host:   {enter} shell host1
-            and there:                      hvcluster status
-            Pull a plug:                    {enter} off host2
-            Remove it all:                  {enter} down""")
+        teller.say("The lab is still there.")
+        for what, command in (("enter a host", "shell host1"), ("ask the cluster", "exec host1 hvcluster status"),
+                              ("pull a plug", "off host2"), ("remove it all", "down")):
+            teller.line(f"{what:16} {enter} {command}")
     else:
         lab.down()
         teller.good("all of it is gone: hosts, networks, disks")
@@ -250,7 +250,8 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("bindir")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(143))
     teller = Teller(options.quick)
     lab = Lab("demo", bindir=os.path.abspath(options.bindir))
     if os.path.exists("/run/hvlab/demo"):
