@@ -4,7 +4,7 @@
 BMC_USER="admin"
 BMC_PASSWORD=lab-secret
 
-# Its first control of the power button is `chassis get power` / `chassis set power 0|1`.
+# host/chassis is the wire between a BMC and the power button.
 bmc_up() {
     local i=$1 dir=$STATE/bmc/host$1
     mkdir -p "$dir/state"

@@ -78,7 +78,7 @@ port_state() {
     if [ -e "$STATE/hosts/host$1.cut-$2" ]; then echo down; else echo up; fi
 }
 
-# ports_set N STATE: both ports, whatever the cables.
+# Both ports of a host, before its power goes.
 ports_down() {
     ip -n "$SWITCH" -batch - 2>/dev/null <<TEXT
 link set c$1 down
