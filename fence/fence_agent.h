@@ -4,10 +4,16 @@
  *
  * Any program of the fence-agents API (FenceAgentAPI.md): options one per line on stdin, exit status
  * 0 ok (status: on), 2 status: off, else failure. Started by posix_spawn with an empty environment
- * but PATH, LANG and the like, in a process group of its own, descriptors closed; nothing of the options is in argv or the environment.
+ * but PATH, LANG and HOME, in a process group of its own, descriptors closed, no core dumps; nothing
+ * of the options is in argv or the environment. stdin is a memory file, so an agent that does not
+ * read it holds up nobody.
  * stdout+stderr are read up to 16 KiB, the rest is discarded; secrets that an agent echoes are
- * blanked in the text we keep. At the deadline the whole group is killed. Agents are looked for in
- * /usr/sbin and /usr/local/sbin only, by a name that matches fence_[a-z0-9_]+.
+ * blanked in the text we keep. At the deadline the whole group is killed; what an agent leaves in its
+ * group when it exits is killed too. Agents are looked for in /usr/sbin and /usr/local/sbin only, by
+ * a name that matches fence_[a-z0-9_]+.
+ *
+ * The caller's strings are copied, and wiped afterwards. An agent whose clusterd is killed runs on
+ * until its service manager ends the control group; the next executor's `off` is harmless then.
  */
 #ifndef HV_FENCE_FENCE_AGENT_H
 #define HV_FENCE_FENCE_AGENT_H
@@ -29,7 +35,7 @@ struct fence_call {
 	uint32_t timeout_ms;
 };
 struct fence_result {
-	enum hv_rc rc;	     /* HV_OK, HV_AGENT_FAILED, HV_TIMEOUT, HV_NO_AGENT, HV_CANCELLED, HV_BAD_INPUT */
+	enum hv_rc rc;	     /* HV_OK, HV_AGENT_FAILED, HV_TIMEOUT, HV_NO_AGENT, HV_CANCELLED, HV_BAD_INPUT, HV_TOO_LARGE, HV_FAILED (no process) */
 	int exit_status;     /* of the agent; -1 if it was killed */
 	bool power_on, power_off; /* action status: which of both it said */
 	const char *text;    /* one line: cause, no secrets */
@@ -38,7 +44,7 @@ struct fence_result {
 typedef void (*fence_done_fn)(void *user, const struct fence_result *result);
 
 struct fence_agent_run;
-/* Starts it; `done` is called exactly once, from the loop, never from here. NULL never. */
+/* Starts it; `done` is called exactly once, from the loop, never from here; `run` ends with it. NULL never. */
 struct fence_agent_run *fence_agent_start(qb_loop_t *loop, const struct fence_call *call, fence_done_fn done, void *user);
 /* Kills the process group; `done` is called with HV_CANCELLED. */
 void fence_agent_cancel(struct fence_agent_run *run);
@@ -47,7 +53,8 @@ char *fence_agent_find(const char *name);
 
 /*
  * Proof: `off`, then `status` every 200 ms until it says off or the deadline passes. HV_OK here, and
- * only here, means that the node was seen off. An already-off node is success.
+ * only here, means that the node was seen off. An already-off node is success, also where the device
+ * refuses to switch it off: the status decides. The call's action is ignored; its timeout is for all.
  */
 struct fence_off_run;
 struct fence_off_run *fence_off_start(qb_loop_t *loop, const struct fence_call *call, fence_done_fn done, void *user);
