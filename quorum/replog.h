@@ -17,14 +17,25 @@
  *    crash either all of it is there or none. Group commit across writes is welcome.
  *  - RL_OUT_APPLY: the entry is committed: give it to the brain, in this order, exactly once per boot
  *    and snapshot lineage. After it the driver calls rl_set_digest(log, index, digest).
- *  - RL_OUT_INSTALL: replace the brain's state by these bytes (a snapshot at `index`); the write that
- *    makes it durable was put out before.
+ *  - RL_OUT_INSTALL: replace the brain's state by these bytes (a snapshot at `index`; len 0 with index
+ *    0: the empty state of a new cluster); the write that makes it durable was put out before. It may
+ *    go back: what a lineage applied behind its barrier is undone when the lineage is discarded. The
+ *    snapshot found at boot comes this way too, as the first output after rl_new().
  *  - RL_OUT_STATUS: rl_status() changed (active, inactive, coordinator, barrier): look.
  *  - RL_OUT_DIVERGED: our digest is not the majority's: the state is dropped, the core asks its
  *    peers for everything. Log it loudly.
+ *  - rl_propose(), rl_gossip() and rl_force() make outputs too: carry them out as well.
+ *  - A multicast that the driver cannot queue must not be dropped alone: leave the group (RL_IN_EVICTED).
+ *  - RL_OUT_GOSSIP: a member's Gossip came in (packed), ours included.
+ *  - Behind a barrier (rl_status()->barrier > 0) a node answers no client: carried-over commands may be
+ *    applied then, and are only certain to stay once the barrier is lifted.
  *  - rl_proposal results: every proposal accepted by rl_propose() is delivered exactly once through
  *    RL_OUT_APPLY or is re-proposed by the core itself in the next epoch until it is; the brain
- *    skips what it has seen by (proposer, incarnation, seq). They are kept in order.
+ *    skips what it has seen by (proposer, incarnation, seq). They are kept in order, but behind a
+ *    barrier RL_FENCE overtakes waiting commands: its Event carries seq 0 ("not counted"), and the
+ *    brain takes it twice without harm.
+ *  - Each input carries the driver's time: `now_us` for our own deadlines; `cluster_us` and `wall_ms`
+ *    for the one event that the log writes itself (the view).
  */
 #ifndef HV_QUORUM_REPLOG_H
 #define HV_QUORUM_REPLOG_H
@@ -99,11 +110,13 @@ enum rl_in_kind {
 	RL_IN_WRITE_FAILED, /* the disk refused: we stop acking and say so */
 	RL_IN_DISCONNECT, /* corosync is gone: no view, no quorum */
 	RL_IN_NODES,	  /* the configured node list changed: `nodes` */
-	RL_IN_EVICTED,	  /* self-delivery stopped or a gap in time was found: leave, come back clean */
+	RL_IN_EVICTED,	  /* self-delivery stopped or a gap in time was found: the driver leaves the group and joins again; nothing until the next CONFCHG */
 };
 struct rl_input {
 	enum rl_in_kind kind;
 	uint64_t now_us; /* CLOCK_MONOTONIC of this host */
+	uint64_t cluster_us; /* the driver's estimate of cluster time: for View.at_us and detected_us */
+	uint64_t wall_ms;    /* for display */
 	/* CONFCHG, QUORUM */
 	struct rl_ring ring;
 	const hv_node_id *members;
@@ -124,7 +137,7 @@ struct rl_input {
 	size_t n_nodes;
 };
 
-enum rl_out_kind { RL_OUT_MULTICAST = 1, RL_OUT_WRITE, RL_OUT_APPLY, RL_OUT_INSTALL, RL_OUT_STATUS, RL_OUT_DIVERGED };
+enum rl_out_kind { RL_OUT_MULTICAST = 1, RL_OUT_WRITE, RL_OUT_APPLY, RL_OUT_INSTALL, RL_OUT_STATUS, RL_OUT_DIVERGED, RL_OUT_GOSSIP };
 
 /* One atomic write. In this order: replace (truncate after keep_index, or everything for a snapshot), append, promise. */
 struct rl_write {
@@ -145,9 +158,10 @@ struct rl_write {
 /* Everything pointed to stays valid until the next call of rl_next_output() or rl_input(); a driver that hands it to a thread copies it. */
 struct rl_output {
 	enum rl_out_kind kind;
-	const uint8_t *data; /* MULTICAST: packed PeerMessage; INSTALL: snapshot */
+	const uint8_t *data; /* MULTICAST: packed PeerMessage; INSTALL: snapshot; GOSSIP: packed Gossip */
 	size_t len;
-	uint64_t index; /* INSTALL */
+	uint64_t index;	 /* INSTALL */
+	hv_node_id node; /* GOSSIP: who said it */
 	const struct rl_write *write;
 	const struct rl_entry *entry; /* APPLY */
 };
@@ -167,6 +181,9 @@ struct rl_status {
 	bool disk_failed;
 	size_t pending; /* own proposals not yet applied */
 	uint64_t feature_min; /* lowest feature among the members */
+	bool caught_up;	      /* since this start: may lead a minority epoch */
+	bool needs_state;     /* our store was damaged or our state diverged, and no donor has helped yet */
+	uint64_t refused;     /* peer messages that were malformed */
 };
 
 struct replog;
@@ -190,6 +207,11 @@ enum hv_rc rl_propose(struct replog *log, uint64_t now_us, enum rl_entry_type ty
 /* Not logged, best effort, to every member: packed PeerMessage with a Gossip body is made from these. */
 void rl_gossip(struct replog *log, const uint8_t *gossip, size_t len);
 void rl_set_digest(struct replog *log, uint64_t index, uint64_t digest);
+/*
+ * The administrator's word ("quorum force", audited by the driver): this node may lead with what it
+ * holds, although it was not caught up since its start or its store was damaged. Until the process ends.
+ */
+void rl_force(struct replog *log, uint64_t now_us);
 const struct rl_status *rl_status(const struct replog *log);
 const char *rl_phase_name(enum rl_phase phase);
 

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * epoch.h - identity and order of epochs, when votes suffice, and whose log is the best.
+ *
+ * PURE. doc/protocol.md says why each rule is as it is.
+ */
+#ifndef HV_QUORUM_EPOCH_H
+#define HV_QUORUM_EPOCH_H
+
+#include "quorum/view.h"
+
+/* What commits an entry and opens an epoch; fixed by the Activate for as long as the epoch lasts. */
+struct vote_rule {
+	uint32_t member_votes; /* of all members of the epoch */
+	uint32_t quorum;       /* votequorum's */
+	uint32_t device_votes; /* that votequorum counts besides the nodes' */
+};
+/* A strict majority of the members' votes and, with the device's, at least the quorum. */
+bool vote_rule_met(const struct vote_rule *r, uint32_t votes);
+/* Do the members hold a strict majority of all configured node votes? The device does not count. */
+bool epoch_is_whole(uint32_t member_votes, uint32_t total_votes);
+
+/* What one node's log is, as its hello says. */
+struct epoch_point {
+	hv_node_id node;
+	uint64_t incarnation;
+	uint32_t votes, feature;
+	struct rl_epoch effective;  /* latest epoch that was whole or whose barrier was lifted */
+	struct rl_epoch last_epoch; /* of its last entry */
+	uint64_t last_index;
+	bool live;	  /* up without a break since it lifted a minority epoch's barrier */
+	bool needs_state; /* may not be donor */
+	bool synced;	  /* in an Activate: has the donor's log already */
+};
+/* Same log? Equal epoch and index of the last entry mean equal entries all the way down. */
+bool epoch_point_same(const struct epoch_point *a, const struct epoch_point *b);
+/* Order of donors, > 0 when `a` is better: live, effective epoch, last epoch, last index, then the lower node id. */
+int epoch_point_cmp(const struct epoch_point *a, const struct epoch_point *b);
+/* The best of those that do not need state themselves; NULL if there is none. */
+const struct epoch_point *epoch_donor(const struct epoch_point *points, size_t n);
+
+#endif

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/rack.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct rack r;
+
+static const struct rl_status *status(hv_node_id id)
+{
+	return rl_status(rack_node(&r, id)->log);
+}
+
+static void cleanup(void)
+{
+	rack_done(&r);
+}
+
+static void start(size_t n)
+{
+	rack_init(&r, n);
+}
+
+#define eq_text(id, want) cr_assert_str_eq(rack_node(&r, id)->text, want)
+
+Test(replog, one_node_alone_is_active_and_commits, .fini = cleanup)
+{
+	start(1);
+	rack_view(&r, 1, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->phase, RL_ACTIVE);
+	cr_assert_not(status(1)->minority);
+	cr_assert_eq(rack_propose(&r, 1, "a"), HV_OK);
+	rack_settle(&r);
+	eq_text(1, "a ");
+	cr_assert_eq(status(1)->pending, 0);
+}
+
+Test(replog, three_nodes_agree_without_any_timer, .fini = cleanup)
+{
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	for (hv_node_id id = 1; id <= 3; id++) {
+		cr_assert_eq(status(id)->phase, RL_ACTIVE);
+		cr_assert_eq(status(id)->coordinator, 1);
+		cr_assert_eq(status(id)->n_members, 3);
+		cr_assert(status(id)->caught_up);
+	}
+	cr_assert_eq(rack_propose(&r, 2, "a"), HV_OK);
+	cr_assert_eq(rack_propose(&r, 3, "b"), HV_OK);
+	cr_assert_eq(rack_propose(&r, 2, "c"), HV_OK);
+	rack_settle(&r);
+	for (hv_node_id id = 1; id <= 3; id++) {
+		eq_text(id, "a b c ");
+		cr_assert_eq(rack_node(&r, id)->digest, rack_node(&r, 1)->digest);
+	}
+}
+
+Test(replog, the_votes_may_come_before_or_after_the_view, .fini = cleanup)
+{
+	start(3);
+	rack_view_without_votes(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->phase, RL_NO_QUORUM);
+	rack_votes(&r, true);
+	rack_settle(&r);
+	cr_assert_eq(status(3)->phase, RL_ACTIVE);
+}
+
+Test(replog, survivors_of_three_go_on_without_any_timer, .fini = cleanup)
+{
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_propose(&r, 2, "a");
+	rack_settle(&r);
+	rack_crash(&r, 1);
+	rack_view(&r, 2, 3, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(2)->phase, RL_ACTIVE);
+	cr_assert_eq(status(3)->phase, RL_ACTIVE);
+	cr_assert_eq(status(2)->coordinator, 2);
+	cr_assert_not(status(2)->minority);
+	rack_propose(&r, 3, "b");
+	rack_settle(&r);
+	eq_text(2, "a b ");
+}
+
+Test(replog, a_minority_does_nothing, .fini = cleanup)
+{
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_view(&r, 1, 0);
+	rack_pass(&r, 3000000);
+	cr_assert_eq(status(1)->phase, RL_NO_QUORUM);
+	cr_assert_eq(rack_propose(&r, 1, "a"), HV_NO_QUORUM);
+}
+
+Test(replog, a_rebooted_node_gets_the_entries_it_missed, .fini = cleanup)
+{
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_propose(&r, 1, "a");
+	rack_settle(&r);
+	rack_crash(&r, 3);
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	rack_propose(&r, 1, "b");
+	rack_propose(&r, 2, "c");
+	rack_settle(&r);
+	rack_boot(&r, 3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(3)->phase, RL_ACTIVE);
+	eq_text(3, "a b c ");
+	cr_assert_eq(rack_node(&r, 3)->installs, 0, "its own log was the beginning of theirs");
+}
+
+Test(replog, a_laggard_behind_the_base_gets_the_snapshot, .fini = cleanup)
+{
+	char name[16];
+
+	start(3);
+	for (hv_node_id id = 1; id <= 3; id++) {
+		r.snapshot_every = 10;
+		rack_boot(&r, id);
+	}
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	for (int i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		cr_assert_eq(rack_propose(&r, 1, name), HV_OK);
+		rack_settle(&r);
+	}
+	cr_assert_geq(status(1)->base_index, 40);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(3)->phase, RL_ACTIVE);
+	eq_text(3, rack_node(&r, 1)->text);
+	cr_assert_eq(rack_node(&r, 3)->installs, 1);
+	cr_assert_geq(rack_node(&r, 3)->base_index, 40, "and it is on its disk");
+	/* All can begin again from what is on their disks. */
+	for (hv_node_id id = 1; id <= 3; id++)
+		rack_boot(&r, id);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_propose(&r, 3, "end");
+	rack_settle(&r);
+	cr_assert(strstr(rack_node(&r, 2)->text, "49 end "));
+}
+
+Test(replog, two_nodes_alone_wait_behind_the_barrier_until_the_other_is_fenced, .fini = cleanup)
+{
+	r.two_node = true;
+	start(2);
+	r.two_node = true;
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	rack_propose(&r, 1, "a");
+	rack_settle(&r);
+	rack_crash(&r, 1);
+	rack_view(&r, 2, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(2)->phase, RL_ACTIVE);
+	cr_assert(status(2)->minority);
+	cr_assert_eq(status(2)->barrier, 1);
+	cr_assert_eq(rack_propose(&r, 2, "b"), HV_REFUSED);
+	cr_assert_eq(rack_fenced(&r, 2, 1), HV_OK);
+	rack_settle(&r);
+	cr_assert_eq(status(2)->barrier, 0);
+	cr_assert_eq(rack_propose(&r, 2, "b"), HV_OK);
+	rack_settle(&r);
+	eq_text(2, "a b ");
+	/* The fenced one comes back with its old log and takes ours. */
+	rack_boot(&r, 1);
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->phase, RL_ACTIVE);
+	cr_assert_not(status(1)->minority);
+	eq_text(1, "a b ");
+}
+
+Test(replog, a_rebooted_node_with_an_old_disk_does_not_lead_alone, .fini = cleanup)
+{
+	start(2);
+	r.two_node = true;
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	rack_boot(&r, 1);
+	rack_view(&r, 1, 0);
+	rack_pass(&r, 2000000);
+	cr_assert_eq(status(1)->phase, RL_HELLO);
+	cr_assert_not(status(1)->caught_up);
+	rack_force(&r, 1);
+	rack_pass(&r, 500000);
+	cr_assert_eq(status(1)->phase, RL_ACTIVE, "the administrator said so");
+	cr_assert_eq(status(1)->barrier, 1);
+}
+
+Test(replog, what_a_discarded_lineage_applied_is_undone, .fini = cleanup)
+{
+	start(2);
+	r.two_node = true;
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	/* Node 1 alone: its view is applied behind the barrier. Then node 2 alone fences node 1. */
+	rack_view(&r, 1, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->barrier, 1);
+	cr_assert_eq(rack_node(&r, 1)->views, 2);
+	rack_view(&r, 2, 0);
+	rack_settle(&r);
+	rack_fenced(&r, 2, 1);
+	rack_settle(&r);
+	rack_propose(&r, 2, "b");
+	rack_settle(&r);
+	/* Not rebooted, so that it must take back what it applied. */
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	cr_assert_eq(rack_node(&r, 1)->installs, 1);
+	eq_text(1, "b ");
+	cr_assert_eq(rack_node(&r, 1)->digest, rack_node(&r, 2)->digest);
+}
+
+Test(replog, a_silent_member_is_left_out_and_taken_in_again, .fini = cleanup)
+{
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_node(&r, 1)->paused = true;
+	rack_propose(&r, 2, "a");
+	rack_pass(&r, 1500000);
+	cr_assert_eq(status(2)->n_members, 2);
+	cr_assert_eq(status(2)->coordinator, 2);
+	rack_propose(&r, 2, "b");
+	rack_settle(&r);
+	rack_node(&r, 1)->paused = false;
+	rack_pass(&r, 500000);
+	cr_assert_eq(status(1)->phase, RL_ACTIVE);
+	cr_assert_eq(status(2)->n_members, 3);
+	eq_text(1, "a b ");
+}
+
+Test(replog, a_member_whose_disk_hangs_is_left_out_for_good, .fini = cleanup)
+{
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_node(&r, 3)->disk_stuck = true;
+	rack_propose(&r, 2, "a");
+	rack_pass(&r, 5000000);
+	eq_text(1, "a ");
+	cr_assert_eq(status(1)->n_members, 2);
+	cr_assert_eq(status(3)->phase, RL_LEFT_OUT);
+	cr_assert_leq(status(1)->epoch.number, 2, "it does not come and go");
+}
+
+Test(replog, a_failed_disk_is_said_and_not_waited_for, .fini = cleanup)
+{
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_input(&r, 1, &(struct rl_input){ .kind = RL_IN_WRITE_FAILED });
+	cr_assert(status(1)->disk_failed);
+	rack_pass(&r, 100000);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(2)->phase, RL_ACTIVE, "at once: nobody waits for it");
+	cr_assert_eq(status(2)->n_members, 2);
+	cr_assert_eq(status(1)->phase, RL_LEFT_OUT);
+}
+
+Test(replog, a_replica_that_disagrees_with_the_majority_takes_their_state, .fini = cleanup)
+{
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_node(&r, 3)->lie = true;
+	rack_propose(&r, 2, "a");
+	rack_settle(&r);
+	rack_node(&r, 3)->lie = false;
+	rack_pass(&r, 300000);
+	cr_assert_eq(rack_node(&r, 3)->diverged, 1);
+	cr_assert_eq(rack_node(&r, 1)->diverged + rack_node(&r, 2)->diverged, 0);
+	cr_assert_eq(status(3)->phase, RL_ACTIVE);
+	cr_assert_not(status(3)->needs_state);
+	eq_text(3, "a ");
+	cr_assert_eq(rack_node(&r, 3)->installs, 1);
+}
+
+Test(replog, a_damaged_store_neither_leads_nor_gives_nor_counts, .fini = cleanup)
+{
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	/* Committed by 1 and 2 only; then 2 is away and 1 has lost its store. */
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	rack_propose(&r, 1, "a");
+	rack_settle(&r);
+	rack_node(&r, 1)->damaged = true;
+	rack_boot(&r, 1);
+	rack_view(&r, 1, 3, 0);
+	rack_pass(&r, 2000000);
+	cr_assert_neq(status(3)->phase, RL_ACTIVE, "3 alone does not know all that was committed");
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->phase, RL_ACTIVE);
+	eq_text(1, "a ");
+	eq_text(3, "a ");
+}
+
+Test(replog, proposals_on_their_way_survive_a_view_change_in_order, .fini = cleanup)
+{
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	for (int i = 0; i < 5; i++)
+		rack_propose(&r, 2, (const char *[]){ "a", "b", "c", "d", "e" }[i]);
+	/* The view changes before any of them is delivered. */
+	rack_view(&r, 2, 3, 0);
+	rack_settle(&r);
+	eq_text(3, "a b c d e ");
+	cr_assert_eq(status(2)->pending, 0);
+}
+
+Test(replog, an_idle_cluster_writes_nothing, .fini = cleanup)
+{
+	unsigned writes, messages;
+
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	writes = rack_node(&r, 1)->writes;
+	messages = r.messages;
+	rack_pass(&r, 10000000);
+	cr_assert_eq(rack_node(&r, 1)->writes, writes);
+	cr_assert_gt(r.messages, messages, "but heartbeats are heard");
+	cr_assert_eq(status(1)->phase, RL_ACTIVE);
+}
+
+Test(replog, malformed_and_foreign_messages_are_refused, .fini = cleanup)
+{
+	uint8_t junk[256];
+	uint64_t last;
+
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	last = status(1)->last_index;
+	for (size_t i = 0; i < sizeof(junk); i++)
+		junk[i] = (uint8_t)(i * 37 + 11);
+	for (size_t len = 0; len < sizeof(junk); len++)
+		rack_deliver_raw(&r, 1, 2, junk, len);
+	cr_assert_gt(status(1)->refused, 200);
+	rack_deliver_raw(&r, 1, 9, junk, 20);
+	cr_assert_eq(status(1)->last_index, last);
+	cr_assert_eq(status(1)->phase, RL_ACTIVE);
+}
+
+Test(replog, every_cut_or_flipped_message_is_survived, .fini = cleanup)
+{
+	size_t n;
+
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_propose(&r, 1, "a");
+	rack_settle(&r);
+	n = r.n_queue;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < r.queue[i].len; k++) {
+			uint8_t *copy = hv_xmemdup(r.queue[i].data, r.queue[i].len);
+			hv_node_id sender = r.queue[i].sender;
+
+			copy[k] ^= (uint8_t)(1u << (k % 8));
+			rack_deliver_raw(&r, 3, sender, copy, r.queue[i].len);
+			rack_deliver_raw(&r, 3, sender, copy, k);
+			free(copy);
+		}
+}
+
+Test(replog, a_full_pipe_is_refused_not_queued_for_ever, .fini = cleanup)
+{
+	enum hv_rc rc = HV_OK;
+	char name[16];
+	int i;
+
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	for (i = 0; i < 2000 && rc == HV_OK; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		rc = rack_propose(&r, 1, name);
+	}
+	cr_assert_eq(rc, HV_LIMIT);
+	cr_assert_eq(i, 1001);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->pending, 0);
+	cr_assert_str_eq(rack_node(&r, 1)->text, rack_node(&r, 3)->text);
+}
+
+Test(replog, a_witness_side_is_a_minority_with_a_barrier, .fini = cleanup)
+{
+	start(4);
+	r.device_votes = 1;
+	rack_view(&r, 1, 2, 3, 4, 0);
+	rack_settle(&r);
+	cr_assert_not(status(1)->minority);
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->phase, RL_ACTIVE);
+	cr_assert(status(1)->minority);
+	cr_assert_eq(status(1)->barrier, 2);
+	rack_fenced(&r, 2, 3);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->barrier, 1);
+	cr_assert_eq(rack_propose(&r, 1, "a"), HV_REFUSED);
+	rack_fenced(&r, 1, 4);
+	rack_settle(&r);
+	rack_propose(&r, 1, "a");
+	rack_settle(&r);
+	eq_text(2, "a ");
+}
