@@ -40,7 +40,8 @@
 	X(27, HELD, "the operation cannot go on until something is done", 4)                 \
 	X(28, SUPERSEDED, "a later request took its place", 1)                               \
 	X(29, TRY_AGAIN, "not now, try again", 5)                                            \
-	X(30, INTERNAL, "an internal error", 1)
+	X(30, INTERNAL, "an internal error", 1)                                              \
+	X(31, UNCERTAIN, "it is not known whether the request was accepted", 5)
 
 enum hv_rc {
 #define X(num, name, text, status) HV_##name = num,
