@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hypervisor/migrate.h"
+
+#include "hypervisor/lifecycle.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LOOK, CALLING, WATCH, SETTLE };
+
+/* One call, shared by its thread and its job; the last one frees it. */
+struct call {
+	atomic_uint users;
+	virDomainPtr domain;
+	char *uri;
+	unsigned long flags;
+	char uuid[HV_UUID_LEN + 1];
+	/* written by the thread, read once `ended` is set */
+	atomic_bool ended;
+	bool ok;
+	char error[HV_TEXT_MAX];
+	uint64_t began_us, ended_us;
+};
+
+/* What a job remembers between its steps. */
+struct migration {
+	struct call *call;
+	enum hv_rc why;	      /* the end that was asked for: HV_OK none yet */
+	uint64_t aborted_us;  /* when libvirt was last asked to abort */
+	char error[HV_TEXT_MAX];
+};
+
+static void (*wake_job)(const char *uuid);
+
+void migrate_init(void (*wake)(const char *uuid))
+{
+	wake_job = wake;
+}
+
+/* ---- the call and its thread */
+
+static void call_put(struct call *call)
+{
+	if (!call || atomic_fetch_sub(&call->users, 1) > 1)
+		return;
+	virDomainFree(call->domain);
+	free(call->uri);
+	free(call);
+}
+
+static void *run_call(void *data)
+{
+	struct call *call = data;
+
+	call->began_us = job_now_us();
+	call->ok = virDomainMigrateToURI3(call->domain, call->uri, NULL, 0,
+					  (unsigned int)call->flags) == 0;
+	call->ended_us = job_now_us();
+	if (!call->ok)
+		snprintf(call->error, sizeof(call->error), "%s", conn_error());
+	atomic_store(&call->ended, true);
+	wake_job(call->uuid);
+	call_put(call);
+	return NULL;
+}
+
+static bool start_thread(struct call *call)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	pthread_t thread;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 512 * 1024);
+	err = pthread_create(&thread, &attr, run_call, call);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return err == 0;
+}
+
+/* Takes the domain over. */
+static struct call *call_start(struct job *j, virDomainPtr d, bool defined)
+{
+	struct call *call = hv_xcalloc(1, sizeof(*call));
+
+	atomic_store(&call->users, 2);
+	call->domain = d;
+	call->uri = hv_xstrdup(j->target_uri);
+	memcpy(call->uuid, j->uuid, sizeof(call->uuid));
+	call->flags = VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_PAUSED |
+		      VIR_MIGRATE_ABORT_ON_ERROR | VIR_MIGRATE_AUTO_CONVERGE;
+	if (j->unsafe)
+		call->flags |= VIR_MIGRATE_UNSAFE;
+	if (defined)
+		call->flags |= VIR_MIGRATE_UNDEFINE_SOURCE;
+	if (start_thread(call))
+		return call;
+	atomic_store(&call->users, 1);
+	call_put(call);
+	return NULL;
+}
+
+void migrate_release(struct job *j)
+{
+	struct migration *m = j->state;
+
+	if (!m)
+		return;
+	call_put(m->call);
+	free(m);
+	j->state = NULL;
+}
+
+/* ---- progress */
+
+static void domain_freep(virDomainPtr *d)
+{
+	if (*d)
+		virDomainFree(*d);
+}
+#define _cleanup_domain_ _cleanup_(domain_freep)
+
+struct progress {
+	bool migrating; /* out of this host */
+	unsigned long long total, remaining, bps;
+	unsigned long long iteration;
+};
+
+static void get_progress(virDomainPtr d, struct progress *ret)
+{
+	virTypedParameterPtr p = NULL;
+	int n = 0, type = VIR_DOMAIN_JOB_NONE, operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
+
+	memset(ret, 0, sizeof(*ret));
+	if (virDomainGetJobStats(d, &type, &p, &n, 0) != 0)
+		return;
+	virTypedParamsGetInt(p, n, VIR_DOMAIN_JOB_OPERATION, &operation);
+	ret->migrating = type != VIR_DOMAIN_JOB_NONE &&
+			 operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT;
+	virTypedParamsGetULLong(p, n, VIR_DOMAIN_JOB_DATA_TOTAL, &ret->total);
+	virTypedParamsGetULLong(p, n, VIR_DOMAIN_JOB_DATA_REMAINING, &ret->remaining);
+	virTypedParamsGetULLong(p, n, VIR_DOMAIN_JOB_MEMORY_BPS, &ret->bps);
+	virTypedParamsGetULLong(p, n, VIR_DOMAIN_JOB_MEMORY_ITERATION, &ret->iteration);
+	virTypedParamsFree(p, n);
+}
+
+/* Memory that was dirtied again lets the remainder grow; the bar does not go back. */
+static void show_progress(struct job *j, const struct progress *p)
+{
+	uint32_t permille;
+
+	if (p->total == 0 || p->remaining > p->total)
+		return;
+	permille = (uint32_t)((p->total - p->remaining) * 999 / p->total);
+	if (permille > j->permille)
+		j->permille = permille;
+	snprintf(j->progress, sizeof(j->progress), "pass %llu, %llu of %llu MiB to go, %llu MiB/s",
+		 p->iteration ? p->iteration : 1, p->remaining >> 20, p->total >> 20, p->bps >> 20);
+}
+
+/* ---- steps */
+
+/* Once, when the end is asked for or the time is over; then libvirt is asked to abort, repeatedly. */
+static void end_early(struct job *j, struct migration *m, virDomainPtr d)
+{
+	uint64_t now = job_now_us();
+
+	if (m->why == HV_OK && atomic_load(&j->cancel))
+		m->why = atomic_load(&j->superseded) ? HV_SUPERSEDED : HV_CANCELLED;
+	else if (m->why == HV_OK && job_expired(j))
+		m->why = HV_TIMEOUT;
+	else if (m->why == HV_OK)
+		return;
+	if (m->aborted_us == 0)
+		j->deadline_us = now + MIGRATE_SETTLE_MS * HV_US_PER_MS;
+	if (d && now - m->aborted_us >= HV_US_PER_S) {
+		atomic_store(&j->doing, "virDomainAbortJob");
+		virDomainAbortJob(d);
+		m->aborted_us = now;
+	}
+}
+
+static enum job_step failed(struct job *j, const struct migration *m)
+{
+	switch ((int)m->why) {
+	case HV_TIMEOUT:
+		return job_finish(j, HV_TIMEOUT, "the migration did not end in time and was aborted");
+	case HV_CANCELLED:
+	case HV_SUPERSEDED:
+		return lifecycle_cancelled(j);
+	}
+	return job_finish(j, HV_HYPERVISOR, "%s",
+			  m->error[0] ? m->error : "the migration that was under way failed");
+}
+
+/* The call is over. Not done before libvirt says where the VM stands. */
+static enum job_step settle(struct job *j, const struct migration *m, const struct sight *s)
+{
+	switch (s->observed) {
+	case HV__OBSERVED__OBSERVED_ABSENT:
+		j->permille = 1000;
+		return job_finish(j, HV_OK, "%s", "");
+	case HV__OBSERVED__OBSERVED_RUNNING:
+	case HV__OBSERVED__OBSERVED_PAUSED:
+		return failed(j, m);
+	case HV__OBSERVED__OBSERVED_INCOMING:
+	case HV__OBSERVED__OBSERVED_UNKNOWN:
+	case _HV__OBSERVED_IS_INT_SIZE:
+		break;
+	}
+	if (!job_expired(j))
+		return job_wait(j, LIFECYCLE_AGAIN_MS);
+	return job_finish(j, HV_TIMEOUT, "it is not certain what became of it: %.300s", s->text);
+}
+
+/* libvirt's bookkeeping of a migration may outlast the call by a moment; "running" is then early. */
+static enum job_step enter_settle(struct job *j, struct migration *m, const struct sight *s)
+{
+	uint64_t least = job_now_us() + MIGRATE_SETTLE_MS * HV_US_PER_MS;
+
+	j->phase = SETTLE;
+	if (j->deadline_us < least)
+		j->deadline_us = least;
+	return settle(j, m, s);
+}
+
+static enum job_step watch(struct job *j, struct migration *m, virDomainPtr d,
+			   const struct sight *s)
+{
+	struct progress p;
+
+	if (!d)
+		return enter_settle(j, m, s);
+	get_progress(d, &p);
+	if (!p.migrating) {
+		j->ended_us = job_now_us();
+		return enter_settle(j, m, s);
+	}
+	show_progress(j, &p);
+	end_early(j, m, d);
+	return job_wait(j, MIGRATE_PROGRESS_MS);
+}
+
+/* A lost connection need not be a lost migration: whether libvirt still works on it, WATCH sees. */
+static void call_ended(struct job *j, struct migration *m)
+{
+	struct call *call = steal_ptr(m->call);
+
+	j->began_us = call->began_us;
+	j->ended_us = call->ended_us;
+	if (!call->ok)
+		snprintf(m->error, sizeof(m->error), "%s", call->error);
+	call_put(call);
+	j->phase = WATCH;
+}
+
+static enum job_step begin(struct job *j, struct migration *m, virDomainPtr *d,
+			   const struct sight *s)
+{
+	struct progress p;
+
+	get_progress(*d, &p);
+	if (p.migrating) {
+		j->phase = WATCH;
+		j->began_us = job_now_us();
+		return watch(j, m, *d, s);
+	}
+	if (atomic_load(&j->cancel))
+		return lifecycle_cancelled(j);
+	if (job_expired(j))
+		return job_finish(j, HV_TIMEOUT, "the migration did not begin in time");
+	m->call = call_start(j, steal_ptr(*d), s->defined);
+	if (!m->call)
+		return job_finish(j, HV_LIMIT, "no thread could be made for the migration");
+	j->phase = CALLING;
+	return job_wait(j, MIGRATE_PROGRESS_MS);
+}
+
+static enum job_step look(struct job *j, struct migration *m, virDomainPtr *d,
+			  const struct sight *s)
+{
+	switch (s->observed) {
+	case HV__OBSERVED__OBSERVED_ABSENT:
+		return job_finish(j, HV_OK, "it is not on this host any more");
+	case HV__OBSERVED__OBSERVED_INCOMING:
+		return job_finish(j, HV_REFUSED, "it is just arriving by migration");
+	case HV__OBSERVED__OBSERVED_PAUSED:
+		if (!j->paused_ok)
+			return job_finish(j, HV_REFUSED, "it is paused");
+		break;
+	case HV__OBSERVED__OBSERVED_RUNNING:
+		break;
+	case HV__OBSERVED__OBSERVED_UNKNOWN:
+	case _HV__OBSERVED_IS_INT_SIZE:
+		if (atomic_load(&j->cancel))
+			return lifecycle_cancelled(j);
+		return lifecycle_again(j, LIFECYCLE_AGAIN_MS, s->text);
+	}
+	if (!*d)
+		return lifecycle_again(j, LIFECYCLE_AGAIN_MS, "libvirt does not find it");
+	return begin(j, m, d, s);
+}
+
+enum job_step migrate_step(struct job *j, struct conn *c)
+{
+	_cleanup_conn_ virConnectPtr v = NULL;
+	_cleanup_domain_ virDomainPtr d = NULL;
+	struct migration *m;
+	enum job_step step = JOB_DONE;
+	struct sight s;
+
+	if (!j->state)
+		j->state = hv_xcalloc(1, sizeof(*m));
+	m = j->state;
+	if (m->call && atomic_load(&m->call->ended))
+		call_ended(j, m);
+	if (!lifecycle_look(j, c, &v, &s, &step))
+		return step;
+	d = virDomainLookupByUUIDString(v, j->uuid);
+	switch (j->phase) {
+	case LOOK:
+		return look(j, m, &d, &s);
+	case CALLING:
+		if (d) {
+			struct progress p;
+
+			get_progress(d, &p);
+			show_progress(j, &p);
+		}
+		end_early(j, m, d);
+		return job_wait(j, MIGRATE_PROGRESS_MS);
+	case WATCH:
+		return watch(j, m, d, &s);
+	default:
+		return settle(j, m, &s);
+	}
+}

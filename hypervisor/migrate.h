@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * migrate.h - the steps of MIGRATE: live, peer to peer, paused at the destination.
+ *
+ * The libvirt call lasts as long as the migration, so it has a thread of its own; the job's steps
+ * look at its progress, carry out a cancel, and see to it that the answer says how things really
+ * are afterwards. The two libvirtds do the migration between them: it goes on when this process
+ * dies. A job that finds one under way (the same request after a crash) waits for its end.
+ *
+ *   [look] --> absent: HV_OK, it has left
+ *     |  \---> a migration under way in libvirt --> [watch] --> left: HV_OK; still here: failed
+ *     v
+ *   [calling] -- the call ended --> [settle]: until libvirt says running, paused or absent
+ *
+ * VIR_MIGRATE_PAUSED: the destination never runs before its RESUME. libvirt documents that when the
+ * last message of a migration is lost the source goes on while the destination may run; paused, it
+ * does not. A guest that dirties its memory too fast is slowed down (auto-converge). At the deadline
+ * the migration is aborted, and MIGRATE_SETTLE_MS are given for the domain to become definite again.
+ */
+#ifndef HV_HYPERVISOR_MIGRATE_H
+#define HV_HYPERVISOR_MIGRATE_H
+
+#include "hypervisor/conn.h"
+#include "hypervisor/job.h"
+
+#define MIGRATE_PROGRESS_MS 250
+#define MIGRATE_SETTLE_MS 20000
+
+/* `wake` is called from other threads when a call has ended: it must lead to job_wake(uuid). */
+void migrate_init(void (*wake)(const char *uuid));
+enum job_step migrate_step(struct job *j, struct conn *c);
+void migrate_release(struct job *j);
+
+#endif
