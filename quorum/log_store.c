@@ -242,8 +242,8 @@ void log_store_write(struct log_store *s, const struct rl_write *w)
 	pthread_mutex_lock(&s->lock);
 	*s->tail = j;
 	s->tail = &j->next;
-	pthread_cond_signal(&s->work);
 	pthread_mutex_unlock(&s->lock);
+	pthread_cond_signal(&s->work);
 }
 
 void log_store_close(struct log_store *s)

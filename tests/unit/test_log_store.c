@@ -434,6 +434,23 @@ Test(log_store, compaction_gives_the_space_back)
 	box_done(&b);
 }
 
+Test(log_store, the_write_ahead_log_stays_small)
+{
+	struct box b;
+	char path[256];
+	struct stat st;
+
+	box_open(&b);
+	snprintf(path, sizeof(path), "%s/log.db-wal", b.dir);
+	for (uint64_t i = 1; i <= 3000; i += 2) {
+		append(&b, i, i + 1, 3);
+		wait_for(&b, b.number);
+	}
+	cr_assert_eq(stat(path, &st), 0);
+	cr_assert_lt(st.st_size, 6 << 20, "%ld bytes", (long)st.st_size);
+	box_done(&b);
+}
+
 /* ------------------------------------------------------------- damage */
 
 static void copy_dir(const char *from, const char *to)

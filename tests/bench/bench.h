@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * bench.h - what the benchmarks share: a table of them, and one way to print.
+ *
+ * Each figure is one JSON line:
+ * {"bench":"log_store","metric":"commit_p50","value":141.0,"unit":"us"} A benchmark is a function
+ * in a file of its own and a row in hvbench.c's table.
+ */
+#ifndef HV_TESTS_BENCH_H
+#define HV_TESTS_BENCH_H
+
+#include "proto/base.h"
+
+struct bench {
+	const char *name;
+	const char *about;
+	bool (*run)(void); /* false: it could not be measured; the reason went to stderr */
+};
+
+/* Where files are made: --dir, else /var/tmp (a real disk, other than /tmp on many hosts). */
+extern const char *bench_dir;
+
+uint64_t bench_now_ns(void);
+void bench_emit(const char *bench, const char *metric, double value, const char *unit);
+/* Sorts the samples and emits NAME_p50, _p99 and _max, in microseconds. */
+void bench_emit_latency(const char *bench, const char *metric, uint64_t *samples_ns, size_t n);
+
+bool bench_log_store(void);
+
+#endif
