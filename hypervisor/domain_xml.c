@@ -484,6 +484,28 @@ enum hv_rc domain_xml_set_uuid(const void *xml, size_t len, const char *uuid, ch
 	return verdict_out(&v, ret_why);
 }
 
+enum hv_rc domain_xml_set_name(const void *xml, size_t len, const char *name, char **ret_xml,
+			       size_t *ret_len, char **ret_why)
+{
+	struct verdict v = { .rc = HV_OK };
+	struct domain_info info;
+	_cleanup_(doc_freep) xmlDocPtr doc = read_doc(xml, len, &v);
+	char *text = NULL;
+	size_t text_len = 0;
+
+	hv_assert(hv_name_valid(name));
+	if (doc && check_doc(doc, &info, &v)) {
+		/* A valid name has none of XML's special characters. */
+		xmlNodeSetContent(child(xmlDocGetRootElement(doc), "name"), (const xmlChar *)name);
+		text = doc_text(doc, &text_len, &v);
+	}
+	if (v.rc == HV_OK) {
+		*ret_xml = text;
+		*ret_len = text_len;
+	}
+	return verdict_out(&v, ret_why);
+}
+
 /* host-passthrough hands the real CPU to the guest; only KVM can. 'maximum' is TCG's best. */
 static bool emulate(xmlNodePtr root)
 {

@@ -44,6 +44,10 @@ enum hv_rc domain_xml_parse(const void *xml, size_t len, struct domain_info *ret
 enum hv_rc domain_xml_set_uuid(const void *xml, size_t len, const char *uuid, char **ret_xml,
 			       size_t *ret_len, char **ret_why);
 
+/* The same with this name (which is valid: hv_name_valid()). */
+enum hv_rc domain_xml_set_name(const void *xml, size_t len, const char *name, char **ret_xml,
+			       size_t *ret_len, char **ret_why);
+
 /*
  * What is handed to libvirt on a host. Differs from the input by this only:
  *  - without KVM on the host (`kvm` false) type='kvm' becomes 'qemu' (TCG), and a CPU that only KVM

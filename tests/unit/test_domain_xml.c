@@ -270,6 +270,19 @@ Test(domain_xml, no_uuid_is_put_into_garbage_and_no_garbage_as_a_uuid)
 	cr_assert_null(out);
 }
 
+Test(domain_xml, a_name_takes_the_place_of_the_one_it_had)
+{
+	struct domain_info info;
+	_cleanup_free_ char *out = NULL, *why = NULL;
+	const char *xml = OPEN MEM "</domain>";
+	size_t len = 0;
+
+	cr_assert_eq(domain_xml_set_name(xml, strlen(xml), "other-1", &out, &len, &why), HV_OK, "%s", why);
+	cr_assert_eq(strlen(out), len);
+	cr_assert_eq(domain_xml_parse(out, len, &info, NULL), HV_OK);
+	cr_assert_str_eq(info.name, "other-1");
+}
+
 static char *prepared(const char *xml, bool kvm, char **ret_note)
 {
 	char *out = NULL, *why = NULL;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * clusterd_priv.h - what the files of the composition share: the parts, and how they are wired.
+ *
+ *   clusterd.c   life: start, wait for corosync, signals, stop
+ *   wiring.c     what each part says, handed to the others
+ *   words.c      this node's condition in words, and the view for clients
+ */
+#ifndef HV_CLUSTERD_CLUSTERD_PRIV_H
+#define HV_CLUSTERD_CLUSTERD_PRIV_H
+
+#include "clusterd/clusterd.h"
+#include "clusterd/control.h"
+#include "clusterd/driver.h"
+#include "clusterd/executor.h"
+#include "clusterd/hv_client.h"
+#include "clusterd/intake.h"
+#include "clusterd/ipc_server.h"
+#include "clusterd/notify.h"
+#include "clusterd/ticker.h"
+
+#define MAX_WARNINGS 4
+
+struct clusterd {
+	const struct options *options;
+	qb_loop_t *loop;
+	enum hv_rc end; /* why the loop ended */
+	struct notify *notify;
+	struct ipc_server *ipc;
+	struct control *control;
+	struct hv_client *hv;
+	struct nodelist list;
+	struct nodelist_watch *watch;
+	struct driver *driver; /* NULL until corosync answered */
+	char *waiting_for;     /* why it is NULL */
+	struct intake *intake;
+	struct executor *executor;
+	struct ticker ticker;
+	struct progress progress;
+	bool was_current;
+	qb_loop_timer_handle retry, due;
+	char reason[256];
+	const char *warnings[MAX_WARNINGS];
+	char divergence[128], health[HV_TEXT_MAX + 64];
+};
+
+/* Ends the loop. */
+void clusterd_end(struct clusterd *d, enum hv_rc rc);
+
+/* words.c: why this node is not current (NULL: it is); control_ops.view. */
+const char *clusterd_local_reason(struct clusterd *d);
+bool clusterd_view(void *user, struct view *ret, enum hv_rc *ret_rc, const char **ret_why);
+
+/* wiring.c */
+extern const struct driver_ops clusterd_driver_ops;
+extern const struct intake_ops clusterd_intake_ops;
+extern const struct executor_ops clusterd_executor_ops;
+extern const struct control_ops clusterd_control_ops;
+extern const struct hv_client_ops clusterd_hv_ops;
+extern const struct ipc_server_ops clusterd_ipc_ops;
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * driver.h - runs the replicated log and the brain on a real host.
+ *
+ * Feeds the log (quorum/replog.h) with what corosync, the store and the timer say, carries out its
+ * outputs in order, and gives committed entries to the brain, which it owns. Decides nothing.
+ *
+ * One turn: an input is fed, all outputs are carried out, then `settled` is called once, in which
+ * the owner looks at the new state and proposes; what that makes the log put out is carried out in
+ * the same turn. Nothing here waits: a commit costs what CPG and the disk cost.
+ *
+ * Life cycle: open (store and log; corosync's links begin to connect by themselves) -> turns ->
+ * close. Links come back by themselves when corosync was restarted.
+ */
+#ifndef HV_CLUSTERD_DRIVER_H
+#define HV_CLUSTERD_DRIVER_H
+
+#include "quorum/nodelist.h"
+#include "quorum/replog.h"
+#include "resource/brain.h"
+
+#include <qb/qbloop.h>
+
+struct driver;
+struct driver_ops {
+	/* One entry was applied; the actions are valid during the call only. */
+	void (*applied)(void *user, uint64_t index, const Hv__Event *ev,
+			const struct action_list *actions);
+	/* The whole state was replaced. */
+	void (*installed)(void *user);
+	/* Everything is carried out: look at the state, propose. */
+	void (*settled)(void *user);
+	void (*gossip)(void *user, hv_node_id node, const Hv__Gossip *gossip);
+	/* The proposal was dropped (see proposer.h). */
+	void (*dropped)(void *user, uint64_t mark, enum hv_rc rc);
+	/* This process cannot go on; the text says why and what to do. */
+	void (*fatal)(void *user, enum hv_rc rc, const char *text);
+};
+/* On failure *ret_text (malloc'ed) explains. `list` must name this node. */
+enum hv_rc driver_open(qb_loop_t *loop, const char *state_dir, const struct nodelist *list,
+		       const struct driver_ops *ops, void *user, struct driver **ret,
+		       char **ret_text);
+void driver_close(struct driver *d);
+
+/* corosync's node list changed. */
+void driver_nodes_changed(struct driver *d, const struct nodelist *list);
+/* Something outside the log changed that `settled` looks at. Never calls it from within itself. */
+void driver_wake(struct driver *d);
+
+const struct cluster *driver_cluster(const struct driver *d);
+const struct rl_status *driver_status(const struct driver *d);
+hv_node_id driver_self(const struct driver *d);
+uint64_t driver_incarnation(const struct driver *d);
+/*
+ * May this node act: it is a member of an active epoch *and* an entry of that epoch was applied, so
+ * that the state is not one from before it was away.
+ */
+bool driver_current(const struct driver *d);
+bool driver_corosync_up(const struct driver *d);
+/* What an operator must know about the store, or NULL. */
+const char *driver_store_warning(const struct driver *d);
+/* How often our state turned out to differ from the majority's. */
+unsigned driver_divergences(const struct driver *d);
+
+/* Cluster time: now, and at a moment of CLOCK_MONOTONIC. */
+uint64_t driver_now_us(const struct driver *d);
+uint64_t driver_time_at(const struct driver *d, uint64_t mono_us);
+
+/* See proposer.h. 0: not accepted (the node is not current, or there is no room). */
+uint64_t driver_propose(struct driver *d, const Hv__Event *ev, enum rl_entry_type type,
+			hv_node_id fenced);
+bool driver_pending(const struct driver *d, uint64_t mark);
+size_t driver_proposals(const struct driver *d);
+void driver_gossip(struct driver *d, const Hv__Gossip *gossip);
+
+#endif

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/executor.h"
+
+#include "clusterd/fence_job.h"
+#include "clusterd/logging.h"
+
+#define DEFAULT_JOB_MS 300000
+#define MIGRATION_URI "qemu+tcp://%s/system"
+
+enum phase { PHASE_WAITING, PHASE_RUNNING, PHASE_DONE };
+
+struct job {
+	struct executor *owner;
+	hv_op_id id;
+	uint32_t attempt;
+	enum op_kind kind;
+	enum phase phase;
+	bool cancelled;
+	struct fence_job *fence;
+	/* the result, once there is one */
+	enum hv_rc rc;
+	char *text;
+	Hv__Observed observed;
+	uint64_t began_us, ended_us; /* CLOCK_MONOTONIC */
+	hv_node_id victim;
+	uint64_t mark;
+};
+
+struct executor {
+	qb_loop_t *loop;
+	hv_node_id self;
+	struct executor_ops ops;
+	void *user;
+	struct job **jobs; /* pointers, because agents' callbacks hold them */
+	size_t count, cap;
+	hv_op_id *hints;
+	size_t n_hints, cap_hints;
+	bool rescan;
+};
+
+struct executor *executor_new(qb_loop_t *loop, hv_node_id self, const struct executor_ops *ops,
+			      void *user)
+{
+	struct executor *e = hv_xcalloc(1, sizeof(*e));
+
+	e->loop = loop;
+	e->self = self;
+	e->ops = *ops;
+	e->user = user;
+	e->rescan = true;
+	return e;
+}
+
+static void job_free(struct job *j)
+{
+	fence_job_free(j->fence);
+	free(j->text);
+	free(j);
+}
+
+void executor_free(struct executor *e)
+{
+	if (!e)
+		return;
+	for (size_t i = 0; i < e->count; i++)
+		job_free(e->jobs[i]);
+	free(e->jobs);
+	free(e->hints);
+	free(e);
+}
+
+size_t executor_jobs(const struct executor *e)
+{
+	return e->count;
+}
+
+/* ---- the table of jobs */
+
+static struct job *job_find(const struct executor *e, hv_op_id id)
+{
+	for (size_t i = 0; i < e->count; i++) {
+		if (e->jobs[i]->id == id)
+			return e->jobs[i];
+	}
+	return NULL;
+}
+
+bool executor_knows(const struct executor *e, hv_op_id op)
+{
+	return job_find(e, op) != NULL;
+}
+
+static void job_remove(struct executor *e, struct job *j)
+{
+	for (size_t i = 0; i < e->count; i++) {
+		if (e->jobs[i] != j)
+			continue;
+		e->jobs[i] = e->jobs[--e->count];
+		job_free(j);
+		return;
+	}
+}
+
+static struct job *job_add(struct executor *e, const struct operation *op)
+{
+	struct job *j = hv_xcalloc(1, sizeof(*j));
+
+	if (e->count == e->cap) {
+		e->cap = e->cap ? 2 * e->cap : 32;
+		e->jobs = hv_xrealloc(e->jobs, e->cap, sizeof(struct job *));
+	}
+	j->owner = e;
+	j->id = op->id;
+	j->attempt = op->attempt;
+	j->kind = op->kind;
+	j->victim = op->victim;
+	e->jobs[e->count++] = j;
+	return j;
+}
+
+static bool is_fence(enum op_kind kind)
+{
+	return kind == OP_FENCE || kind == OP_FENCE_TEST;
+}
+
+static void job_done(struct job *j, enum hv_rc rc, const char *text, Hv__Observed observed)
+{
+	j->phase = PHASE_DONE;
+	j->rc = rc;
+	free(j->text);
+	j->text = hv_xstrndup(text ? text : "", HV_TEXT_MAX - 1);
+	j->observed = observed;
+	j->mark = 0;
+}
+
+/* ---- VM jobs */
+
+static Hv__HvJobKind job_kind(enum op_kind kind)
+{
+	switch (kind) {
+	case OP_VM_START:
+		return HV__HV_JOB_KIND__HV_JOB_START;
+	case OP_VM_STOP:
+		return HV__HV_JOB_KIND__HV_JOB_STOP;
+	case OP_VM_DESTROY:
+		return HV__HV_JOB_KIND__HV_JOB_DESTROY;
+	case OP_VM_MIGRATE:
+		return HV__HV_JOB_KIND__HV_JOB_MIGRATE;
+	case OP_VM_RESUME:
+		return HV__HV_JOB_KIND__HV_JOB_RESUME;
+	case OP_VM_PAUSE:
+		return HV__HV_JOB_KIND__HV_JOB_PAUSE;
+	case OP_VM_PROBE:
+		return HV__HV_JOB_KIND__HV_JOB_PROBE;
+	case OP_NONE:
+	case OP_FENCE:
+	case OP_FENCE_TEST:
+	case OP_NODE_DRAIN:
+	case OP_VM_REQUEST:
+		break;
+	}
+	return HV__HV_JOB_KIND__HV_JOB_NONE;
+}
+
+static uint32_t job_timeout_ms(const struct operation *op, uint64_t now_us)
+{
+	uint64_t left_ms;
+
+	if (op->kind == OP_VM_STOP)
+		return op->timeout_s * 1000;
+	if (op->timeout_s)
+		return op->timeout_s * 1000;
+	if (!op->deadline_us)
+		return DEFAULT_JOB_MS;
+	left_ms = op->deadline_us > now_us ? (op->deadline_us - now_us) / HV_US_PER_MS : 1;
+	return left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
+}
+
+static void send_vm_job(struct executor *e, struct job *j, const struct cluster *c,
+			const struct operation *op)
+{
+	const struct vm *vm = cluster_vm(c, op->vm);
+	const struct node *target = op->target ? cluster_node(c, op->target) : NULL;
+	_cleanup_free_ char *uri = target ? hv_xasprintf(MIGRATION_URI, target->name) : NULL;
+	Hv__HvJob job = HV__HV_JOB__INIT;
+	Hv__HvRequest req = HV__HV_REQUEST__INIT;
+
+	job.id = op->id;
+	job.attempt = op->attempt;
+	job.kind = job_kind(op->kind);
+	job.uuid = op->vm;
+	job.timeout_ms = job_timeout_ms(op, cluster_now_us(c));
+	if (vm) {
+		job.name = vm->name;
+		job.paused_ok = vm->want_paused;
+	}
+	if (vm && op->kind == OP_VM_START)
+		job.xml = (ProtobufCBinaryData){.len = vm->xml_len, .data = vm->xml};
+	if (uri)
+		job.target_uri = uri;
+	req.body_case = HV__HV_REQUEST__BODY_JOB;
+	req.job = &job;
+	e->ops.request(e->user, &req);
+	j->phase = PHASE_RUNNING;
+	log_info("op %llu: %s %s attempt %u handed to hypervisord", (unsigned long long)op->id,
+		 op_kind_name(op->kind), vm ? vm->name : op->vm, op->attempt);
+}
+
+static void cancel_vm_job(struct executor *e, hv_op_id id)
+{
+	Hv__HvCancel cancel = HV__HV_CANCEL__INIT;
+	Hv__HvRequest req = HV__HV_REQUEST__INIT;
+
+	cancel.id = id;
+	req.body_case = HV__HV_REQUEST__BODY_CANCEL;
+	req.cancel = &cancel;
+	e->ops.request(e->user, &req);
+}
+
+void executor_result(struct executor *e, const Hv__HvResult *r)
+{
+	struct job *j = job_find(e, r->id);
+
+	if (!j || j->attempt != r->attempt || j->phase != PHASE_RUNNING)
+		return;
+	j->began_us = r->began_us;
+	j->ended_us = r->ended_us;
+	job_done(j, (enum hv_rc)r->rc, r->text, r->observed);
+	log_info("op %llu: %s: %s%s%s", (unsigned long long)j->id, op_kind_name(j->kind),
+		 hv_rc_name(r->rc), j->text[0] ? ": " : "", j->text);
+}
+
+void executor_hypervisor_up(struct executor *e)
+{
+	for (size_t i = 0; i < e->count; i++) {
+		struct job *j = e->jobs[i];
+
+		if (is_fence(j->kind) || j->phase != PHASE_RUNNING)
+			continue;
+		j->phase = PHASE_WAITING;
+		j->cancelled = false;
+	}
+	e->rescan = true;
+}
+
+/* ---- fence jobs */
+
+static void fence_done(void *user, const struct fence_result *r)
+{
+	struct job *j = user;
+
+	j->began_us = r->began_us;
+	j->ended_us = r->ended_us;
+	job_done(j, r->rc, r->text, HV__OBSERVED__OBSERVED_UNKNOWN);
+	fence_job_free(steal_ptr(j->fence));
+	log_notice("op %llu: %s of node %u: %s%s%s", (unsigned long long)j->id,
+		   op_kind_name(j->kind), j->victim, hv_rc_name(r->rc), j->text[0] ? ": " : "",
+		   j->text);
+	j->owner->ops.wake(j->owner->user);
+}
+
+static void start_fence_job(struct executor *e, struct job *j, const struct cluster *c,
+			    const struct operation *op)
+{
+	const struct node *victim = cluster_node(c, op->victim);
+
+	j->phase = PHASE_RUNNING;
+	log_notice("op %llu: %s of %s with device %s, attempt %u", (unsigned long long)op->id,
+		   op_kind_name(op->kind), victim ? victim->name : "?",
+		   op->device ? op->device : "?", op->attempt);
+	j->fence = fence_job_start(e->loop, victim, op, fence_done, j);
+	if (!j->fence)
+		job_done(j, HV_NOT_FOUND, "this fence device does not exist any more",
+			 HV__OBSERVED__OBSERVED_UNKNOWN);
+}
+
+/* ---- results */
+
+static void propose_result(struct executor *e, struct job *j)
+{
+	Hv__Event ev = HV__EVENT__INIT;
+	Hv__OpResult r = HV__OP_RESULT__INIT;
+
+	if (e->ops.pending(e->user, j->mark))
+		return;
+	r.op = j->id;
+	r.attempt = j->attempt;
+	r.node = e->self;
+	r.rc = j->rc;
+	r.text = j->text;
+	r.observed = j->observed;
+	r.began_us = j->began_us ? e->ops.time_at(e->user, j->began_us) : 0;
+	r.ended_us = j->ended_us ? e->ops.time_at(e->user, j->ended_us) : 0;
+	if (j->kind == OP_FENCE && j->rc == HV_OK)
+		r.fenced_node = j->victim;
+	ev.body_case = HV__EVENT__BODY_OP_RESULT;
+	ev.op_result = &r;
+	j->mark = e->ops.propose(e->user, &ev, j->kind == OP_FENCE, r.fenced_node);
+}
+
+/* ---- comparing with the state */
+
+void executor_hint(struct executor *e, hv_op_id op)
+{
+	if (e->n_hints == e->cap_hints) {
+		e->cap_hints = e->cap_hints ? 2 * e->cap_hints : 64;
+		e->hints = hv_xrealloc(e->hints, e->cap_hints, sizeof(hv_op_id));
+	}
+	e->hints[e->n_hints++] = op;
+}
+
+void executor_rescan(struct executor *e)
+{
+	e->rescan = true;
+}
+
+static bool ours(const struct executor *e, const struct operation *op)
+{
+	return op && op->state == OP_RUNNING && op->node == e->self &&
+	       (is_fence(op->kind) || job_kind(op->kind) != HV__HV_JOB_KIND__HV_JOB_NONE);
+}
+
+static void drop_job(struct executor *e, struct job *j)
+{
+	if (!is_fence(j->kind) && j->phase == PHASE_RUNNING && !j->cancelled)
+		cancel_vm_job(e, j->id);
+	job_remove(e, j);
+}
+
+static void look_at(struct executor *e, const struct cluster *c, hv_op_id id, bool hypervisor_up)
+{
+	const struct operation *op = cluster_op(c, id);
+	struct job *j = job_find(e, id);
+
+	if (!ours(e, op)) {
+		if (j)
+			drop_job(e, j);
+		return;
+	}
+	if (j && j->attempt != op->attempt) {
+		/* hypervisord replaces the job of an id by its next attempt; an agent is killed. */
+		job_remove(e, j);
+		j = NULL;
+	}
+	if (!j)
+		j = job_add(e, op);
+	if (j->phase == PHASE_WAITING && is_fence(j->kind))
+		start_fence_job(e, j, c, op);
+	else if (j->phase == PHASE_WAITING && hypervisor_up)
+		send_vm_job(e, j, c, op);
+	if (op->cancel && !j->cancelled && j->phase == PHASE_RUNNING) {
+		j->cancelled = true;
+		log_info("op %llu: cancelling", (unsigned long long)id);
+		if (is_fence(j->kind))
+			fence_job_cancel(j->fence);
+		else
+			cancel_vm_job(e, id);
+	}
+}
+
+static void scan(struct executor *e, const struct cluster *c, bool hypervisor_up)
+{
+	size_t n = cluster_op_count(c);
+
+	for (size_t i = e->count; i > 0; i--)
+		look_at(e, c, e->jobs[i - 1]->id, hypervisor_up);
+	for (size_t i = 0; i < n; i++) {
+		const struct operation *op = cluster_op_at(c, i);
+
+		if (ours(e, op) && !job_find(e, op->id))
+			look_at(e, c, op->id, hypervisor_up);
+	}
+}
+
+static void stop_fencing(struct executor *e)
+{
+	for (size_t i = e->count; i > 0; i--) {
+		struct job *j = e->jobs[i - 1];
+
+		if (!is_fence(j->kind))
+			continue;
+		log_notice("op %llu: %s of node %u is given up: this node is not part of a quorate "
+			   "cluster",
+			   (unsigned long long)j->id, op_kind_name(j->kind), j->victim);
+		job_remove(e, j);
+	}
+	e->rescan = true;
+}
+
+void executor_reconcile(struct executor *e, const struct cluster *c, bool current,
+			bool hypervisor_up)
+{
+	if (!current) {
+		stop_fencing(e);
+		return;
+	}
+	if (e->rescan)
+		scan(e, c, hypervisor_up);
+	else
+		for (size_t i = 0; i < e->n_hints; i++)
+			look_at(e, c, e->hints[i], hypervisor_up);
+	e->rescan = false;
+	e->n_hints = 0;
+	for (size_t i = 0; i < e->count; i++) {
+		if (e->jobs[i]->phase == PHASE_DONE)
+			propose_result(e, e->jobs[i]);
+	}
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/options.h"
+
+#include "proto/base.h"
+
+#include <argp.h>
+#include <string.h>
+#include <syslog.h>
+
+#ifndef HV_STATE_DIR
+#define HV_STATE_DIR "/var/lib/hvcluster"
+#endif
+#ifndef HV_LIBEXEC_DIR
+#define HV_LIBEXEC_DIR "/usr/libexec/hvcluster"
+#endif
+
+const char *argp_program_version = "clusterd (hvcluster) " HV_VERSION;
+error_t argp_err_exit_status = 2;
+
+enum { KEY_STATE_DIR = 256, KEY_HYPERVISORD, KEY_LOG_LEVEL, KEY_LIBVIRT_URI };
+
+static const struct argp_option option_table[] = {
+    {"foreground", 'f', NULL, 0, "Log to standard error instead of syslog", 0},
+    {"state-dir", KEY_STATE_DIR, "DIR", 0,
+     "Where this node keeps its log (default " HV_STATE_DIR ")", 0},
+    {"hypervisord", KEY_HYPERVISORD, "PATH", 0,
+     "The program that talks to libvirt (default " HV_LIBEXEC_DIR "/hypervisord)", 0},
+    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warning, notice, info (default) or debug", 0},
+    {"libvirt-uri", KEY_LIBVIRT_URI, "URI", 0, "What hypervisord connects to", 0},
+    {0},
+};
+
+static const struct {
+	const char *name;
+	int level;
+} levels[] = {
+    {"error", LOG_ERR}, {"warning", LOG_WARNING}, {"notice", LOG_NOTICE},
+    {"info", LOG_INFO}, {"debug", LOG_DEBUG},
+};
+
+static void parse_level(struct options *o, const char *arg, struct argp_state *state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+		if (strcmp(levels[i].name, arg) == 0) {
+			o->log_level = levels[i].level;
+			return;
+		}
+	}
+	argp_error(state, "'%s' is not a log level; say error, warning, notice, info or debug",
+		   arg);
+}
+
+static error_t parse_one(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case 'f':
+		o->foreground = true;
+		return 0;
+	case KEY_STATE_DIR:
+		o->state_dir = arg;
+		return 0;
+	case KEY_HYPERVISORD:
+		o->hypervisord = arg;
+		return 0;
+	case KEY_LOG_LEVEL:
+		parse_level(o, arg, state);
+		return 0;
+	case KEY_LIBVIRT_URI:
+		o->libvirt_uri = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s' is one word too many", arg);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+void options_parse(struct options *ret, int argc, char **argv)
+{
+	static const struct argp argp = {
+	    .options = option_table,
+	    .parser = parse_one,
+	    .doc = "The hvcluster daemon: a member of the cluster, beside corosync.",
+	};
+
+	*ret = (struct options){
+	    .log_level = LOG_INFO,
+	    .state_dir = HV_STATE_DIR,
+	    .hypervisord = HV_LIBEXEC_DIR "/hypervisord",
+	};
+	argp_parse(&argp, argc, argv, 0, NULL, ret);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/view_items.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_ATTENTION 50
+#define MAX_OPS 50
+#define MAX_WARNINGS 64
+
+static void add_string(char ***list, size_t *count, char *s)
+{
+	*list = hv_xrealloc(*list, *count + 1, sizeof(char *));
+	(*list)[(*count)++] = s;
+}
+
+/* What is wrong with the cluster as a whole and needs somebody, beyond the states of nodes and VMs.
+ */
+static void add_warnings(const struct view *v, Hv__StatusResponse *s)
+{
+	for (size_t i = 0; i < v->n_warnings; i++)
+		add_string(&s->warnings, &s->n_warnings, view_str(v->warnings[i]));
+	if (v->current && cluster_barrier(v->c))
+		add_string(&s->warnings, &s->n_warnings,
+			   hv_xstrdup("too few members to act before the lost nodes are proven "
+				      "off; if their fencing fails, check that they are off and "
+				      "run 'hvcluster fence confirm NODE'"));
+	for (size_t i = 0; i < cluster_node_count(v->c) && s->n_warnings < MAX_WARNINGS; i++) {
+		const struct node *n = cluster_node_at(v->c, i);
+
+		if (n->configured && !n->n_devices)
+			add_string(
+			    &s->warnings, &s->n_warnings,
+			    hv_xasprintf("node %s has no fence device: its VMs cannot be recovered "
+					 "by themselves; see 'hvcluster fence add --help'",
+					 n->name));
+	}
+}
+
+static bool needs_attention(const struct vm *vm)
+{
+	bool up = vm->state == VM_RUNNING || (vm->state == VM_PAUSED && vm->want_paused);
+
+	return vm->intent == INTENT_STARTED ? !up : vm->state != VM_STOPPED;
+}
+
+static void add_vms(const struct view *v, struct view_budget *b, Hv__StatusResponse *s)
+{
+	size_t n = cluster_vm_count(v->c);
+
+	s->vms = (uint32_t)n;
+	for (size_t i = 0; i < n; i++) {
+		const struct vm *vm = cluster_vm_at(v->c, i);
+
+		if (!needs_attention(vm))
+			continue;
+		if (s->attention_total++ < MAX_ATTENTION)
+			view_add(b, &s->attention, &s->n_attention, view_vm_info(v, vm));
+	}
+}
+
+static void add_counts(const struct view *v, Hv__StatusResponse *s)
+{
+	static const enum vm_state states[] = {
+#define X(name, text, meaning) VM_##name,
+	    VM_STATE_LIST(X)
+#undef X
+	};
+
+	s->vm_states = hv_xcalloc(ARRAY_SIZE(states), sizeof(*s->vm_states));
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		uint32_t count = cluster_vms_in_state(v->c, states[i]);
+		Hv__Count *item;
+
+		if (!count)
+			continue;
+		item = hv_xcalloc(1, sizeof(*item));
+		hv__count__init(item);
+		item->name = view_str(vm_state_name(states[i]));
+		item->count = count;
+		s->vm_states[s->n_vm_states++] = item;
+	}
+}
+
+static void add_ops(const struct view *v, struct view_budget *b, Hv__StatusResponse *s)
+{
+	size_t n = cluster_op_count(v->c);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct operation *op = cluster_op_at(v->c, i);
+
+		if (op->state != OP_RUNNING)
+			continue;
+		if (s->ops_total++ < MAX_OPS)
+			view_add(b, &s->ops, &s->n_ops, view_op_info(v, op));
+	}
+}
+
+static void add_log(const struct view *v, Hv__StatusResponse *s)
+{
+	const struct rl_status *st = v->status;
+
+	s->quorate = st->quorate;
+	s->active = v->current;
+	s->epoch = hv_xasprintf("%" PRIu64 "/%u", st->epoch.number, st->epoch.node);
+	s->applied = cluster_index(v->c);
+	s->committed = st->commit_index;
+	s->digest = hv_xasprintf("%016" PRIx64, cluster_digest(v->c));
+	s->coordinator = view_str(view_node_name(v, st->coordinator));
+	s->votes = st->votes;
+	s->votes_needed = st->votes_needed;
+	s->votes_total = st->votes_total;
+	s->feature = cluster_feature(v->c);
+}
+
+enum hv_rc view_status(const struct view *v, Hv__ControlResponse *r)
+{
+	struct view_budget budget = {.left = VIEW_BYTES - 16384};
+	Hv__StatusResponse *s = hv_xcalloc(1, sizeof(*s));
+
+	hv__status_response__init(s);
+	r->body_case = HV__CONTROL_RESPONSE__BODY_STATUS;
+	r->status = s;
+	s->cluster = view_str(v->cluster_name);
+	s->version = view_str(HV_VERSION);
+	s->local_reason = view_str(v->local_reason);
+	add_log(v, s);
+	for (size_t i = 0; i < cluster_node_count(v->c); i++)
+		view_add(&budget, &s->nodes, &s->n_nodes,
+			 view_node_info(v, cluster_node_at(v->c, i)));
+	add_warnings(v, s);
+	add_counts(v, s);
+	add_ops(v, &budget, s);
+	add_vms(v, &budget, s);
+	return HV_OK;
+}
+
+enum hv_rc view_settings(const struct view *v, Hv__ControlResponse *r)
+{
+	struct view_budget budget = {.left = VIEW_BYTES};
+	Hv__SettingsResponse *s = hv_xcalloc(1, sizeof(*s));
+
+	hv__settings_response__init(s);
+	r->body_case = HV__CONTROL_RESPONSE__BODY_SETTINGS;
+	r->settings = s;
+	for (size_t i = 0; i < setting_count(); i++) {
+		const struct setting_info *info = setting_at(i);
+		Hv__SettingInfo *item = hv_xcalloc(1, sizeof(*item));
+
+		hv__setting_info__init(item);
+		item->key = view_str(info->key);
+		item->value = view_str(cluster_setting(v->c, info->key));
+		item->preset = view_str(info->preset);
+		item->help = view_str(info->help);
+		view_add(&budget, &s->settings, &s->n_settings, item);
+	}
+	return HV_OK;
+}

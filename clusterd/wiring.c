@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/clusterd_priv.h"
+
+#include "clusterd/host_time.h"
+#include "clusterd/logging.h"
+#include "clusterd/proposer.h"
+
+/* ---- between the parts and the driver */
+
+static uint64_t propose_typed(void *user, const Hv__Event *ev, enum rl_entry_type type,
+			      hv_node_id fenced)
+{
+	struct clusterd *d = user;
+
+	return driver_propose(d->driver, ev, type, fenced);
+}
+
+static uint64_t propose_plain(void *user, const Hv__Event *ev)
+{
+	return propose_typed(user, ev, RL_COMMAND, 0);
+}
+
+static uint64_t propose_tick(void *user, const Hv__Event *ev, bool fence)
+{
+	return propose_typed(user, ev, fence ? RL_FENCE : RL_COMMAND, 0);
+}
+
+static uint64_t propose_result(void *user, const Hv__Event *ev, bool fence, hv_node_id fenced)
+{
+	return propose_typed(user, ev, fence ? RL_FENCE : RL_COMMAND, fenced);
+}
+
+static uint64_t propose_command(void *user, const Hv__Event *ev, enum rl_entry_type type,
+				hv_node_id fenced)
+{
+	struct clusterd *d = user;
+
+	/* The other half is for what this node itself has to say. */
+	if (driver_proposals(d->driver) > PROPOSER_MAX / 2)
+		return 0;
+	return driver_propose(d->driver, ev, type, fenced);
+}
+
+static bool pending(void *user, uint64_t mark)
+{
+	struct clusterd *d = user;
+
+	return driver_pending(d->driver, mark);
+}
+
+static uint64_t time_at(void *user, uint64_t at_mono_us)
+{
+	struct clusterd *d = user;
+
+	return driver_time_at(d->driver, at_mono_us);
+}
+
+static void wake(void *user)
+{
+	struct clusterd *d = user;
+
+	if (d->driver)
+		driver_wake(d->driver);
+}
+
+static void to_hypervisord(void *user, const Hv__HvRequest *req)
+{
+	struct clusterd *d = user;
+
+	hv_client_send(d->hv, req);
+}
+
+static void to_client(void *user, uint64_t client, const uint8_t *payload, size_t len)
+{
+	struct clusterd *d = user;
+
+	ipc_server_reply(d->ipc, client, payload, len);
+}
+
+/* ---- from the driver */
+
+static void log_journal_line(struct clusterd *d, uint64_t id)
+{
+	static const uint8_t levels[] = {[SEV_INFO] = LOG_INFO,
+					 [SEV_NOTICE] = LOG_NOTICE,
+					 [SEV_WARNING] = LOG_WARNING,
+					 [SEV_ERROR] = LOG_ERR};
+	const struct journal_line *l = cluster_journal(driver_cluster(d->driver), id);
+
+	if (l)
+		qb_log(levels[l->severity], "%s: %s -> %s: %s", l->object,
+		       l->from && *l->from ? l->from : "-", l->to && *l->to ? l->to : "-",
+		       l->cause ? l->cause : "");
+}
+
+static void on_action(struct clusterd *d, uint64_t index, const struct action *a)
+{
+	switch (a->kind) {
+	case ACTION_REPLY:
+		if (a->node == driver_self(d->driver) &&
+		    a->incarnation == driver_incarnation(d->driver))
+			control_answer(d->control, a, index);
+		break;
+	case ACTION_OP_BEGUN:
+	case ACTION_OP_CANCEL:
+	case ACTION_OP_ENDED:
+		executor_hint(d->executor, a->op);
+		break;
+	case ACTION_JOURNAL:
+		log_journal_line(d, a->op);
+		break;
+	}
+}
+
+static void on_applied(void *user, uint64_t index, const Hv__Event *ev,
+		       const struct action_list *actions)
+{
+	struct clusterd *d = user;
+
+	for (size_t i = 0; i < actions->count; i++)
+		on_action(d, index, &actions->items[i]);
+	intake_state_changed(d->intake, mono_us(), false);
+}
+
+static void on_installed(void *user)
+{
+	struct clusterd *d = user;
+
+	executor_rescan(d->executor);
+	intake_state_changed(d->intake, mono_us(), true);
+}
+
+static void on_due(void *user)
+{
+	struct clusterd *d = user;
+
+	d->due = 0;
+	driver_wake(d->driver);
+}
+
+/* `due_us` is cluster time, intake's is this host's; one timer for both. */
+static void arm_due(struct clusterd *d, uint64_t due_us)
+{
+	uint64_t now = mono_us(), wait = UINT64_MAX, local = intake_next_us(d->intake);
+
+	if (due_us)
+		wait = due_us > driver_time_at(d->driver, now)
+			   ? due_us - driver_time_at(d->driver, now)
+			   : 0;
+	if (local)
+		wait = local > now ? (local - now < wait ? local - now : wait) : 0;
+	if (d->due)
+		qb_loop_timer_del(d->loop, d->due);
+	d->due = 0;
+	if (wait != UINT64_MAX)
+		qb_loop_timer_add(d->loop, QB_LOOP_HIGH, (wait + HV_US_PER_MS) * 1000, d, on_due,
+				  &d->due);
+}
+
+static void say_status(struct clusterd *d, bool current)
+{
+	const struct rl_status *s = driver_status(d->driver);
+
+	if (current)
+		notify_status(d->notify, "active, %zu members, %zu VMs", s->n_members,
+			      cluster_vm_count(driver_cluster(d->driver)));
+	else
+		notify_status(d->notify, "not active: %s", clusterd_local_reason(d));
+}
+
+static void on_settled(void *user)
+{
+	static const struct ticker_ops ticker_ops = {.propose = propose_tick, .pending = pending};
+	struct clusterd *d = user;
+	const struct cluster *c = driver_cluster(d->driver);
+	bool current = driver_current(d->driver);
+	uint64_t due = 0;
+
+	if (current && !d->was_current) {
+		executor_rescan(d->executor);
+		intake_state_changed(d->intake, mono_us(), true);
+	}
+	d->was_current = current;
+	executor_reconcile(d->executor, c, current, hv_client_up(d->hv));
+	if (current) {
+		intake_reconcile(d->intake, c, mono_us());
+		if (driver_status(d->driver)->coordinator == driver_self(d->driver))
+			due = ticker_reconcile(&d->ticker, c, &d->list, driver_status(d->driver),
+					       driver_now_us(d->driver), &ticker_ops, d);
+		arm_due(d, due);
+	}
+	control_settled(d->control);
+	say_status(d, current);
+}
+
+static void on_gossip(void *user, hv_node_id node, const Hv__Gossip *g)
+{
+	struct clusterd *d = user;
+
+	progress_set(&d->progress, g->op, g->permille, g->text);
+	control_settled(d->control);
+}
+
+static void on_dropped(void *user, uint64_t mark, enum hv_rc rc)
+{
+	struct clusterd *d = user;
+
+	control_dropped(d->control, mark, rc);
+}
+
+static void on_fatal(void *user, enum hv_rc rc, const char *text)
+{
+	struct clusterd *d = user;
+
+	log_error("%s", text);
+	clusterd_end(d, rc);
+}
+
+/* ---- from hypervisord */
+
+static void on_hv_up(void *user)
+{
+	struct clusterd *d = user;
+
+	if (d->executor)
+		executor_hypervisor_up(d->executor);
+	wake(d);
+}
+
+static void on_hv_down(void *user, const char *why)
+{
+	struct clusterd *d = user;
+
+	intake_hypervisor_gone(d->intake, why, mono_us());
+	wake(d);
+}
+
+static void on_progress(struct clusterd *d, const Hv__HvProgress *p)
+{
+	Hv__Gossip g = HV__GOSSIP__INIT;
+
+	if (!d->driver || !executor_knows(d->executor, p->id))
+		return;
+	g.op = p->id;
+	g.permille = p->permille;
+	g.text = p->text;
+	driver_gossip(d->driver, &g);
+}
+
+static void on_result(struct clusterd *d, const Hv__HvResult *r)
+{
+	const struct operation *op =
+	    d->driver ? cluster_op(driver_cluster(d->driver), r->id) : NULL;
+
+	if (!op)
+		return;
+	executor_result(d->executor, r);
+	if (op->vm)
+		intake_observed(d->intake, op->vm, r->observed);
+}
+
+static void on_hv_message(void *user, const Hv__HvMessage *msg)
+{
+	struct clusterd *d = user;
+
+	switch (msg->body_case) {
+	case HV__HV_MESSAGE__BODY_RESULT:
+		on_result(d, msg->result);
+		break;
+	case HV__HV_MESSAGE__BODY_PROGRESS:
+		on_progress(d, msg->progress);
+		return;
+	case HV__HV_MESSAGE__BODY_DOMAIN:
+		intake_domain(d->intake, msg->domain);
+		break;
+	case HV__HV_MESSAGE__BODY_INVENTORY:
+		intake_inventory(d->intake, msg->inventory);
+		break;
+	case HV__HV_MESSAGE__BODY_HEALTH:
+		intake_health(d->intake, msg->health, mono_us());
+		break;
+	case HV__HV_MESSAGE__BODY_PONG:
+	case HV__HV_MESSAGE__BODY_READY:
+	case HV__HV_MESSAGE__BODY__NOT_SET:
+	case _HV__HV_MESSAGE__BODY__CASE_IS_INT_SIZE:
+		return;
+	}
+	wake(d);
+}
+
+/* ---- from clients */
+
+/* What a request proposed is taken to the log once the request is registered as waiting. */
+static void on_request(void *user, uint64_t client, uid_t uid, const uint8_t *payload, size_t len)
+{
+	struct clusterd *d = user;
+	size_t before = d->driver ? driver_proposals(d->driver) : 0;
+
+	control_request(d->control, client, payload, len);
+	if (d->driver && driver_proposals(d->driver) > before)
+		wake(d);
+}
+
+static void on_malformed(void *user, uint64_t client, enum hv_rc rc, const char *why)
+{
+	struct clusterd *d = user;
+
+	log_warning("control socket: %s", why);
+	control_malformed(d->control, client, rc, why);
+}
+
+static void on_client_gone(void *user, uint64_t client)
+{
+	struct clusterd *d = user;
+
+	control_gone(d->control, client);
+}
+
+/* ---- the wires */
+
+const struct driver_ops clusterd_driver_ops = {
+    .applied = on_applied,
+    .installed = on_installed,
+    .settled = on_settled,
+    .gossip = on_gossip,
+    .dropped = on_dropped,
+    .fatal = on_fatal,
+};
+const struct intake_ops clusterd_intake_ops = {.propose = propose_plain, .pending = pending};
+const struct executor_ops clusterd_executor_ops = {
+    .request = to_hypervisord,
+    .propose = propose_result,
+    .pending = pending,
+    .time_at = time_at,
+    .wake = wake,
+};
+const struct control_ops clusterd_control_ops = {
+    .view = clusterd_view, .propose = propose_command, .reply = to_client};
+const struct hv_client_ops clusterd_hv_ops = {
+    .up = on_hv_up, .down = on_hv_down, .message = on_hv_message};
+const struct ipc_server_ops clusterd_ipc_ops = {
+    .request = on_request, .malformed = on_malformed, .gone = on_client_gone};
