@@ -19,8 +19,13 @@ struct conn {
 	_Atomic uint64_t pending_since_us, generation;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	virConnectPtr current; /* may be used; NULL while there is none */
-	bool closed;	       /* libvirt says that the connection is over */
+	bool up;     /* leases are given */
+	bool closed; /* libvirt says that the watch connection is over */
+	struct idle {
+		virConnectPtr v;
+		uint64_t since_us;
+	} idle[CONN_IDLE_MAX]; /* the latest used comes last */
+	size_t n_idle;
 	char why[HV_TEXT_MAX];
 	/* of the thread */
 	uint64_t down_since_us;
@@ -107,34 +112,73 @@ static void pending(struct conn *c, bool begins)
 	atomic_store(&c->pending_since_us, begins ? job_now_us() : 0);
 }
 
-static virConnectPtr open_one(struct conn *c)
+static virConnectPtr open_any(struct conn *c)
+{
+	virConnectPtr v = virConnectOpen(c->uri);
+
+	if (v && virConnectSetKeepAlive(v, CONN_KEEPALIVE_S, CONN_KEEPALIVE_COUNT) != 0) {
+		virConnectClose(v);
+		v = NULL;
+	}
+	return v;
+}
+
+static virConnectPtr open_watch(struct conn *c)
 {
 	virConnectPtr v;
 
 	pending(c, true);
-	v = virConnectOpen(c->uri);
-	if (!v)
-		snprintf(c->why, sizeof(c->why), "%s", conn_error());
-	else if (virConnectSetKeepAlive(v, CONN_KEEPALIVE_S, CONN_KEEPALIVE_COUNT) != 0 ||
-		 virConnectRegisterCloseCallback(v, on_close, c, NULL) != 0) {
-		snprintf(c->why, sizeof(c->why), "%s", conn_error());
+	v = open_any(c);
+	if (v && virConnectRegisterCloseCallback(v, on_close, c, NULL) != 0) {
 		virConnectClose(v);
 		v = NULL;
 	}
 	if (v)
 		c->hooks.opened(v, c->hooks.user);
+	else
+		snprintf(c->why, sizeof(c->why), "%s", conn_error());
 	pending(c, false);
 	return v;
 }
 
-static void publish(struct conn *c, virConnectPtr v)
+/* With one connection in store, so that the first job need not wait for its own. */
+static void go_up(struct conn *c)
 {
+	struct conn_lease first = { .conn = c };
+
+	pending(c, true);
+	first.v = open_any(c);
+	pending(c, false);
 	pthread_mutex_lock(&c->lock);
-	c->current = v;
+	c->up = true;
+	first.generation = atomic_fetch_add(&c->generation, 1) + 1;
 	pthread_mutex_unlock(&c->lock);
-	atomic_fetch_add(&c->generation, 1);
+	conn_lease_end(&first);
 	c->last_why[0] = '\0';
 	tell(c, NULL);
+}
+
+/* The connection that has been idle longest, if it is to be closed now. */
+static virConnectPtr take_old(struct conn *c)
+{
+	virConnectPtr v = NULL;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->n_idle > (c->up ? 1 : 0) &&
+	    (!c->up || job_now_us() - c->idle[0].since_us >= CONN_IDLE_US)) {
+		v = c->idle[0].v;
+		memmove(c->idle, c->idle + 1, --c->n_idle * sizeof(c->idle[0]));
+	}
+	pthread_mutex_unlock(&c->lock);
+	return v;
+}
+
+static void close_old(struct conn *c)
+{
+	virConnectPtr v;
+
+	while ((v = take_old(c)))
+		virConnectClose(v);
 }
 
 /* Until the connection is over. The lock is held on return from each wait only. */
@@ -153,14 +197,15 @@ static void watch(struct conn *c, virConnectPtr v)
 		pending(c, true);
 		if (virConnectGetLibVersion(v, &version) != 0)
 			closed = virConnectIsAlive(v) != 1;
+		close_old(c);
 		pending(c, false);
 	} while (!closed);
 }
 
-static void retract(struct conn *c, virConnectPtr v)
+static void go_down(struct conn *c, virConnectPtr v)
 {
 	pthread_mutex_lock(&c->lock);
-	c->current = NULL;
+	c->up = false;
 	if (!c->closed) {
 		snprintf(c->why, sizeof(c->why), "the connection to libvirtd failed");
 		c->closed = true;
@@ -168,6 +213,7 @@ static void retract(struct conn *c, virConnectPtr v)
 	pthread_mutex_unlock(&c->lock);
 	virConnectUnregisterCloseCallback(v, on_close);
 	virConnectClose(v);
+	close_old(c);
 	c->down_since_us = job_now_us();
 }
 
@@ -190,11 +236,11 @@ static void *run(void *data)
 		uint64_t down_us;
 
 		c->closed = false;
-		v = open_one(c);
+		v = open_watch(c);
 		if (v) {
-			publish(c, v);
+			go_up(c);
 			watch(c, v);
-			retract(c, v);
+			go_down(c, v);
 			tell_down(c);
 			continue;
 		}
@@ -235,27 +281,40 @@ struct conn *conn_start(struct mailbox *m, const char *uri, const struct conn_ho
 	return NULL;
 }
 
-virConnectPtr conn_get(struct conn *c)
+void conn_lease(struct conn *c, struct conn_lease *ret)
 {
-	virConnectPtr v;
+	bool up;
 
+	memset(ret, 0, sizeof(*ret));
+	ret->conn = c;
 	pthread_mutex_lock(&c->lock);
-	v = c->current;
-	if (v)
-		virConnectRef(v);
+	up = c->up;
+	ret->generation = atomic_load(&c->generation);
+	if (up && c->n_idle > 0)
+		ret->v = c->idle[--c->n_idle].v;
 	pthread_mutex_unlock(&c->lock);
-	return v;
+	if (up && !ret->v)
+		ret->v = open_any(c);
 }
 
-void conn_putp(virConnectPtr *c)
+void conn_lease_end(struct conn_lease *l)
 {
-	if (*c)
-		virConnectClose(*c);
-}
+	struct conn *c = l->conn;
+	virConnectPtr v = steal_ptr(l->v);
+	bool alive;
 
-uint64_t conn_generation(struct conn *c)
-{
-	return atomic_load(&c->generation);
+	if (!v)
+		return;
+	alive = virConnectIsAlive(v) == 1;
+	pthread_mutex_lock(&c->lock);
+	if (alive && c->up && l->generation == atomic_load(&c->generation) &&
+	    c->n_idle < CONN_IDLE_MAX) {
+		c->idle[c->n_idle++] =
+			(struct idle){ .v = steal_ptr(v), .since_us = job_now_us() };
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (v)
+		virConnectClose(v);
 }
 
 uint64_t conn_pending_us(struct conn *c)

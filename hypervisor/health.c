@@ -17,7 +17,7 @@ bool health_judge(const struct health_signs *s, char text[HV_TEXT_MAX])
 	else if (s->pending_us >= CONN_STALLED_US)
 		snprintf(text, HV_TEXT_MAX, "libvirtd does not answer: %s hangs",
 			 s->connected ? "a simple request" : "opening a connection");
-	else if (!s->connected && s->down_us >= HEALTH_DOWN_US)
+	else if (!s->connected && (s->was_ill || s->down_us >= HEALTH_DOWN_US))
 		snprintf(text, HV_TEXT_MAX, "no connection to libvirtd: %.300s",
 			 s->why[0] ? s->why : "not yet made");
 	return !text[0];

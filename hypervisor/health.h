@@ -17,6 +17,7 @@
 
 struct health_signs {
 	bool connected;
+	bool was_ill;	     /* then only a connection is a sign of health, not a short pause */
 	uint64_t down_us;    /* for how long there has been no connection */
 	uint64_t pending_us; /* for how long opening or the watchdog call hangs */
 	bool exhausted;	     /* no worker left */

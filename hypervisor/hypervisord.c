@@ -136,6 +136,7 @@ static void check_health(struct hypervisord *h)
 	uint64_t now = job_now_us();
 	struct health_signs signs = {
 		.connected = h->connected,
+		.was_ill = h->told && !h->told_ok,
 		.down_us = h->connected ? 0 : now - h->down_since_us,
 		.pending_us = conn_pending_us(h->conn),
 		.exhausted = pool_exhausted(h->pool),
@@ -171,12 +172,13 @@ static void on_health_timer(void *data)
 static void look_run(struct pool_task *task)
 {
 	struct look *k = (struct look *)task;
-	_cleanup_conn_ virConnectPtr v = conn_get(k->h->conn);
+	_cleanup_lease_ struct conn_lease lease = { 0 };
 
+	conn_lease(k->h->conn, &lease);
 	if (k->uuid[0])
-		observe(v, k->uuid, &k->sight);
+		observe(lease.v, k->uuid, &k->sight);
 	else
-		inventory_take(v, &k->inv);
+		inventory_take(lease.v, &k->inv);
 }
 
 static void look_free(struct look *k)
@@ -357,7 +359,10 @@ static void on_inventory_timer(void *data)
 
 static void on_settled(void *data)
 {
-	want_inventory(data, false);
+	struct hypervisord *h = data;
+
+	if (h->connected)
+		want_inventory(h, false);
 }
 
 /* ---- libvirt's connection and events */
@@ -453,7 +458,7 @@ static void on_answer(const struct job *j, void *user)
 	char text[HV_TEXT_MAX];
 
 	memcpy(text, j->text, sizeof(text));
-	if (j->observed == HV__OBSERVED__OBSERVED_UNKNOWN)
+	if (j->rc == HV_TIMEOUT || j->rc == HV_HYPERVISOR_DOWN)
 		add_process(j, text);
 	r.id = j->id;
 	r.attempt = j->attempt;

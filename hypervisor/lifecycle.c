@@ -60,24 +60,19 @@ enum job_step lifecycle_again(struct job *j, uint32_t ms, const char *missing)
 	return job_wait(j, ms);
 }
 
-bool lifecycle_look(struct job *j, struct conn *c, virConnectPtr *ret_conn, struct sight *s,
-		    enum job_step *ret_step)
+bool lifecycle_look(struct job *j, virConnectPtr v, struct sight *s, enum job_step *ret_step)
 {
-	virConnectPtr v = conn_get(c);
-
 	doing(j, "looking the VM up");
 	observe(v, j->uuid, s);
 	j->observed = s->observed;
-	if (v) {
-		*ret_conn = v;
+	if (v)
 		return true;
-	}
 	if (atomic_load(&j->cancel))
 		*ret_step = lifecycle_cancelled(j);
 	else if (job_expired(j))
 		*ret_step = job_finish(j, HV_HYPERVISOR_DOWN, "libvirt does not answer");
 	else
-		*ret_step = job_wait(j, 0); /* woken when it is back */
+		*ret_step = job_wait(j, 1000); /* woken when it is back */
 	return false;
 }
 
@@ -379,11 +374,15 @@ static enum job_step probe_step(struct job *j, const struct sight *s)
 
 enum job_step lifecycle_step(struct job *j, struct conn *c)
 {
-	_cleanup_conn_ virConnectPtr v = NULL;
+	_cleanup_lease_ struct conn_lease lease = { 0 };
 	enum job_step step = JOB_DONE;
+	virConnectPtr v;
 	struct sight s;
 
-	if (!lifecycle_look(j, c, &v, &s, &step))
+	doing(j, "opening a connection to libvirt");
+	conn_lease(c, &lease);
+	v = lease.v;
+	if (!lifecycle_look(j, v, &s, &step))
 		return step;
 	switch (j->kind) {
 	case HV__HV_JOB_KIND__HV_JOB_START:

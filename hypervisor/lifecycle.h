@@ -34,8 +34,8 @@ enum job_step lifecycle_step(struct job *j, struct conn *c);
 /* How long a job may take when the request does not say. */
 uint32_t lifecycle_deadline_ms(const struct job *j);
 
-/* Shared with migrate.c: the beginning of each step. False: *ret_step is to be returned. */
-bool lifecycle_look(struct job *j, struct conn *c, virConnectPtr *ret_conn, struct sight *ret_sight,
+/* Shared with migrate.c: the beginning of each step; `v` may be NULL. False: *ret_step is to be returned. */
+bool lifecycle_look(struct job *j, virConnectPtr v, struct sight *ret_sight,
 		    enum job_step *ret_step);
 /* Why the job was asked to end: HV_CANCELLED or HV_SUPERSEDED. */
 enum job_step lifecycle_cancelled(struct job *j);

@@ -13,9 +13,9 @@ enum { LOOK, CALLING, WATCH, SETTLE };
 /* One call, shared by its thread and its job; the last one frees it. */
 struct call {
 	atomic_uint users;
-	virDomainPtr domain;
+	struct conn *conn;
 	char *uri;
-	unsigned long flags;
+	unsigned int flags;
 	char uuid[HV_UUID_LEN + 1];
 	/* written by the thread, read once `ended` is set */
 	atomic_bool ended;
@@ -41,25 +41,41 @@ void migrate_init(void (*wake)(const char *uuid))
 
 /* ---- the call and its thread */
 
+static void domain_freep(virDomainPtr *d)
+{
+	if (*d)
+		virDomainFree(*d);
+}
+#define _cleanup_domain_ _cleanup_(domain_freep)
+
 static void call_put(struct call *call)
 {
 	if (!call || atomic_fetch_sub(&call->users, 1) > 1)
 		return;
-	virDomainFree(call->domain);
 	free(call->uri);
 	free(call);
+}
+
+/* The whole migration, on a connection of its own. */
+static void migrate(struct call *call)
+{
+	_cleanup_lease_ struct conn_lease lease = { 0 };
+	_cleanup_domain_ virDomainPtr d = NULL;
+
+	conn_lease(call->conn, &lease);
+	d = lease.v ? virDomainLookupByUUIDString(lease.v, call->uuid) : NULL;
+	call->began_us = job_now_us();
+	call->ok = d && virDomainMigrateToURI3(d, call->uri, NULL, 0, call->flags) == 0;
+	call->ended_us = job_now_us();
+	if (!call->ok)
+		snprintf(call->error, sizeof(call->error), "%s", conn_error());
 }
 
 static void *run_call(void *data)
 {
 	struct call *call = data;
 
-	call->began_us = job_now_us();
-	call->ok = virDomainMigrateToURI3(call->domain, call->uri, NULL, 0,
-					  (unsigned int)call->flags) == 0;
-	call->ended_us = job_now_us();
-	if (!call->ok)
-		snprintf(call->error, sizeof(call->error), "%s", conn_error());
+	migrate(call);
 	atomic_store(&call->ended, true);
 	wake_job(call->uuid);
 	call_put(call);
@@ -84,13 +100,12 @@ static bool start_thread(struct call *call)
 	return err == 0;
 }
 
-/* Takes the domain over. */
-static struct call *call_start(struct job *j, virDomainPtr d, bool defined)
+static struct call *call_start(struct job *j, struct conn *c, bool defined)
 {
 	struct call *call = hv_xcalloc(1, sizeof(*call));
 
 	atomic_store(&call->users, 2);
-	call->domain = d;
+	call->conn = c;
 	call->uri = hv_xstrdup(j->target_uri);
 	memcpy(call->uuid, j->uuid, sizeof(call->uuid));
 	call->flags = VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_PAUSED |
@@ -118,13 +133,6 @@ void migrate_release(struct job *j)
 }
 
 /* ---- progress */
-
-static void domain_freep(virDomainPtr *d)
-{
-	if (*d)
-		virDomainFree(*d);
-}
-#define _cleanup_domain_ _cleanup_(domain_freep)
 
 struct progress {
 	bool migrating; /* out of this host */
@@ -225,6 +233,8 @@ static enum job_step enter_settle(struct job *j, struct migration *m, const stru
 	uint64_t least = job_now_us() + MIGRATE_SETTLE_MS * HV_US_PER_MS;
 
 	j->phase = SETTLE;
+	if (j->ended_us < j->began_us)
+		j->ended_us = job_now_us();
 	if (j->deadline_us < least)
 		j->deadline_us = least;
 	return settle(j, m, s);
@@ -238,12 +248,11 @@ static enum job_step watch(struct job *j, struct migration *m, virDomainPtr d,
 	if (!d)
 		return enter_settle(j, m, s);
 	get_progress(d, &p);
-	if (!p.migrating) {
-		j->ended_us = job_now_us();
+	if (!p.migrating)
 		return enter_settle(j, m, s);
-	}
 	show_progress(j, &p);
 	end_early(j, m, d);
+	j->ended_us = 0; /* not yet, whatever became of our call */
 	return job_wait(j, MIGRATE_PROGRESS_MS);
 }
 
@@ -260,29 +269,29 @@ static void call_ended(struct job *j, struct migration *m)
 	j->phase = WATCH;
 }
 
-static enum job_step begin(struct job *j, struct migration *m, virDomainPtr *d,
+static enum job_step begin(struct job *j, struct migration *m, virDomainPtr d, struct conn *c,
 			   const struct sight *s)
 {
 	struct progress p;
 
-	get_progress(*d, &p);
+	get_progress(d, &p);
 	if (p.migrating) {
 		j->phase = WATCH;
 		j->began_us = job_now_us();
-		return watch(j, m, *d, s);
+		return watch(j, m, d, s);
 	}
 	if (atomic_load(&j->cancel))
 		return lifecycle_cancelled(j);
 	if (job_expired(j))
 		return job_finish(j, HV_TIMEOUT, "the migration did not begin in time");
-	m->call = call_start(j, steal_ptr(*d), s->defined);
+	m->call = call_start(j, c, s->defined);
 	if (!m->call)
 		return job_finish(j, HV_LIMIT, "no thread could be made for the migration");
 	j->phase = CALLING;
 	return job_wait(j, MIGRATE_PROGRESS_MS);
 }
 
-static enum job_step look(struct job *j, struct migration *m, virDomainPtr *d,
+static enum job_step look(struct job *j, struct migration *m, virDomainPtr d, struct conn *c,
 			  const struct sight *s)
 {
 	switch (s->observed) {
@@ -302,14 +311,14 @@ static enum job_step look(struct job *j, struct migration *m, virDomainPtr *d,
 			return lifecycle_cancelled(j);
 		return lifecycle_again(j, LIFECYCLE_AGAIN_MS, s->text);
 	}
-	if (!*d)
+	if (!d)
 		return lifecycle_again(j, LIFECYCLE_AGAIN_MS, "libvirt does not find it");
-	return begin(j, m, d, s);
+	return begin(j, m, d, c, s);
 }
 
 enum job_step migrate_step(struct job *j, struct conn *c)
 {
-	_cleanup_conn_ virConnectPtr v = NULL;
+	_cleanup_lease_ struct conn_lease lease = { 0 };
 	_cleanup_domain_ virDomainPtr d = NULL;
 	struct migration *m;
 	enum job_step step = JOB_DONE;
@@ -320,12 +329,13 @@ enum job_step migrate_step(struct job *j, struct conn *c)
 	m = j->state;
 	if (m->call && atomic_load(&m->call->ended))
 		call_ended(j, m);
-	if (!lifecycle_look(j, c, &v, &s, &step))
+	conn_lease(c, &lease);
+	if (!lifecycle_look(j, lease.v, &s, &step))
 		return step;
-	d = virDomainLookupByUUIDString(v, j->uuid);
+	d = virDomainLookupByUUIDString(lease.v, j->uuid);
 	switch (j->phase) {
 	case LOOK:
-		return look(j, m, &d, &s);
+		return look(j, m, d, c, &s);
 	case CALLING:
 		if (d) {
 			struct progress p;
