@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/cli.h"
+#include "cli/file.h"
+#include "cli/format.h"
+
+#include <jansson.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---------------------------------------------------------------- fence add */
+
+/* The message's lists: copies of what was given, so that the secrets can be overwritten. */
+struct device {
+	Hv__FenceAdd add;
+	Hv__KeyValue *options[HV_MAX_DEVICE_OPTIONS];
+	Hv__KeyValue *secrets[HV_MAX_DEVICE_OPTIONS];
+};
+
+static void pair_free(Hv__KeyValue *pair)
+{
+	free(pair->key);
+	secret_free(pair->value);
+	free(pair);
+}
+
+static void device_done(struct device *d)
+{
+	for (size_t i = 0; i < d->add.n_options; i++)
+		pair_free(d->options[i]);
+	for (size_t i = 0; i < d->add.n_secrets; i++)
+		pair_free(d->secrets[i]);
+}
+
+/* Takes `value` over. */
+static void add_pair(Hv__KeyValue **list, size_t *n, const char *key, size_t key_len, char *value)
+{
+	Hv__KeyValue *pair = hv_xcalloc(1, sizeof(*pair));
+
+	hv__key_value__init(pair);
+	pair->key = hv_xstrndup(key, key_len);
+	pair->value = value;
+	list[(*n)++] = pair;
+}
+
+/* Long options of fence agents are written with '-' on the command line and '_' on standard input. */
+static bool is_key(const char *key, size_t len)
+{
+	if (len == 0 || len > HV_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		char c = key[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'))
+			return false;
+	}
+	return true;
+}
+
+static bool ends_with(const char *text, size_t len, const char *end)
+{
+	size_t n = strlen(end);
+
+	return len >= n && strncmp(text + len - n, end, n) == 0;
+}
+
+/* All fence agents call their secrets so: password, passwd, snmp_priv_passwd ... */
+static bool names_secret(const char *key, size_t len)
+{
+	return ends_with(key, len, "password") || ends_with(key, len, "passwd");
+}
+
+static enum hv_rc add_option(struct cli *cli, struct device *d, const char *given)
+{
+	size_t len = strcspn(given, "=");
+	const char *value = given + len + 1;
+
+	if (!given[len] || !is_key(given, len))
+		return cli_fail(cli, HV_BAD_INPUT, "-o ip=10.0.9.1", "-o takes KEY=VALUE, not '%.80s'", given);
+	if (names_secret(given, len))
+		return cli_fail(cli, HV_BAD_INPUT, "--secret-file password=FILE, or --secret-stdin password",
+				"a password on the command line can be seen by every user of this host");
+	if (strlen(value) > HV_OPTION_MAX)
+		return cli_fail(cli, HV_TOO_LARGE, NULL, "the value of '%.*s' is longer than %d bytes", (int)len, given, HV_OPTION_MAX);
+	if (strpbrk(value, "\r\n"))
+		return cli_fail(cli, HV_BAD_INPUT, NULL, "the value of '%.*s' has a line's end in it", (int)len, given);
+	add_pair(d->options, &d->add.n_options, given, len, hv_xstrdup(value));
+	return HV_OK;
+}
+
+static enum hv_rc add_secret_file(struct cli *cli, struct device *d, const char *given)
+{
+	_cleanup_free_ char *warning = NULL, *why = NULL;
+	size_t len = strcspn(given, "=");
+	char *secret;
+	enum hv_rc rc;
+
+	if (!given[len] || !is_key(given, len))
+		return cli_fail(cli, HV_BAD_INPUT, "--secret-file password=/root/bmc1", "--secret-file takes KEY=FILE, not '%.80s'", given);
+	rc = secret_from_file(given + len + 1, &secret, &warning, &why);
+	if (rc != HV_OK)
+		return cli_fail(cli, rc, "ls -l, or --secret-stdin KEY to type it", "%s", why);
+	if (warning)
+		cli_note(cli, "%s", warning);
+	add_pair(d->secrets, &d->add.n_secrets, given, len, secret);
+	return HV_OK;
+}
+
+static enum hv_rc add_secret_stdin(struct cli *cli, struct device *d, const char *key)
+{
+	_cleanup_free_ char *prompt = hv_xasprintf("%s of %s: ", key, cli->args[1]), *why = NULL;
+	char *secret;
+	enum hv_rc rc;
+
+	if (!is_key(key, strlen(key)))
+		return cli_fail(cli, HV_BAD_INPUT, "--secret-stdin password", "--secret-stdin takes a KEY, not '%.80s'", key);
+	rc = secret_from_stream(cli->in, cli->err.file, prompt, &secret, &why);
+	if (rc != HV_OK)
+		return cli_fail(cli, rc, "--secret-file KEY=FILE", "%s", why);
+	add_pair(d->secrets, &d->add.n_secrets, key, strlen(key), secret);
+	return HV_OK;
+}
+
+static enum hv_rc read_device(struct cli *cli, struct device *d)
+{
+	const struct options *o = &cli->options;
+	enum hv_rc rc = HV_OK;
+
+	if (o->secret_stdin.count > 1 && !isatty(fileno(cli->in)))
+		return cli_fail(cli, HV_USAGE, "--secret-file KEY=FILE for the others", "standard input holds one secret only");
+	if (o->secret_file.count + o->secret_stdin.count > HV_MAX_DEVICE_OPTIONS)
+		return cli_fail(cli, HV_TOO_LARGE, NULL, "more than %d secrets", HV_MAX_DEVICE_OPTIONS);
+	for (size_t i = 0; rc == HV_OK && i < o->option.count; i++)
+		rc = add_option(cli, d, o->option.items[i]);
+	for (size_t i = 0; rc == HV_OK && i < o->secret_file.count; i++)
+		rc = add_secret_file(cli, d, o->secret_file.items[i]);
+	for (size_t i = 0; rc == HV_OK && i < o->secret_stdin.count; i++)
+		rc = add_secret_stdin(cli, d, o->secret_stdin.items[i]);
+	return rc;
+}
+
+/* NODE and, if given, DEVICE */
+static enum hv_rc check_names(struct cli *cli)
+{
+	enum hv_rc rc = cli->n_args > 0 ? cli_check_name(cli, "node", cli->args[0]) : HV_OK;
+
+	if (rc == HV_OK && cli->n_args > 1)
+		rc = cli_check_name(cli, "fence device", cli->args[1]);
+	return rc;
+}
+
+static enum hv_rc device_command(struct cli *cli, Hv__Command *command, const char *done)
+{
+	_cleanup_free_ char *subject = hv_xasprintf("fence device %s of %s", cli->args[1], cli->args[0]);
+	_cleanup_free_ char *look = hv_xasprintf("hvcluster fence list %s", cli->args[0]);
+	const struct request_words words = {subject, done, look};
+
+	return cli_command(cli, command, &words);
+}
+
+enum hv_rc cmd_fence_add(struct cli *cli)
+{
+	_cleanup_(device_done) struct device d = {.add = HV__FENCE_ADD__INIT};
+	Hv__Command command = HV__COMMAND__INIT;
+	enum hv_rc rc = check_names(cli);
+
+	if (rc != HV_OK)
+		return rc;
+	if (!cli->options.agent)
+		return cli_fail(cli, HV_USAGE, "ls /usr/sbin/fence_*, and --agent with one of them", "which fence agent? --agent is missing");
+	rc = read_device(cli, &d);
+	if (rc != HV_OK)
+		return rc;
+	d.add.node = (char *)cli->args[0];
+	d.add.device = (char *)cli->args[1];
+	d.add.agent = (char *)cli->options.agent;
+	d.add.level = cli->options.level ? cli->options.level : 1;
+	d.add.timeout_s = cli->options.agent_timeout_s;
+	d.add.options = d.options;
+	d.add.secrets = d.secrets;
+	command.body_case = HV__COMMAND__BODY_FENCE_ADD;
+	command.fence_add = &d.add;
+	rc = device_command(cli, &command, "added");
+	if (rc == HV_OK && !cli->options.json)
+		out_printf(&cli->out, DIM, "  see if it works: hvcluster fence test %s\n", cli->args[0]);
+	return rc;
+}
+
+enum hv_rc cmd_fence_remove(struct cli *cli)
+{
+	Hv__Command command = HV__COMMAND__INIT;
+	Hv__FenceRemove remove = HV__FENCE_REMOVE__INIT;
+	enum hv_rc rc = check_names(cli);
+
+	if (rc != HV_OK)
+		return rc;
+	remove.node = (char *)cli->args[0];
+	remove.device = (char *)cli->args[1];
+	command.body_case = HV__COMMAND__BODY_FENCE_REMOVE;
+	command.fence_remove = &remove;
+	return device_command(cli, &command, "removed");
+}
+
+/* ---------------------------------------------------------------- fence list */
+
+static enum hv_rc ask_devices(struct cli *cli, Hv__ControlResponse **ret)
+{
+	Hv__ControlRequest request = HV__CONTROL_REQUEST__INIT;
+	Hv__FenceListRequest list = HV__FENCE_LIST_REQUEST__INIT;
+
+	list.node = (char *)(cli->n_args ? cli->args[0] : "");
+	request.body_case = HV__CONTROL_REQUEST__BODY_FENCE_LIST;
+	request.fence_list = &list;
+	return cli_ask(cli, &request, HV__CONTROL_RESPONSE__BODY_FENCE_LIST, ret);
+}
+
+enum hv_rc cmd_fence_list(struct cli *cli)
+{
+	_cleanup_response_ Hv__ControlResponse *response = NULL;
+	const Hv__FenceListResponse *r;
+	enum hv_rc rc = check_names(cli);
+
+	if (rc == HV_OK)
+		rc = ask_devices(cli, &response);
+	if (rc != HV_OK)
+		return rc;
+	r = response->fence_list;
+	if (cli->options.json) {
+		json_show(cli, response, json_of(&r->base), false);
+		return HV_OK;
+	}
+	show_stale(cli, response);
+	show_devices(cli, r->devices, r->n_devices, 0);
+	if (!r->n_devices)
+		out_printf(&cli->out, PLAIN, "No fence devices. Add one: hvcluster help fence add\n");
+	for (size_t i = 0; i < r->n_unprotected; i++)
+		out_printf(&cli->out, RED, "%s has no fence device: if it is lost, its VMs wait for 'hvcluster fence confirm %s'\n",
+			   r->unprotected[i], r->unprotected[i]);
+	return HV_OK;
+}
+
+/* ---------------------------------------------------------------- fence test */
+
+static enum hv_rc test_device(struct cli *cli, const char *device)
+{
+	_cleanup_free_ char *subject = hv_xasprintf("fence device %s of %s", device, cli->args[0]);
+	_cleanup_free_ char *look = hv_xasprintf("hvcluster fence list %s, and the agent's options in its man page", cli->args[0]);
+	const struct request_words words = {subject, "tested", look};
+	Hv__Command command = HV__COMMAND__INIT;
+	Hv__FenceTest test = HV__FENCE_TEST__INIT;
+
+	test.node = (char *)cli->args[0];
+	test.device = (char *)device;
+	command.body_case = HV__COMMAND__BODY_FENCE_TEST;
+	command.fence_test = &test;
+	return cli_command(cli, &command, &words);
+}
+
+/* Without a device: each of the node's. All are tried, the first failure is the result. */
+enum hv_rc cmd_fence_test(struct cli *cli)
+{
+	_cleanup_response_ Hv__ControlResponse *response = NULL;
+	enum hv_rc rc = check_names(cli), worst = HV_OK;
+	const Hv__FenceListResponse *r;
+
+	cli->options.wait = true;
+	if (rc != HV_OK)
+		return rc;
+	if (cli->n_args > 1)
+		return test_device(cli, cli->args[1]);
+	rc = ask_devices(cli, &response);
+	if (rc != HV_OK)
+		return rc;
+	r = response->fence_list;
+	if (!r->n_devices)
+		return cli_fail(cli, HV_NOT_FOUND, "hvcluster help fence add", "node %s has no fence device", cli->args[0]);
+	for (size_t i = 0; i < r->n_devices; i++) {
+		rc = test_device(cli, r->devices[i]->device);
+		if (worst == HV_OK)
+			worst = rc;
+	}
+	return worst;
+}
+
+/* ---------------------------------------------------------------- fence confirm */
+
+static enum hv_rc ask_for_name(struct cli *cli, const char *node)
+{
+	char line[HV_NAME_MAX + 16];
+
+	if (!isatty(fileno(cli->in))) {
+		_cleanup_free_ char *hint = hv_xasprintf("hvcluster fence confirm %s --yes, when you have seen that it is off", node);
+
+		return cli_fail(cli, HV_USAGE, hint, "there is no terminal to ask on");
+	}
+	out_printf(&cli->err, RED, "You are about to say that %s is switched off.\n", node);
+	out_printf(&cli->err, PLAIN,
+		   "The cluster then starts its VMs elsewhere, at once. If %s still runs, they run twice and destroy\n"
+		   "their disks. Look at the machine itself: being silent is not being off.\n"
+		   "Type its name to go on: ", node);
+	fflush(cli->err.file);
+	if (!fgets(line, sizeof(line), cli->in))
+		line[0] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	if (strcmp(line, node) != 0)
+		return cli_fail(cli, HV_CANCELLED, NULL, "that is not its name; nothing was done");
+	return HV_OK;
+}
+
+enum hv_rc cmd_fence_confirm(struct cli *cli)
+{
+	_cleanup_free_ char *subject = hv_xasprintf("node %s", cli->args[0]);
+	_cleanup_free_ char *look = hv_xasprintf("hvcluster node show %s", cli->args[0]);
+	const struct request_words words = {subject, "confirmed to be off", look};
+	Hv__Command command = HV__COMMAND__INIT;
+	Hv__FenceConfirm confirm = HV__FENCE_CONFIRM__INIT;
+	enum hv_rc rc = check_names(cli);
+
+	if (rc == HV_OK && !cli->options.yes)
+		rc = ask_for_name(cli, cli->args[0]);
+	if (rc != HV_OK)
+		return rc;
+	confirm.node = (char *)cli->args[0];
+	command.body_case = HV__COMMAND__BODY_FENCE_CONFIRM;
+	command.fence_confirm = &confirm;
+	return cli_command(cli, &command, &words);
+}
