@@ -271,9 +271,11 @@ static int spawn_attributes(posix_spawnattr_t *attr)
 
 static int spawn(const char *path, int in_fd, int out_fd, pid_t *ret_pid)
 {
+	/* Agents are Python: its warnings would drown the one line that says what failed. */
 	static char *const env[] = {(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:"
 					    "/usr/bin:/sbin:/bin",
-				    (char *)"LANG=C.UTF-8", (char *)"HOME=/", NULL};
+				    (char *)"LANG=C.UTF-8", (char *)"HOME=/",
+				    (char *)"PYTHONWARNINGS=ignore", NULL};
 	char *const argv[] = {(char *)path, NULL};
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;

@@ -13,7 +13,9 @@
  * a name that matches fence_[a-z0-9_]+.
  *
  * The caller's strings are copied, and wiped afterwards. An agent whose clusterd is killed runs on
- * until its service manager ends the control group; the next executor's `off` is harmless then.
+ * until its service manager ends the control group; the next executor's `off` is harmless then. What
+ * an agent hands to programs of its own is its affair: fence_ipmilan gives the password to ipmitool
+ * as an argument, which ipmitool blanks as soon as it runs.
  */
 #ifndef HV_FENCE_FENCE_AGENT_H
 #define HV_FENCE_FENCE_AGENT_H
