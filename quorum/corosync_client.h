@@ -4,8 +4,7 @@
  * timer that tries again, and the words for corosync's errors.
  *
  * A client is connected or it has a retry pending: after 100 ms at first, then 200, 400, 800, and
- * 1000 ms from there on. corosync's libraries leak a little with each initialise that fails, and a
- * loop of them would burn the CPU that corosync needs to start.
+ * 1000 ms from there on, so that a host whose corosync is down for good is not busy asking.
  */
 #ifndef HV_QUORUM_COROSYNC_CLIENT_H
 #define HV_QUORUM_COROSYNC_CLIENT_H

@@ -3,9 +3,13 @@
  * cpg_link.h - the CPG client (model_v1): join, send queue with back-pressure, deliveries, membership.
  *
  * Four moments: start (retried by a timer until corosync is there), dispatch, corosync restarts
- * (one `down` callback, then start again by itself), stop. Sending never blocks: CS_ERR_TRY_AGAIN
- * keeps the queue and a timer tries again. Members of `confchg` are already intersected with the
- * totem ring (ghost members, see doc/protocol.md); it is repeated when the ring callback changes that.
+ * (one `down` callback, the queue is forgotten, then start again by itself), stop. `down` is also
+ * called when the first start fails; then not again before the link was up. Sending never blocks:
+ * CS_ERR_TRY_AGAIN keeps the queue and a timer tries again after 2 ms, up to 50.
+ * Members of `confchg` are those of CPG that are in the totem ring too: corosync 3.1.7 can leave a
+ * ghost, a member of the group that no change of membership removes. It is told whenever either of
+ * the two changes, before the next message; both lists ascend. Everything is called from the loop,
+ * never from within cpg_link_send(); callbacks may send but not free the link.
  * Group name: "hvcluster".
  * self-delivery: the time of the last own message that came back is kept, so that a node that is no
  * longer heard can know it.

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * vote_link.h - the votequorum client: is the ring `ring` quorate, and with which votes.
- * Same four moments as cpg_link.h. It also reports ring membership to cpg_link's owner.
+ *
+ * Same four moments, and the same meaning of `down`, as cpg_link.h. `quorum` is called for each answer
+ * of votequorum: when a ring was formed and its votes are counted, and when votes, the quorum
+ * device or the votes needed change within a ring. It may come before or after CPG's own news
+ * of the same ring. device_votes are the quorum device's votes while votequorum counts them, else 0.
  */
 #ifndef HV_QUORUM_VOTE_LINK_H
 #define HV_QUORUM_VOTE_LINK_H

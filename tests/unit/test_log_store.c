@@ -4,10 +4,12 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -777,5 +779,40 @@ Test(log_store, a_full_disk_is_told_once_and_nothing_is_called_durable_after_it)
 	cr_assert_geq(log_store_boot(b.store)->n_entries, acked);
 	cr_assert_lt(log_store_boot(b.store)->n_entries, 3000);
 	cr_assert_eq(b.failures, 1);
+	box_done(&b);
+}
+
+Test(log_store, a_full_file_system_is_named_and_costs_nothing_that_was_acknowledged)
+{
+	struct box b;
+	char parent[128];
+	uint64_t acked;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		cr_skip_test("a file system of its own needs root");
+	box_open(&b);
+	log_store_close(b.store);
+	b.store = NULL;
+	remove_dir(b.dir);
+	snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(b.dir, '/') - b.dir), b.dir);
+	cr_assert_eq(mount("none", parent, "tmpfs", 0, "size=600k"), 0);
+	reopen(&b);
+	for (uint64_t i = 1; i < 20000 && !b.failures; i += 50) {
+		append(&b, i, i + 49, 3);
+		wait_for(&b, b.number);
+	}
+	cr_assert_eq(b.failures, 1);
+	cr_assert(strstr(b.failed_text, "free space"), "%s", b.failed_text);
+	acked = b.durable;
+	cr_assert_gt(acked, 100);
+	log_store_close(b.store);
+	b.store = NULL;
+	cr_assert_eq(mount("none", parent, "tmpfs", MS_REMOUNT, "size=8m"), 0);
+	reopen(&b);
+	cr_assert_not(log_store_boot(b.store)->damaged, "%s", log_store_damage(b.store));
+	cr_assert_geq(log_store_boot(b.store)->n_entries, acked);
+	log_store_close(b.store);
+	b.store = NULL;
+	umount(parent);
 	box_done(&b);
 }
