@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* What a job remembers between its steps, in job.phase. */
-enum { PHASE_DESTROYED = 1, PHASE_ASKED = 2, PHASE_ASKED_AGENT = 4 };
+enum { PHASE_DESTROYED = 1, PHASE_ASKED = 2, PHASE_ASKED_AGENT = 4, PHASE_FAILED = 8 };
 #define TRIES_SHIFT 8
 #define RESUME_TRIES 20
 
@@ -133,16 +133,20 @@ static enum hv_rc start_xml(struct job *j, char **ret_xml, char **ret_note)
 	return rc;
 }
 
-/* Looks again after a call that failed: somebody else may have started it meanwhile. */
-static enum job_step create_failed(struct job *j, virConnectPtr v, const char *text)
+/*
+ * After a call that failed with `text`. Somebody else may have started it meanwhile, or a call of ours
+ * that was lost: then the steps that follow look until it is certain, but do not try again.
+ */
+static enum job_step create_failed(struct job *j, const struct sight *s, const char *text)
 {
-	struct sight s;
-
-	observe(v, j->uuid, &s);
-	j->observed = s.observed;
-	if (s.observed == HV__OBSERVED__OBSERVED_RUNNING)
+	j->observed = s->observed;
+	if (s->observed == HV__OBSERVED__OBSERVED_RUNNING)
 		return job_finish(j, HV_OK, "it was started by somebody else meanwhile");
-	return job_finish(j, HV_HYPERVISOR, "%s", text);
+	job_finish(j, HV_HYPERVISOR, "%s", text);
+	j->phase |= PHASE_FAILED;
+	if (s->observed == HV__OBSERVED__OBSERVED_UNKNOWN && !s->orphan && !job_expired(j))
+		return job_wait(j, LIFECYCLE_AGAIN_MS);
+	return JOB_DONE;
 }
 
 static enum job_step create(struct job *j, virConnectPtr v)
@@ -164,22 +168,42 @@ static enum job_step create(struct job *j, virConnectPtr v)
 	start_register_end(j->uuid, lost);
 	if (lost)
 		return lifecycle_again(j, LIFECYCLE_AGAIN_MS, "the connection to libvirt was lost");
-	if (!d)
-		return create_failed(j, v, text);
+	if (!d) {
+		observe(v, j->uuid, &s);
+		return create_failed(j, &s, text);
+	}
 	observe_domain(d, &s);
 	j->observed = s.observed;
 	return job_finish(j, HV_OK, "%s", note ? note : "");
 }
 
-static enum job_step start_unknown(struct job *j, const struct sight *s)
+static enum job_step start_absent(struct job *j, virConnectPtr v, const struct sight *s)
+{
+	if (atomic_load(&j->cancel))
+		return lifecycle_cancelled(j);
+	if (job_expired(j))
+		return job_finish(j, HV_TIMEOUT, "it could not be started in time");
+	undefine_if_defined(v, j, s);
+	return create(j, v);
+}
+
+/* A call that was lost is no obstacle: if it comes first after all, libvirt refuses the second. */
+static enum job_step start_unknown(struct job *j, virConnectPtr v, const struct sight *s)
 {
 	if (s->orphan)
 		return job_finish(j, HV_REFUSED, "%s: not started a second time", s->text);
+	if (s->held)
+		return start_absent(j, v, s);
 	return lifecycle_again(j, LIFECYCLE_AGAIN_MS, s->text);
 }
 
 static enum job_step start_step(struct job *j, virConnectPtr v, const struct sight *s)
 {
+	if (j->phase & PHASE_FAILED) {
+		_cleanup_free_ char *text = hv_xstrdup(j->text);
+
+		return create_failed(j, s, text);
+	}
 	switch (s->observed) {
 	case HV__OBSERVED__OBSERVED_RUNNING:
 		undefine_if_defined(v, j, s);
@@ -189,17 +213,12 @@ static enum job_step start_step(struct job *j, virConnectPtr v, const struct sig
 	case HV__OBSERVED__OBSERVED_INCOMING:
 		return job_finish(j, HV_REFUSED, "it is just arriving by migration");
 	case HV__OBSERVED__OBSERVED_ABSENT:
-		if (atomic_load(&j->cancel))
-			return lifecycle_cancelled(j);
-		if (job_expired(j))
-			return job_finish(j, HV_TIMEOUT, "it could not be started in time");
-		undefine_if_defined(v, j, s);
-		return create(j, v);
+		return start_absent(j, v, s);
 	case HV__OBSERVED__OBSERVED_UNKNOWN:
 	case _HV__OBSERVED_IS_INT_SIZE:
 		break;
 	}
-	return start_unknown(j, s);
+	return start_unknown(j, v, s);
 }
 
 /* ---- DESTROY and STOP */

@@ -167,6 +167,7 @@ static void cross_check(const char *uuid, struct sight *s)
 			 (int)pid);
 	} else if (start_register_holds(uuid)) {
 		unknown(s, "libvirtd may still be about to create it");
+		s->held = true;
 	}
 }
 

@@ -5,7 +5,7 @@
  * The rules (hv.Observed):
  *  - ABSENT is a proof, on which the VM may be started elsewhere. It needs all of: libvirt answers
  *    and knows no domain of this UUID that is not shut off; /proc shows no QEMU of this UUID; and no
- *    start of ours may still be on its way inside libvirtd (the start register, below).
+ *    start of ours may still be on its way inside libvirtd (start_register.h).
  *  - A domain that is being created ("starting up") is UNKNOWN: it may yet fail or run.
  *  - A domain in any other active state is there: RUNNING if its vCPUs may run, also while libvirt
  *    stops it for the last moment of an outgoing migration or shuts it down; PAUSED if they do not;
@@ -26,6 +26,7 @@ struct sight {
 	Hv__Observed observed;
 	Hv__Cause cause;
 	bool defined; /* libvirt keeps a definition of it (persistent) */
+	bool held;    /* unknown only because the start register says so: start_register.h */
 	bool orphan;  /* a QEMU process that libvirt does not know; then `pid` is its */
 	pid_t pid;
 	char text[HV_TEXT_MAX]; /* why it is unknown, "" else */

@@ -13,7 +13,8 @@
 
 struct entry {
 	char uuid[HV_UUID_LEN + 1];
-	bool lost;	   /* the call is over for us, perhaps not for libvirtd */
+	unsigned calls;	   /* in progress */
+	bool lost;	   /* one is over for us, perhaps not for libvirtd */
 	uint64_t until_us; /* lost: when it counts as settled; 0: libvirt was not yet heard again */
 	struct entry *next;
 };
@@ -60,6 +61,8 @@ static void drop_settled(void)
 
 	for (struct entry **at = &reg.first; *at;) {
 		if ((*at)->lost && (*at)->until_us && now >= (*at)->until_us)
+			(*at)->lost = false;
+		if ((*at)->calls == 0 && !(*at)->lost)
 			drop(at);
 		else
 			at = &(*at)->next;
@@ -95,15 +98,14 @@ bool start_register_open(const char *dir)
 
 void start_register_begin(const char *uuid)
 {
-	struct entry **at;
+	struct entry *e;
 	int fd = -1;
 
 	pthread_mutex_lock(&reg.lock);
-	at = find(uuid);
-	if (*at)
-		(*at)->lost = false;
-	else
-		add(uuid);
+	e = *find(uuid);
+	if (!e)
+		e = add(uuid);
+	e->calls++;
 	if (reg.dir >= 0)
 		fd = openat(reg.dir, uuid, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	pthread_mutex_unlock(&reg.lock);
@@ -117,10 +119,12 @@ void start_register_end(const char *uuid, bool lost)
 
 	pthread_mutex_lock(&reg.lock);
 	at = find(uuid);
-	if (*at && lost) {
+	hv_assert(*at && (*at)->calls > 0);
+	(*at)->calls--;
+	if (lost) {
 		(*at)->lost = true;
 		(*at)->until_us = 0;
-	} else if (*at) {
+	} else if ((*at)->calls == 0 && !(*at)->lost) {
 		drop(at);
 	}
 	pthread_mutex_unlock(&reg.lock);
