@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Invariants of the log, seen from outside.
+ *
+ * Where every epoch is whole, whatever two nodes apply at an index is the same entry. Where minority
+ * epochs are possible, views and fences of a lineage that is discarded may differ, but commands at
+ * an index are the same.
+ */
+#include "tests/sim/sim.h"
+
+#include <string.h>
+
+struct truth {
+	uint64_t hash; /* 0: not yet */
+	uint64_t digest;
+	hv_node_id by;
+};
+struct check {
+	struct truth *all;
+	size_t cap;
+};
+
+static uint64_t hash(uint64_t h, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len--)
+		h = (h ^ *p++) * 0x100000001b3;
+	return h;
+}
+
+static uint64_t entry_hash(const struct rl_entry *e)
+{
+	uint64_t h = 0xcbf29ce484222325, fields[5] = { e->epoch.number, e->epoch.node, e->epoch.incarnation, e->type, e->fenced_node };
+
+	return hash(hash(h, fields, sizeof(fields)), e->data, e->len) | 1;
+}
+
+static struct truth *truth_at(struct check *c, uint64_t index)
+{
+	if (index >= c->cap) {
+		size_t cap = (size_t)index * 2 + 1024;
+
+		c->all = hv_xrealloc(c->all, cap, sizeof(*c->all));
+		memset(c->all + c->cap, 0, (cap - c->cap) * sizeof(*c->all));
+		c->cap = cap;
+	}
+	return &c->all[index];
+}
+
+void check_start(struct sim *s)
+{
+	s->check = hv_xcalloc(1, sizeof(*s->check));
+}
+
+void check_stop(struct sim *s)
+{
+	free(s->check->all);
+	free(s->check);
+}
+
+void check_applied(struct sim *s, struct host *h, const struct rl_entry *e)
+{
+	struct truth *t = truth_at(s->check, e->index);
+	uint64_t is = entry_hash(e);
+
+	sim_trace(s, "node %u applies %llu: epoch %llu/%u type %d, %zu bytes", h->id, (unsigned long long)e->index,
+		  (unsigned long long)e->epoch.number, e->epoch.node, e->type, e->len);
+	if (sim_minority_possible(s) && e->type != RL_COMMAND)
+		return;
+	if (!t->hash) {
+		t->hash = is;
+		t->by = h->id;
+	} else if (t->hash != is) {
+		sim_fail(s, "I3: nodes %u and %u apply different entries at %llu", h->id, t->by, (unsigned long long)e->index);
+	}
+}
+
+void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest)
+{
+	struct truth *t = truth_at(s->check, index);
+
+	if (sim_minority_possible(s))
+		return;
+	if (!t->digest)
+		t->digest = digest;
+	else if (t->digest != digest)
+		sim_fail(s, "I4: node %u has another digest at %llu", h->id, (unsigned long long)index);
+}
+
+/* Healed and quiet: everyone is a member, holds the same, and nothing waits. */
+void check_end(struct sim *s)
+{
+	const struct process *first = &s->hosts[0].proc;
+
+	for (size_t i = 0; i < s->n && !s->failed; i++) {
+		struct process *p = &s->hosts[i].proc;
+		const struct rl_status *st = p->up ? rl_status(p->log) : NULL;
+
+		if (!st || st->phase != RL_ACTIVE)
+			sim_fail(s, "L1: node %zu is %s long after all was healed", i + 1, st ? rl_phase_name(st->phase) : "not running");
+		else if (st->n_members != s->n)
+			sim_fail(s, "L1: node %zu knows only %zu members", i + 1, st->n_members);
+		else if (st->pending)
+			sim_fail(s, "L1: node %zu still has %zu proposals", i + 1, st->pending);
+		else if (p->applied != first->applied)
+			sim_fail(s, "L1: node %zu applied %llu, node 1 %llu", i + 1, (unsigned long long)p->applied, (unsigned long long)first->applied);
+		else if (s->mind->digest(p->mind) != s->mind->digest(first->mind))
+			sim_fail(s, "I4: nodes %zu and 1 differ at %llu", i + 1, (unsigned long long)p->applied);
+	}
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/sim/sim.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+struct sim_event {
+	uint64_t at_us, order; /* events of one moment happen in the order in which they were made */
+	sim_fn fn;
+	struct host *h;
+	uint64_t arg;
+};
+
+static bool before(const struct sim_event *a, const struct sim_event *b)
+{
+	return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
+}
+
+void sim_at(struct sim *s, uint64_t delay_us, sim_fn fn, struct host *h, uint64_t arg)
+{
+	struct sim_event ev = { s->now_us + delay_us, s->order++, fn, h, arg };
+	size_t i = s->n_heap++;
+
+	if (s->n_heap > s->cap_heap) {
+		s->cap_heap = s->cap_heap ? s->cap_heap * 2 : 256;
+		s->heap = hv_xrealloc(s->heap, s->cap_heap, sizeof(*s->heap));
+	}
+	while (i > 0 && before(&ev, &s->heap[(i - 1) / 2])) {
+		s->heap[i] = s->heap[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	s->heap[i] = ev;
+}
+
+static struct sim_event heap_pop(struct sim *s)
+{
+	struct sim_event top = s->heap[0], last = s->heap[--s->n_heap];
+	size_t i = 0;
+
+	for (;;) {
+		size_t child = 2 * i + 1;
+
+		if (child >= s->n_heap)
+			break;
+		if (child + 1 < s->n_heap && before(&s->heap[child + 1], &s->heap[child]))
+			child++;
+		if (!before(&s->heap[child], &last))
+			break;
+		s->heap[i] = s->heap[child];
+		i = child;
+	}
+	s->heap[i] = last;
+	return top;
+}
+
+void sim_run_until(struct sim *s, uint64_t at_us)
+{
+	while (!s->failed && s->n_heap && s->heap[0].at_us <= at_us) {
+		struct sim_event ev = heap_pop(s);
+
+		s->now_us = ev.at_us;
+		s->events++;
+		ev.fn(s, ev.h, ev.arg);
+	}
+	if (!s->failed)
+		s->now_us = at_us;
+}
+
+void sim_trace(struct sim *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!s->trace)
+		return;
+	fprintf(s->trace, "%10.6f ", (double)s->now_us / 1e6);
+	va_start(ap, fmt);
+	vfprintf(s->trace, fmt, ap);
+	va_end(ap);
+	fputc('\n', s->trace);
+}
+
+void sim_fail(struct sim *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (s->failed)
+		return;
+	s->failed = true;
+	va_start(ap, fmt);
+	vsnprintf(s->failure, sizeof(s->failure), fmt, ap);
+	va_end(ap);
+	sim_trace(s, "FAILED: %s", s->failure);
+}
+
+struct host *sim_host(struct sim *s, hv_node_id id)
+{
+	return id >= 1 && id <= s->n ? &s->hosts[id - 1] : NULL;
+}
+
+bool sim_minority_possible(const struct sim *s)
+{
+	return s->two_node || s->device;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Power and process of a host, and the driver of the log core: what clusterd does around it. */
+#include "tests/sim/sim.h"
+
+#include <string.h>
+
+#define TICK_US (100 * MS)
+
+bool process_runs(const struct host *h)
+{
+	return h->power && !h->hung && h->proc.up && !h->proc.paused;
+}
+
+uint64_t process_cluster_us(struct sim *s, struct host *h)
+{
+	struct process *p = &h->proc;
+	uint64_t at = p->mind ? s->mind->cluster_us(p->mind) : 0;
+
+	/* As clusterd: the last event's time, and what has passed here since. A new cluster begins at its wall clock. */
+	return at ? at + (s->now_us - p->applied_at_us) : s->now_us + 1;
+}
+
+static void applied(struct sim *s, struct host *h, const struct rl_entry *e)
+{
+	struct process *p = &h->proc;
+	uint64_t digest;
+
+	hv_assert(e->index == p->applied + 1);
+	p->applied = e->index;
+	check_applied(s, h, e);
+	s->mind->apply(p->mind, e);
+	p->applied_at_us = s->now_us;
+	if (!p->up)
+		return;
+	digest = s->mind->digest(p->mind);
+	check_digest(s, h, e->index, digest);
+	rl_set_digest(p->log, e->index, digest);
+}
+
+static void carry_out(struct sim *s, struct host *h, const struct rl_output *out)
+{
+	struct process *p = &h->proc;
+
+	switch (out->kind) {
+	case RL_OUT_MULTICAST:
+		net_multicast(s, h, out->data, out->len);
+		break;
+	case RL_OUT_WRITE:
+		disk_write(s, h, out->write);
+		break;
+	case RL_OUT_APPLY:
+		applied(s, h, out->entry);
+		break;
+	case RL_OUT_INSTALL:
+		sim_trace(s, "node %u installs the state at %llu", h->id, (unsigned long long)out->index);
+		p->applied = out->index;
+		p->applied_at_us = s->now_us;
+		s->mind->install(p->mind, out->index, out->data, out->len);
+		break;
+	case RL_OUT_STATUS: {
+		const struct rl_status *st = rl_status(p->log);
+
+		sim_trace(s, "node %u is %s in epoch %llu/%u, %zu members, barrier %zu", h->id, rl_phase_name(st->phase),
+			  (unsigned long long)st->epoch.number, st->epoch.node, st->n_members, st->barrier);
+		s->mind->status(p->mind, st);
+		break;
+	}
+	case RL_OUT_DIVERGED:
+		sim_fail(s, "I4: node %u diverged from the majority", h->id);
+		break;
+	case RL_OUT_GOSSIP:
+		break;
+	}
+}
+
+void process_drain(struct sim *s, struct host *h)
+{
+	struct process *p = &h->proc;
+	struct rl_output out;
+
+	/* What is carried out may take the power from this very host. */
+	while (p->log && rl_next_output(p->log, &out))
+		if (!s->failed && p->up)
+			carry_out(s, h, &out);
+}
+
+void process_feed(struct sim *s, struct host *h, struct rl_input *in)
+{
+	struct process *p = &h->proc;
+
+	in->now_us = s->now_us - p->booted_us + 1;
+	in->cluster_us = process_cluster_us(s, h);
+	in->wall_ms = s->now_us / 1000;
+	rl_input(p->log, in);
+	process_drain(s, h);
+}
+
+enum hv_rc process_propose(struct sim *s, struct host *h, enum rl_entry_type type, hv_node_id fenced, const uint8_t *data, size_t len)
+{
+	enum hv_rc rc = rl_propose(h->proc.log, s->now_us - h->proc.booted_us + 1, type, fenced, data, len);
+
+	return rc;
+}
+
+/* ---- what corosync says */
+
+static void conf_in(struct sim *s, struct host *h, const struct item *it)
+{
+	struct rl_input in = { .kind = RL_IN_CONFCHG, .ring = it->ring };
+
+	in.members = it->members.ids;
+	in.n_members = it->members.n;
+	in.ring_members = it->ring_members.ids;
+	in.n_ring_members = it->ring_members.n;
+	process_feed(s, h, &in);
+}
+
+static void read_item(struct sim *s, struct host *h, const struct item *it)
+{
+	struct rl_input in = { 0 };
+
+	switch (it->kind) {
+	case ITEM_CONF:
+		conf_in(s, h, it);
+		break;
+	case ITEM_VOTES:
+		in.kind = RL_IN_QUORUM;
+		in.ring = it->ring;
+		in.quorate = it->quorate;
+		in.quorum = it->quorum;
+		in.device_votes = it->device_votes;
+		process_feed(s, h, &in);
+		break;
+	case ITEM_MESSAGE:
+		in.kind = RL_IN_DELIVER;
+		in.sender = it->host;
+		in.data = it->data->data;
+		in.len = it->data->len;
+		process_feed(s, h, &in);
+		break;
+	}
+}
+
+static void read_inbox(struct sim *s, struct host *h)
+{
+	struct process *p = &h->proc;
+
+	while (process_runs(h) && p->inbox_pos < p->inbox.n && !s->failed) {
+		struct item it = p->inbox.items[p->inbox_pos++];
+
+		read_item(s, h, &it);
+	}
+	if (p->up && p->inbox_pos == p->inbox.n) {
+		items_clear(&p->inbox);
+		p->inbox_pos = 0;
+	}
+}
+
+void process_receive(struct sim *s, struct host *h, const struct item *it)
+{
+	struct process *p = &h->proc;
+
+	if (!h->power || !p->up)
+		return;
+	/* A process is in the group from its own join on. */
+	if (it->kind == ITEM_CONF && it->host == h->id && !it->leaves && it->incarnation == p->incarnation)
+		p->joined = true;
+	if (it->kind != ITEM_VOTES && !p->joined)
+		return;
+	items_push(&p->inbox, it);
+	if (p->inbox.n == p->inbox_pos + 1)
+		read_inbox(s, h);
+}
+
+/* ---- process */
+
+static void tick(struct sim *s, struct host *h, uint64_t incarnation)
+{
+	struct rl_input in = { .kind = RL_IN_TICK };
+
+	if (!h->proc.up || h->proc.incarnation != incarnation)
+		return;
+	sim_at(s, TICK_US, tick, h, incarnation);
+	if (!process_runs(h))
+		return;
+	process_feed(s, h, &in);
+	if (h->proc.up)
+		s->mind->poll(h->proc.mind);
+	process_drain(s, h);
+}
+
+static uint8_t *take_snapshot(void *user, uint64_t index, size_t *ret_len)
+{
+	struct host *h = user;
+	struct process *p = &h->proc;
+
+	hv_assert(p->applied == index);
+	return h->sim->mind->snapshot(p->mind, index, ret_len);
+}
+
+static void config(struct sim *s, struct host *h, struct rl_config *cfg)
+{
+	*cfg = (struct rl_config){ .self = h->id, .incarnation = h->proc.incarnation, .feature = 1 };
+	for (size_t i = 0; i < s->n; i++)
+		cfg->nodes[cfg->n_nodes++] = (struct rl_node_cfg){ s->hosts[i].id, 1 };
+	cfg->hello_timeout_us = 300 * MS;
+	cfg->ack_timeout_us = 2 * SEC;
+	cfg->heartbeat_us = 250 * MS;
+	cfg->snapshot_every = s->snapshot_every;
+	cfg->max_pending = 256;
+}
+
+void process_start(struct sim *s, struct host *h)
+{
+	struct process *p = &h->proc;
+	struct rl_config cfg;
+	struct rl_boot boot;
+	struct rl_entry *entries;
+
+	if (!h->power || p->up)
+		return;
+	memset(p, 0, sizeof(*p));
+	p->up = true;
+	p->incarnation = ++h->disk.incarnation;
+	p->booted_us = h->powered_us;
+	sim_trace(s, "node %u starts, incarnation %llu%s", h->id, (unsigned long long)p->incarnation, h->disk.damaged ? ", store damaged" : "");
+	p->mind = s->mind->new(s, h);
+	config(s, h, &cfg);
+	disk_boot(h, &boot, &entries);
+	p->log = rl_new(&cfg, &boot, take_snapshot, h);
+	free(entries);
+	process_drain(s, h);
+	net_join(s, h);
+	net_votes(s, h);
+	tick(s, h, p->incarnation);
+}
+
+void process_kill(struct sim *s, struct host *h)
+{
+	struct process *p = &h->proc;
+
+	if (!p->up)
+		return;
+	sim_trace(s, "node %u: process ends", h->id);
+	p->up = false;
+	disk_process_gone(s, h);
+	items_clear(&p->inbox);
+	s->mind->free(p->mind);
+	p->mind = NULL;
+	rl_free(p->log);
+	p->log = NULL;
+	if (h->power)
+		net_leave(s, h);
+}
+
+void process_pause(struct sim *s, struct host *h, bool pause)
+{
+	if (!h->proc.up || h->proc.paused == pause)
+		return;
+	sim_trace(s, "node %u: process %s", h->id, pause ? "paused" : "goes on");
+	h->proc.paused = pause;
+	if (pause)
+		return;
+	disk_kick(s, h);
+	read_inbox(s, h);
+}
+
+/* ---- power */
+
+static void boot_done(struct sim *s, struct host *h, uint64_t powers)
+{
+	if (h->power && h->powers == powers)
+		process_start(s, h);
+}
+
+void host_power_on(struct sim *s, struct host *h)
+{
+	if (h->power)
+		return;
+	sim_trace(s, "host %u: power on", h->id);
+	h->power = true;
+	h->hung = false;
+	h->seen_all = false;
+	h->powered_us = s->now_us;
+	h->powers++;
+	net_changed(s, true);
+	sim_at(s, prng_range(&s->rng, 10 * MS, 1500 * MS), boot_done, h, h->powers);
+}
+
+void host_power_off(struct sim *s, struct host *h)
+{
+	if (!h->power)
+		return;
+	sim_trace(s, "host %u: power off", h->id);
+	h->power = false;
+	s->mind->power_off(s, h);
+	process_kill(s, h);
+	net_host_off(s, h);
+}
+
+void host_hang(struct sim *s, struct host *h, bool hang)
+{
+	if (!h->power || h->hung == hang)
+		return;
+	sim_trace(s, "host %u: %s", h->id, hang ? "hangs" : "thaws");
+	h->hung = hang;
+	net_changed(s, !hang);
+	if (hang)
+		return;
+	disk_kick(s, h);
+	read_inbox(s, h);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sim.h - a simulated rack: hosts with corosync, a clusterd process, a disk and a power supply, on
+ * one virtual clock. All chance comes from the seed: the same seed gives the same trace, byte for byte.
+ *
+ *   clock.c   events in time order, trace, failure
+ *   net.c     rings with extended virtual synchrony, CPG membership, votequorum and a quorum device
+ *   disk.c    durable state: atomic batches, lost when the power goes before they are done
+ *   host.c    power, process, the driver of the log core (what clusterd does)
+ *   faults.c  what goes wrong, and when all is healed
+ *   check.c   invariants of the log, looked at from outside
+ *   plain.c   a trivial state machine as the mind: for the log alone
+ *   main.c    the command line
+ *
+ * The code under test is the object code that ships: libreplog.a.
+ */
+#ifndef HV_TESTS_SIM_SIM_H
+#define HV_TESTS_SIM_SIM_H
+
+#include "quorum/entries.h"
+#include "quorum/replog.h"
+#include "quorum/view.h"
+#include "tests/sim/prng.h"
+
+#include <stdio.h>
+
+#define MS 1000ULL
+#define SEC 1000000ULL
+#define SIM_HOSTS 5
+
+struct sim;
+struct host;
+
+/* ---- clock */
+typedef void (*sim_fn)(struct sim *s, struct host *h, uint64_t arg);
+void sim_at(struct sim *s, uint64_t delay_us, sim_fn fn, struct host *h, uint64_t arg);
+void sim_run_until(struct sim *s, uint64_t at_us);
+void sim_trace(struct sim *s, const char *fmt, ...) _printf_(2, 3);
+/* The first failure stops the run. */
+void sim_fail(struct sim *s, const char *fmt, ...) _printf_(2, 3);
+
+/* ---- net: what is on its way, and what has been ordered */
+enum item_kind { ITEM_MESSAGE, ITEM_CONF, ITEM_VOTES };
+struct item {
+	enum item_kind kind;
+	hv_node_id host; /* MESSAGE: sender; CONF: who joined or left, 0 for a new ring */
+	uint64_t incarnation;
+	bool leaves;
+	struct blob *data;
+	/* CONF, VOTES */
+	struct rl_ring ring;
+	struct node_set members, ring_members;
+	bool quorate;
+	uint32_t quorum, device_votes;
+};
+struct items {
+	struct item *items;
+	size_t n, cap;
+};
+struct ring {
+	struct ring *next;
+	uint64_t seq;
+	struct node_set hosts;
+	struct node_set cpg; /* at the end of `ordered` */
+	struct items ordered;
+	bool stalled; /* lost its token: nothing more is ordered */
+	bool has_device;
+};
+
+/* ---- disk */
+struct disk_entry {
+	struct rl_entry entry;
+	struct blob *blob;
+};
+struct disk {
+	struct disk_entry *entries;
+	size_t n, cap;
+	uint64_t promised, base_index, incarnation;
+	struct rl_epoch base_epoch, base_effective;
+	struct blob *snapshot;
+	bool damaged;
+	uint64_t slow_us; /* added to each write */
+	bool stuck;
+};
+struct write_copy {
+	struct rl_write w;
+	struct disk_entry *entries;
+	struct blob *snapshot;
+};
+
+/* ---- the mind: the replicated state machine on top of the log */
+struct mind;
+struct mind_ops {
+	struct mind *(*new)(struct sim *s, struct host *h);
+	void (*free)(struct mind *m);
+	void (*apply)(struct mind *m, const struct rl_entry *e);
+	void (*install)(struct mind *m, uint64_t index, const uint8_t *data, size_t len);
+	uint8_t *(*snapshot)(struct mind *m, uint64_t index, size_t *ret_len);
+	uint64_t (*digest)(struct mind *m);
+	uint64_t (*cluster_us)(struct mind *m); /* of the last applied event */
+	void (*status)(struct mind *m, const struct rl_status *st); /* the log's status changed */
+	void (*poll)(struct mind *m); /* regularly: clients, fences, executors */
+	void (*power_off)(struct sim *s, struct host *h); /* what runs on the host is gone */
+	void (*end)(struct sim *s); /* healed and quiet: liveness */
+	void (*start)(struct sim *s);
+	void (*stop)(struct sim *s);
+};
+extern const struct mind_ops plain_mind;
+
+/* ---- host */
+struct process {
+	bool up, paused, joined;
+	uint64_t incarnation, booted_us;
+	struct replog *log;
+	struct mind *mind;
+	struct items inbox; /* delivered by corosync, not yet read */
+	size_t inbox_pos;
+	struct write_copy *queue; /* writes not yet begun */
+	size_t n_queue, cap_queue;
+	struct write_copy *batch; /* under way */
+	size_t n_batch;
+	uint64_t applied;
+	uint64_t applied_at_us; /* simulated time of the last apply */
+	uint64_t seq;	  /* of proposals */
+	uint64_t fed_us;
+};
+struct host {
+	struct sim *sim;
+	hv_node_id id;
+	bool power, hung;
+	unsigned group; /* network partition */
+	uint64_t powered_us; /* when */
+	uint64_t powers;     /* times powered on: boot id */
+	bool seen_all;	     /* wait_for_all is satisfied since this boot */
+	struct ring *ring;
+	size_t pos;   /* items of the ring delivered */
+	size_t reach; /* items of the ring received */
+	struct items outgoing; /* not yet ordered */
+	size_t outgoing_pos;
+	struct process proc;
+	struct disk disk;
+};
+
+struct swarm { /* which faults this seed has, in permille of the fault steps */
+	unsigned kill, power, partition, hang, pause, disk_slow, disk_stuck, disk_fail, damage, blackout;
+};
+struct sim {
+	uint64_t seed, now_us, order;
+	struct prng rng;
+	struct sim_event *heap;
+	size_t n_heap, cap_heap;
+	FILE *trace;
+	char failure[512];
+	bool failed;
+	uint64_t events;
+
+	const struct mind_ops *mind;
+	struct host hosts[SIM_HOSTS];
+	size_t n;
+	bool two_node, device;
+	uint64_t snapshot_every;
+	struct swarm swarm;
+	bool healing;
+	struct ring *rings;
+	uint64_t ring_seq;
+	bool regroup_due;
+
+	struct check *check;
+	void *mind_world; /* of the mind: clients, VMs */
+};
+
+struct host *sim_host(struct sim *s, hv_node_id id);
+bool sim_minority_possible(const struct sim *s);
+
+/* net.c */
+void items_push(struct items *q, const struct item *it); /* takes a reference */
+void items_clear(struct items *q);
+void net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t len);
+void net_join(struct sim *s, struct host *h);
+void net_votes(struct sim *s, struct host *h); /* a votequorum client connects: it gets the answer */
+void net_leave(struct sim *s, struct host *h); /* its process has ended or leaves */
+void net_changed(struct sim *s, bool host_came); /* hosts or partitions changed: rings will form anew */
+void net_host_off(struct sim *s, struct host *h);
+void net_done(struct sim *s);
+
+/* disk.c */
+void disk_write(struct sim *s, struct host *h, const struct rl_write *w);
+void disk_process_gone(struct sim *s, struct host *h); /* what was queued is lost, what was under way may be */
+void disk_kick(struct sim *s, struct host *h);
+void disk_boot(struct host *h, struct rl_boot *ret, struct rl_entry **ret_entries);
+void disk_damage(struct host *h);
+void disk_done(struct disk *d);
+
+/* host.c */
+void host_power_on(struct sim *s, struct host *h);
+void host_power_off(struct sim *s, struct host *h);
+void host_hang(struct sim *s, struct host *h, bool hang);
+void process_start(struct sim *s, struct host *h);
+void process_kill(struct sim *s, struct host *h);
+void process_pause(struct sim *s, struct host *h, bool pause);
+/* Corosync has something for the process. */
+void process_receive(struct sim *s, struct host *h, const struct item *it);
+void process_feed(struct sim *s, struct host *h, struct rl_input *in);
+void process_drain(struct sim *s, struct host *h);
+enum hv_rc process_propose(struct sim *s, struct host *h, enum rl_entry_type type, hv_node_id fenced, const uint8_t *data, size_t len);
+uint64_t process_cluster_us(struct sim *s, struct host *h);
+bool process_runs(const struct host *h); /* up, and neither paused nor hung */
+
+/* faults.c */
+void faults_configure(struct sim *s);
+void faults_start(struct sim *s);
+void faults_heal(struct sim *s);
+
+/* check.c */
+void check_start(struct sim *s);
+void check_stop(struct sim *s);
+void check_applied(struct sim *s, struct host *h, const struct rl_entry *e);
+void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest);
+void check_end(struct sim *s);
+
+/* main.c */
+bool sim_run(uint64_t seed, const struct mind_ops *mind, FILE *trace, char *ret_failure, size_t size);
+
+#endif

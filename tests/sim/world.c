@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One run: boot, faults, healing, quiet, verdict. */
+#include "tests/sim/sim.h"
+
+#include <string.h>
+
+#define FAULTS_US (35 * SEC)
+#define HEALED_US (25 * SEC)
+
+static void first_boot(struct sim *s, struct host *h, uint64_t arg)
+{
+	host_power_on(s, h);
+}
+
+static void world_start(struct sim *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		s->hosts[i].sim = s;
+		s->hosts[i].id = (hv_node_id)i + 1;
+		sim_at(s, prng_range(&s->rng, 0, 2 * SEC), first_boot, &s->hosts[i], 0);
+	}
+	check_start(s);
+	s->mind->start(s);
+	faults_start(s);
+}
+
+static void world_stop(struct sim *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct process *p = &s->hosts[i].proc;
+
+		if (p->up) {
+			disk_process_gone(s, &s->hosts[i]);
+			s->mind->free(p->mind);
+			rl_free(p->log);
+		}
+		items_clear(&p->inbox);
+		disk_done(&s->hosts[i].disk);
+	}
+	s->mind->stop(s);
+	net_done(s);
+	check_stop(s);
+	free(s->heap);
+}
+
+/*
+ * A store was lost and its peer was not caught up since its start: nobody may lead. This is for
+ * the administrator to decide, who looks for a node that still has its log.
+ */
+static void administrator(struct sim *s)
+{
+	bool stuck = false;
+
+	for (size_t i = 0; i < s->n; i++)
+		stuck = stuck || s->hosts[i].disk.damaged;
+	for (size_t i = 0; i < s->n && stuck; i++) {
+		struct process *p = &s->hosts[i].proc;
+
+		if (!p->up || s->hosts[i].disk.damaged || rl_status(p->log)->phase == RL_ACTIVE)
+			continue;
+		sim_trace(s, "node %zu: quorum force", i + 1);
+		rl_force(p->log, s->now_us - p->booted_us + 1);
+		process_drain(s, &s->hosts[i]);
+		return;
+	}
+}
+
+bool sim_run(uint64_t seed, const struct mind_ops *mind, FILE *trace, char *ret_failure, size_t size)
+{
+	struct sim s = { .seed = seed, .mind = mind, .trace = trace };
+
+	prng_seed(&s.rng, seed);
+	faults_configure(&s);
+	world_start(&s);
+	sim_run_until(&s, FAULTS_US);
+	if (!s.failed)
+		faults_heal(&s);
+	sim_run_until(&s, FAULTS_US + HEALED_US / 2);
+	if (!s.failed)
+		administrator(&s);
+	sim_run_until(&s, FAULTS_US + HEALED_US);
+	if (!s.failed)
+		check_end(&s);
+	if (!s.failed)
+		s.mind->end(&s);
+	sim_trace(&s, "%llu events", (unsigned long long)s.events);
+	snprintf(ret_failure, size, "%s", s.failure);
+	world_stop(&s);
+	return !s.failed;
+}
