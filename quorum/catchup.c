@@ -12,13 +12,6 @@
 #define ENTRY_OVERHEAD 64 /* of an entry in a chunk, besides its data */
 #define WINDOW 2	  /* chunks under way */
 
-static bool is_ours(const struct replog *log, const Hv__EpochId *epoch)
-{
-	struct rl_epoch id = peer_epoch_in(epoch);
-
-	return log->ep.active && rl_epoch_cmp(&id, &log->ep.id) == 0;
-}
-
 static void drop_entries(struct log_entry **items, size_t *n, size_t *cap)
 {
 	for (size_t i = 0; i < *n; i++)
@@ -94,6 +87,7 @@ static void request_send(struct replog *log)
 void catchup_begin(struct replog *log)
 {
 	log->taking.on = true;
+	log->taking.moved_us = log->now_us;
 	request_send(log);
 }
 
@@ -102,7 +96,7 @@ void catchup_hold(struct replog *log, const struct log_entry *en)
 	struct taking *t = &log->taking;
 
 	if (t->n_held == BUFFER_MAX) {
-		activation_leave(log);
+		hello_leave_epoch(log);
 		return;
 	}
 	push_entry(&t->held, &t->n_held, &t->cap_held, en);
@@ -233,7 +227,7 @@ static void taking_finish(struct replog *log)
 	if (self)
 		self->synced = true;
 	done_send(log);
-	rl_flush_pending(log);
+	proposals_flush(log);
 	commit_advance(log);
 }
 
@@ -245,6 +239,8 @@ static void take_chunk(struct replog *log, const Hv__SyncChunk *m)
 		transfer_start(log, m);
 	if (t->running && !transfer_add(t, m))
 		transfer_drop(t);
+	else if (t->running)
+		t->moved_us = log->now_us;
 	if (t->running && t->next_part == t->parts) {
 		if (transfer_whole(t)) {
 			taking_finish(log);
@@ -384,14 +380,14 @@ static void giving_start(struct replog *log, bool snapshot, uint64_t common)
 		chunk_send(log);
 }
 
-void catchup_request(struct replog *log, const Hv__SyncRequest *m)
+void catchup_request(struct replog *log, hv_node_id sender, const Hv__SyncRequest *m)
 {
 	struct epoch_run runs[ENTRIES_MAX_RUNS];
 	uint64_t common = 0;
 	bool found;
 
 	/* While another transfer runs, whoever cannot use it asks again at its end. */
-	if (!is_ours(log, m->epoch) || log->ep.donor != log->self || log->taking.on || log->giving.on)
+	if (!commit_heard(log, sender, m->epoch) || log->ep.donor != log->self || log->taking.on || log->giving.on)
 		return;
 	for (size_t i = 0; i < m->n_runs; i++)
 		runs[i] = (struct epoch_run){ peer_epoch_in(m->runs[i]->epoch), m->runs[i]->last_index };
@@ -401,7 +397,7 @@ void catchup_request(struct replog *log, const Hv__SyncRequest *m)
 
 void catchup_chunk(struct replog *log, hv_node_id sender, const Hv__SyncChunk *m)
 {
-	if (!is_ours(log, m->epoch) || sender != log->ep.donor)
+	if (!commit_heard(log, sender, m->epoch) || sender != log->ep.donor)
 		return;
 	if (log->taking.on) {
 		take_chunk(log, m);
@@ -418,9 +414,9 @@ void catchup_chunk(struct replog *log, hv_node_id sender, const Hv__SyncChunk *m
 
 void catchup_done(struct replog *log, hv_node_id sender, const Hv__SyncDone *m)
 {
-	struct member *from = commit_member(log, sender);
+	struct member *from = commit_heard(log, sender, m->epoch);
 
-	if (!from || !is_ours(log, m->epoch))
+	if (!from)
 		return;
 	from->synced = true;
 	from->lag_us = log->now_us;
@@ -431,8 +427,11 @@ void catchup_tick(struct replog *log)
 {
 	struct taking *t = &log->taking;
 
-	if (!log->ep.active || !t->on || t->running)
+	if (!log->ep.active || !t->on)
 		return;
-	if (log->now_us - t->asked_us > log->cfg.ack_timeout_us)
+	/* The donor does not give: look for another epoch. */
+	if (log->now_us - t->moved_us > log->cfg.ack_timeout_us * SYNC_PATIENCE)
+		hello_leave_epoch(log);
+	else if (!t->running && log->now_us - t->asked_us > log->cfg.ack_timeout_us)
 		request_send(log);
 }

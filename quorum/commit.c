@@ -12,11 +12,19 @@ struct member *commit_member(struct replog *log, hv_node_id id)
 	return NULL;
 }
 
-static bool is_ours(const struct replog *log, const Hv__EpochId *epoch)
+/*
+ * The member that speaks, if it speaks of our epoch; only then is it heard of: whoever has gone on
+ * to another epoch is lost to this one, however loud it is there.
+ */
+struct member *commit_heard(struct replog *log, hv_node_id sender, const Hv__EpochId *epoch)
 {
 	struct rl_epoch id = peer_epoch_in(epoch);
+	struct member *m = commit_member(log, sender);
 
-	return log->ep.active && rl_epoch_cmp(&id, &log->ep.id) == 0;
+	if (!m || rl_epoch_cmp(&id, &log->ep.id) != 0)
+		return NULL;
+	m->heard_us = log->now_us;
+	return m;
 }
 
 /* ---- append */
@@ -34,7 +42,7 @@ void commit_append(struct replog *log, hv_node_id sender, const Hv__Append *m)
 	struct log_entry en = { .type = m->type, .fenced_node = m->fenced_node };
 	bool first = !log->ep.begun;
 
-	if (!is_ours(log, m->epoch) || !node_set_has(&log->ep.members, sender))
+	if (!commit_heard(log, sender, m->epoch))
 		return;
 	/* The epoch begins with its view, written by the node that activated it, and has but one. */
 	if (first != (m->type == RL_VIEW) || (first && sender != log->ep.id.node))
@@ -49,7 +57,7 @@ void commit_append(struct replog *log, hv_node_id sender, const Hv__Append *m)
 	blob_unref(en.blob);
 	if (first) {
 		log->status_dirty = true;
-		rl_flush_pending(log);
+		proposals_flush(log);
 		activation_again(log);
 	}
 }
@@ -100,7 +108,7 @@ static void lift_barrier(struct replog *log, const struct log_entry *en)
 	if (log->ep.barrier.n)
 		return;
 	log->live = true;
-	rl_flush_pending(log);
+	proposals_flush(log);
 }
 
 static void apply_committed(struct replog *log)
@@ -109,7 +117,7 @@ static void apply_committed(struct replog *log)
 		const struct log_entry *en = entries_at(&log->log, ++log->applied_index);
 
 		outbox_apply(&log->out, log->applied_index, en);
-		rl_pending_applied(log, en);
+		proposals_applied(log, en);
 		lift_barrier(log, en);
 	}
 }
@@ -172,7 +180,7 @@ static void diverged(struct replog *log)
 	log->needs_state = true;
 	log->status_dirty = true;
 	outbox_signal(&log->out, RL_OUT_DIVERGED);
-	activation_leave(log);
+	hello_leave_epoch(log);
 }
 
 /* A majority that agrees with each other at an index, and not with us, is right. */
@@ -218,9 +226,9 @@ void commit_rewind(struct replog *log)
 
 void commit_ack(struct replog *log, hv_node_id sender, const Hv__Ack *m)
 {
-	struct member *from = commit_member(log, sender);
+	struct member *from = commit_heard(log, sender, m->epoch);
 
-	if (!from || !is_ours(log, m->epoch))
+	if (!from)
 		return;
 	from->synced = true;
 	if (m->durable > from->acked) {
@@ -232,9 +240,9 @@ void commit_ack(struct replog *log, hv_node_id sender, const Hv__Ack *m)
 
 void commit_heartbeat(struct replog *log, hv_node_id sender, const Hv__Heartbeat *m)
 {
-	struct member *from = commit_member(log, sender);
+	struct member *from = commit_heard(log, sender, m->epoch);
 
-	if (!from || !is_ours(log, m->epoch))
+	if (!from)
 		return;
 	if (m->progress > from->progress) {
 		from->progress = m->progress;
@@ -313,7 +321,7 @@ void commit_tick(struct replog *log)
 		follow_lag(log, &log->ep.m[i]);
 	activation_again(log);
 	if (log->ep.active && !hears_enough(log))
-		activation_leave(log);
+		hello_leave_epoch(log);
 }
 
 /* ---- compaction */

@@ -34,10 +34,10 @@ bool epoch_point_same(const struct epoch_point *a, const struct epoch_point *b)
 
 int epoch_point_cmp(const struct epoch_point *a, const struct epoch_point *b)
 {
-	int c = (int)a->live - (int)b->live;
+	int c = rl_epoch_cmp(&a->effective, &b->effective);
 
 	if (!c)
-		c = rl_epoch_cmp(&a->effective, &b->effective);
+		c = (int)a->live - (int)b->live;
 	if (!c)
 		c = rl_epoch_cmp(&a->last_epoch, &b->last_epoch);
 	if (!c)

@@ -31,10 +31,15 @@ struct epoch_point {
 	bool live;	  /* up without a break since it lifted a minority epoch's barrier */
 	bool needs_state; /* may not be donor */
 	bool synced;	  /* in an Activate: has the donor's log already */
+	bool follows;	  /* in an Activate: is a member of the epoch that goes on */
 };
 /* Same log? Equal epoch and index of the last entry mean equal entries all the way down. */
 bool epoch_point_same(const struct epoch_point *a, const struct epoch_point *b);
-/* Order of donors, > 0 when `a` is better: live, effective epoch, last epoch, last index, then the lower node id. */
+/*
+ * Order of donors, > 0 when `a` is better: effective epoch, live, last epoch, last index, then the
+ * lower node id. (Live must not come first: a live node that hung while the others, who have its
+ * entries, went on as a whole epoch would take theirs away.)
+ */
 int epoch_point_cmp(const struct epoch_point *a, const struct epoch_point *b);
 /* The best of those that do not need state themselves; NULL if there is none. */
 const struct epoch_point *epoch_donor(const struct epoch_point *points, size_t n);

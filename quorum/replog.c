@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* ---- helpers of all four files */
+/* ---- helpers of all files */
 
 bool rl_ring_equal(const struct rl_ring *a, const struct rl_ring *b)
 {
@@ -65,118 +65,6 @@ uint64_t rl_write(struct replog *log, struct rl_write *w, uint64_t first, uint64
 	return w->number;
 }
 
-/* ---- proposals */
-
-static void proposal_send(struct replog *log, struct proposal *p)
-{
-	Hv__PeerMessage msg = HV__PEER_MESSAGE__INIT;
-	Hv__Append m = HV__APPEND__INIT;
-	Hv__EpochId id = peer_epoch_out(&log->ep.id);
-
-	m.epoch = &id;
-	m.type = p->type;
-	m.fenced_node = p->fenced_node;
-	m.data.len = p->blob->len;
-	m.data.data = p->blob->data;
-	msg.body_case = HV__PEER_MESSAGE__BODY_APPEND;
-	msg.append = &m;
-	rl_send(log, &msg);
-	p->sent = true;
-	log->n_unsent--;
-}
-
-/* In order; behind a barrier only what may pass it. */
-void rl_flush_pending(struct replog *log)
-{
-	if (!rl_is_active(log))
-		return;
-	for (size_t i = 0; i < log->n_pending && log->n_unsent; i++) {
-		struct proposal *p = &log->pending[log->pending_head + i];
-
-		if (!p->sent && (!log->ep.barrier.n || p->type == RL_FENCE))
-			proposal_send(log, p);
-	}
-}
-
-void rl_pending_unsent(struct replog *log)
-{
-	for (size_t i = 0; i < log->n_pending; i++)
-		log->pending[log->pending_head + i].sent = false;
-	log->n_unsent = log->n_pending;
-}
-
-static bool is_proposal(const struct proposal *p, const struct log_entry *en)
-{
-	return p->type == en->type && p->fenced_node == en->fenced_node && p->blob->len == en->blob->len &&
-	       memcmp(p->blob->data, en->blob->data, en->blob->len) == 0;
-}
-
-static void pending_remove(struct replog *log, size_t i)
-{
-	struct proposal *p = &log->pending[log->pending_head + i];
-
-	if (!p->sent)
-		log->n_unsent--;
-	blob_unref(p->blob);
-	if (i == 0)
-		log->pending_head++;
-	else
-		memmove(p, p + 1, (log->n_pending - i - 1) * sizeof(*p));
-	if (--log->n_pending == 0)
-		log->pending_head = 0;
-}
-
-/*
- * Is this entry one of ours that waits? Events carry their proposer and number, so equal bytes are
- * the same proposal. It is nearly always the first in line.
- */
-void rl_pending_applied(struct replog *log, const struct log_entry *en)
-{
-	for (size_t i = 0; i < log->n_pending; i++)
-		if (is_proposal(&log->pending[log->pending_head + i], en)) {
-			pending_remove(log, i);
-			return;
-		}
-}
-
-static struct proposal *pending_add(struct replog *log)
-{
-	if (log->pending_head + log->n_pending == log->pending_cap) {
-		memmove(log->pending, log->pending + log->pending_head, log->n_pending * sizeof(log->pending[0]));
-		log->pending_head = 0;
-		if (log->n_pending == log->pending_cap) {
-			log->pending_cap = log->pending_cap ? log->pending_cap * 2 : 64;
-			log->pending = hv_xrealloc(log->pending, log->pending_cap, sizeof(log->pending[0]));
-		}
-	}
-	log->n_unsent++;
-	return &log->pending[log->pending_head + log->n_pending++];
-}
-
-enum hv_rc rl_propose(struct replog *log, uint64_t now_us, enum rl_entry_type type, hv_node_id fenced_node,
-		      const uint8_t *data, size_t len)
-{
-	struct proposal *p;
-
-	if (!rl_is_active(log) || !rl_quorate(log))
-		return HV_NO_QUORUM;
-	if (type == RL_VIEW || !data || !len)
-		return HV_BAD_INPUT;
-	if (len > HV_EVENT_MAX)
-		return HV_TOO_LARGE;
-	if (log->ep.barrier.n && type != RL_FENCE)
-		return HV_REFUSED;
-	if (log->n_pending >= log->cfg.max_pending)
-		return HV_LIMIT;
-	p = pending_add(log);
-	*p = (struct proposal){ .type = type, .fenced_node = fenced_node, .blob = blob_copy(data, len) };
-	if (log->n_unsent == 1)
-		proposal_send(log, p);
-	else
-		rl_flush_pending(log);
-	return HV_OK;
-}
-
 void rl_gossip(struct replog *log, const uint8_t *gossip, size_t len)
 {
 	Hv__PeerMessage msg = HV__PEER_MESSAGE__INIT;
@@ -208,13 +96,13 @@ static void dispatch(struct replog *log, struct peer *p, const Hv__PeerMessage *
 {
 	switch (msg->body_case) {
 	case HV__PEER_MESSAGE__BODY_HELLO:
-		activation_hello(log, p, msg);
+		hello_in(log, p, msg);
 		break;
 	case HV__PEER_MESSAGE__BODY_ACTIVATE:
-		activation_activate(log, p->id, msg->activate);
+		accept_activate(log, p->id, msg->activate);
 		break;
 	case HV__PEER_MESSAGE__BODY_PROMISE:
-		activation_promise(log, p->id, msg->promise);
+		accept_promise(log, p->id, msg->promise);
 		break;
 	case HV__PEER_MESSAGE__BODY_APPEND:
 		commit_append(log, p->id, msg->append);
@@ -232,7 +120,7 @@ static void dispatch(struct replog *log, struct peer *p, const Hv__PeerMessage *
 		catchup_done(log, p->id, msg->sync_done);
 		break;
 	case HV__PEER_MESSAGE__BODY_SYNC_REQUEST:
-		catchup_request(log, msg->sync_request);
+		catchup_request(log, p->id, msg->sync_request);
 		break;
 	case HV__PEER_MESSAGE__BODY_GOSSIP:
 		gossip_in(log, p->id, msg->gossip);
@@ -246,7 +134,6 @@ static void dispatch(struct replog *log, struct peer *p, const Hv__PeerMessage *
 static void deliver(struct replog *log, const struct rl_input *in)
 {
 	struct peer *p = log->in_view && node_set_has(&log->view, in->sender) ? rl_peer(log, in->sender) : NULL;
-	struct member *m = commit_member(log, in->sender);
 	Hv__PeerMessage *msg;
 
 	if (!p)
@@ -258,8 +145,6 @@ static void deliver(struct replog *log, const struct rl_input *in)
 	}
 	if (msg->incarnation >= p->incarnation) {
 		p->incarnation = msg->incarnation;
-		if (m && m->incarnation == msg->incarnation)
-			m->heard_us = log->now_us;
 		dispatch(log, p, msg);
 	}
 	peer_msg_free(msg);
@@ -268,7 +153,7 @@ static void deliver(struct replog *log, const struct rl_input *in)
 static void leave_view(struct replog *log)
 {
 	log->in_view = false;
-	activation_leave(log);
+	hello_leave_epoch(log);
 	log->left_out = false;
 	log->status_dirty = true;
 }
@@ -301,7 +186,7 @@ static void confchg(struct replog *log, const struct rl_input *in)
 	log->ring_members = ring_members;
 	log->detected_us = log->cluster_us;
 	doubt_caught_up(log);
-	activation_view(log);
+	hello_view(log);
 }
 
 static void quorum_answer(struct replog *log, const struct rl_input *in)
@@ -317,12 +202,12 @@ static void quorum_answer(struct replog *log, const struct rl_input *in)
 	log->status_dirty = true;
 	doubt_caught_up(log);
 	if (!in->quorate) {
-		activation_leave(log);
+		hello_leave_epoch(log);
 	} else if (log->ep.active) {
 		log->want_again = log->want_again || changed;
 	} else if (log->in_view) {
 		if (was != rl_quorate(log) || changed)
-			activation_hello_send(log);
+			hello_send(log);
 		activation_try(log);
 	}
 }
@@ -341,7 +226,7 @@ static void durable(struct replog *log, uint64_t write)
 		log->writes_head = 0;
 	if (log->disk_failed)
 		return;
-	activation_durable(log);
+	accept_durable(log);
 	commit_durable(log);
 }
 
@@ -380,7 +265,7 @@ static void notice_stall(struct replog *log, uint64_t now_us)
 
 static void tick(struct replog *log)
 {
-	activation_tick(log);
+	hello_tick(log);
 	commit_tick(log);
 	catchup_tick(log);
 }
@@ -446,7 +331,7 @@ void rl_force(struct replog *log, uint64_t now_us)
 	log->needs_state = false;
 	log->status_dirty = true;
 	if (log->in_view && !log->ep.active)
-		activation_hello_send(log);
+		hello_send(log);
 }
 
 /* ---- life cycle */
@@ -481,9 +366,7 @@ void rl_free(struct replog *log)
 	if (!log)
 		return;
 	catchup_stop(log);
-	for (size_t i = 0; i < log->n_pending; i++)
-		blob_unref(log->pending[log->pending_head + i].blob);
-	free(log->pending);
+	proposals_done(log);
 	free(log->writes);
 	entries_done(&log->log);
 	outbox_done(&log->out);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * replog_priv.h - the state of the replicated log, shared by its four files and by nobody else:
+ * replog_priv.h - the state of the replicated log, shared by its files and by nobody else:
  *
- *   replog.c      inputs, timers, status, proposals
- *   activation.c  hello, activate, promise: how an epoch begins, loses and regains members
+ *   replog.c      inputs, timers, status
+ *   proposals.c   our own proposals, in order, until they are applied
+ *   hello.c       what a node says of its log when it looks for an epoch
+ *   activation.c  who activates an epoch, when, with whom; leaving out and taking in
+ *   accept.c      an activate is delivered: follow it or not; promises; the first entry
  *   commit.c      append, durable, ack, commit, apply; digests; who is silent
  *   catchup.c     how a laggard gets what it lacks
  */
@@ -61,7 +64,7 @@ struct epoch_state {
 	struct rl_epoch id;
 	struct node_set members, lost, in_ring, barrier;
 	struct member m[HV_MAX_NODES];
-	struct vote_rule rule;
+	struct vote_rule rule, promise_rule;
 	hv_node_id donor;
 	uint64_t first_index; /* of the view entry; 0 while we are syncing and do not know */
 	uint64_t since_us;
@@ -76,7 +79,7 @@ struct epoch_state {
 struct taking {
 	bool on;
 	bool running; /* a transfer that we can use is under way */
-	uint64_t asked_us, progress;
+	uint64_t asked_us, moved_us, progress;
 	uint64_t transfer;
 	uint32_t parts, next_part;
 	bool snapshot;
@@ -179,28 +182,36 @@ bool rl_ring_equal(const struct rl_ring *a, const struct rl_ring *b);
 bool rl_quorate(const struct replog *log); /* votequorum's answer for this view's ring is yes */
 /* Numbers the write, remembers how far the log reaches after it, puts it out. */
 uint64_t rl_write(struct replog *log, struct rl_write *w, uint64_t first, uint64_t last);
-void rl_flush_pending(struct replog *log);
-void rl_pending_unsent(struct replog *log); /* a new epoch: all are to be sent again */
-void rl_pending_applied(struct replog *log, const struct log_entry *en);
 bool rl_is_active(const struct replog *log); /* begun and holding the epoch's log */
 
-/* activation.c */
-void activation_view(struct replog *log); /* a new view was set: begin to look for an epoch */
-void activation_hello_send(struct replog *log);
-void activation_hello(struct replog *log, struct peer *p, const Hv__PeerMessage *msg);
-void activation_activate(struct replog *log, hv_node_id sender, const Hv__Activate *m);
-void activation_promise(struct replog *log, hv_node_id sender, const Hv__Promise *m);
-void activation_durable(struct replog *log);
-void activation_try(struct replog *log);
-void activation_again(struct replog *log);
+/* proposals.c */
+void proposals_flush(struct replog *log);
+void proposals_unsent(struct replog *log); /* a new epoch: all are to be sent again */
+void proposals_applied(struct replog *log, const struct log_entry *en);
+void proposals_done(struct replog *log);
+
+/* hello.c */
+void hello_view(struct replog *log); /* a new view was set: begin to look for an epoch */
+void hello_send(struct replog *log);
+void hello_in(struct replog *log, struct peer *p, const Hv__PeerMessage *msg);
 /* Leave the epoch; with a view, look for another one. */
-void activation_leave(struct replog *log);
-void activation_tick(struct replog *log);
-void activation_own_point(const struct replog *log, struct epoch_point *ret);
-bool activation_hello_current(const struct replog *log, const struct peer *p);
+void hello_leave_epoch(struct replog *log);
+void hello_own_point(const struct replog *log, struct epoch_point *ret);
+bool hello_current(const struct replog *log, const struct peer *p);
+void hello_tick(struct replog *log);
+
+/* activation.c */
+void activation_try(struct replog *log);   /* the first epoch of a view */
+void activation_again(struct replog *log); /* the next one within it, if members are to be left out or taken in */
+
+/* accept.c */
+void accept_activate(struct replog *log, hv_node_id sender, const Hv__Activate *m);
+void accept_promise(struct replog *log, hv_node_id sender, const Hv__Promise *m);
+void accept_durable(struct replog *log);
 
 /* commit.c */
 struct member *commit_member(struct replog *log, hv_node_id id);
+struct member *commit_heard(struct replog *log, hv_node_id sender, const Hv__EpochId *epoch);
 void commit_append(struct replog *log, hv_node_id sender, const Hv__Append *m);
 void commit_ack(struct replog *log, hv_node_id sender, const Hv__Ack *m);
 void commit_heartbeat(struct replog *log, hv_node_id sender, const Hv__Heartbeat *m);
@@ -215,7 +226,7 @@ void commit_rewind(struct replog *log); /* the brain goes back to the base */
 void catchup_begin(struct replog *log);
 void catchup_stop(struct replog *log); /* both roles */
 void catchup_hold(struct replog *log, const struct log_entry *en);
-void catchup_request(struct replog *log, const Hv__SyncRequest *m);
+void catchup_request(struct replog *log, hv_node_id sender, const Hv__SyncRequest *m);
 void catchup_chunk(struct replog *log, hv_node_id sender, const Hv__SyncChunk *m);
 void catchup_done(struct replog *log, hv_node_id sender, const Hv__SyncDone *m);
 void catchup_tick(struct replog *log);

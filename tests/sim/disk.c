@@ -120,6 +120,8 @@ void disk_write(struct sim *s, struct host *h, const struct rl_write *w)
 {
 	struct process *p = &h->proc;
 
+	if (p->disk_failed)
+		return;
 	if (p->n_queue == p->cap_queue) {
 		p->cap_queue = p->cap_queue ? p->cap_queue * 2 : 8;
 		p->queue = hv_xrealloc(p->queue, p->cap_queue, sizeof(*p->queue));

@@ -134,11 +134,25 @@ static void fault_disk_fail(struct sim *s)
 	sim_trace(s, "host %u: disk fails", h->id);
 	/* The store says it once and writes no more; a restart of the process finds the disk well. */
 	disk_process_gone(s, h);
+	h->proc.disk_failed = true;
 	process_feed(s, h, &in);
-	h->disk.stuck = true;
 }
 
-/* Only as many at a time as a quorum can do without. */
+static bool all_active(struct sim *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct process *p = &s->hosts[i].proc;
+
+		if (!p->up || rl_status(p->log)->phase != RL_ACTIVE || rl_status(p->log)->n_members != s->n)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Only as many at a time as a quorum can do without. What a minority epoch committed is on the
+ * disks of few: there a loss is only survived once all have it again.
+ */
 static void fault_damage(struct sim *s)
 {
 	struct host *h = any_host(s);
@@ -146,9 +160,8 @@ static void fault_damage(struct sim *s)
 
 	for (size_t i = 0; i < s->n; i++)
 		damaged += s->hosts[i].disk.damaged;
-	if (damaged >= (s->n - 1) / 2 && !(s->n == 2 && !damaged))
+	if (sim_minority_possible(s) ? !all_active(s) : damaged >= (s->n - 1) / 2)
 		return;
-	/* Two nodes: the other one must be able to lead alone, or the administrator would have to speak. */
 	process_kill(s, h);
 	sim_trace(s, "host %u: store damaged", h->id);
 	disk_damage(h);

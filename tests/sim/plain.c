@@ -21,6 +21,7 @@ struct state {
 	size_t n_seen;
 	struct seen seen[SEEN_MAX];
 	struct node_set lost; /* of the last view, without a fence entry since */
+	struct node_set in_ring;
 };
 struct mind {
 	struct sim *s;
@@ -78,6 +79,7 @@ static void apply_view(struct mind *m, const struct rl_entry *e)
 	m->st.lost.n = 0;
 	if (ev->view->minority)
 		node_set_from(&m->st.lost, ev->view->lost, ev->view->n_lost);
+	node_set_from(&m->st.in_ring, ev->view->in_ring, ev->view->n_in_ring);
 	if (ev->at_us > m->st.cluster_us)
 		m->st.cluster_us = ev->at_us;
 	mix(m, ev->view->n_members);
@@ -185,7 +187,11 @@ static void fenced(struct sim *s, struct host *h, uint64_t arg)
 	struct mind *m = h->proc.mind;
 	struct payload p = { .magic = MAGIC, .node = h->id };
 
-	/* A fence under way goes on when the one who asked for it is gone. */
+	/* A fence under way goes on when the one who asked for it is gone; but not when it is not wanted any more. */
+	if (process_runs(h) && h->proc.incarnation == (arg & 0xffffffff) && !node_set_has(&m->st.lost, victim)) {
+		m->fencing = false;
+		return;
+	}
 	sim_trace(s, "host %u is fenced by %u", victim, h->id);
 	host_power_off(s, sim_host(s, victim));
 	sim_at(s, prng_range(&s->rng, 500 * MS, 8 * SEC), again_on, sim_host(s, victim), 0);
@@ -200,11 +206,15 @@ static void fenced(struct sim *s, struct host *h, uint64_t arg)
 static void fence(struct mind *m)
 {
 	const struct rl_status *st = rl_status(m->h->proc.log);
+	uint64_t delay = prng_range(&m->s->rng, 50 * MS, 2 * SEC);
 
 	if (m->fencing || st->phase != RL_ACTIVE || !st->barrier || st->coordinator != m->h->id || !m->st.lost.n)
 		return;
 	m->fencing = true;
-	sim_at(m->s, prng_range(&m->s->rng, 50 * MS, 2 * SEC), fenced, m->h,
+	/* Corosync still sees it: its daemon may be on the way. */
+	if (node_set_has(&m->st.in_ring, m->st.lost.ids[0]))
+		delay += 4 * SEC;
+	sim_at(m->s, delay, fenced, m->h,
 	       (uint64_t)m->st.lost.ids[0] << 32 | m->h->proc.incarnation);
 }
 

@@ -120,6 +120,7 @@ struct process {
 	struct write_copy *batch; /* under way */
 	size_t n_batch;
 	uint64_t applied;
+	bool disk_failed; /* the store has given up: it writes nothing more */
 	uint64_t applied_at_us; /* simulated time of the last apply */
 	uint64_t seq;	  /* of proposals */
 	uint64_t fed_us;
