@@ -87,7 +87,7 @@ enum hv_rc cmd_set(struct cli *cli)
 enum hv_rc cmd_settings(struct cli *cli)
 {
 	_cleanup_response_ Hv__ControlResponse *response = NULL;
-	_cleanup_(table_done) struct table t;
+	_cleanup_(table_done) struct table t = { 0 };
 	Hv__ControlRequest request = HV__CONTROL_REQUEST__INIT;
 	Hv__SettingsRequest settings = HV__SETTINGS_REQUEST__INIT;
 	enum hv_rc rc;

@@ -47,7 +47,7 @@ static void vm_phase(struct table *t, const Hv__FailoverVm *vm, uint64_t us, uin
 
 static void show_timeline(const struct out *o, const Hv__FailoverReport *r)
 {
-	_cleanup_(table_done) struct table t;
+	_cleanup_(table_done) struct table t = { 0 };
 	const Hv__FailoverVm *began = extreme_vm(r, offsetof(Hv__FailoverVm, began_us), false);
 	const Hv__FailoverVm *first = extreme_vm(r, offsetof(Hv__FailoverVm, running_us), false);
 	const Hv__FailoverVm *final = extreme_vm(r, offsetof(Hv__FailoverVm, running_us), true);
@@ -68,7 +68,7 @@ static void show_timeline(const struct out *o, const Hv__FailoverReport *r)
 
 static void show_failover_vms(const struct out *o, const Hv__FailoverReport *r)
 {
-	_cleanup_(table_done) struct table t;
+	_cleanup_(table_done) struct table t = { 0 };
 	char a[FORMAT_LEN], b[FORMAT_LEN], c[FORMAT_LEN], d[FORMAT_LEN];
 
 	if (!r->n_vms)

@@ -47,7 +47,7 @@ static void show_counts(const struct out *o, const Hv__StatusResponse *s)
 /* Not the table of `vm list`: here only what is wrong and why matters. */
 static void show_attention(struct cli *cli, const Hv__StatusResponse *s)
 {
-	_cleanup_(table_done) struct table t;
+	_cleanup_(table_done) struct table t = { 0 };
 	uint64_t now = cli_wall_ms();
 	char buf[FORMAT_LEN];
 

@@ -180,7 +180,7 @@ enum hv_rc cmd_vm_show(struct cli *cli)
 
 static void show_placement(const struct out *o, const Hv__VmShowResponse *r)
 {
-	_cleanup_(table_done) struct table t;
+	_cleanup_(table_done) struct table t = { 0 };
 
 	table_init(&t, 2, "NODE|FITS|>SCORE|WHY");
 	for (size_t i = 0; i < r->n_placement; i++) {

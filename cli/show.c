@@ -39,7 +39,7 @@ static void node_remark(struct table *t, const Hv__NodeInfo *n)
 
 void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned indent)
 {
-	_cleanup_(table_done) struct table t;
+	_cleanup_(table_done) struct table t = { 0 };
 	uint64_t now = cli_wall_ms();
 	char buf[FORMAT_LEN];
 
@@ -62,7 +62,7 @@ void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned 
 
 void show_vms(struct cli *cli, Hv__VmInfo *const *vms, size_t n, unsigned indent)
 {
-	_cleanup_(table_done) struct table t;
+	_cleanup_(table_done) struct table t = { 0 };
 	uint64_t now = cli_wall_ms();
 	char buf[FORMAT_LEN];
 
@@ -120,7 +120,7 @@ static void op_progress(struct table *t, const Hv__OpInfo *op)
 
 void show_ops(struct cli *cli, Hv__OpInfo *const *ops, size_t n, unsigned indent)
 {
-	_cleanup_(table_done) struct table t;
+	_cleanup_(table_done) struct table t = { 0 };
 	char buf[FORMAT_LEN];
 
 	table_init(&t, indent, ">OPERATION|WHAT|BY|>ATTEMPT|>PROGRESS|>FOR|REMARK");
@@ -176,7 +176,7 @@ void show_events(struct cli *cli, Hv__EventInfo *const *events, size_t n, unsign
 
 void show_devices(struct cli *cli, Hv__FenceDeviceInfo *const *devices, size_t n, unsigned indent)
 {
-	_cleanup_(table_done) struct table t;
+	_cleanup_(table_done) struct table t = { 0 };
 	uint64_t now = cli_wall_ms();
 	char buf[FORMAT_LEN];
 

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "clusterd/driver.h"
+#include "clusterd/driver_priv.h"
 
-#include "clusterd/cluster_time.h"
 #include "clusterd/host_time.h"
 #include "clusterd/logging.h"
-#include "clusterd/proposer.h"
-#include "quorum/cpg_link.h"
-#include "quorum/log_store.h"
-#include "quorum/vote_link.h"
 
 #include <string.h>
 
@@ -23,32 +18,6 @@
  */
 #define STALL_US (2 * HV_US_PER_S)
 
-struct driver {
-	qb_loop_t *loop;
-	struct driver_ops ops;
-	void *user;
-	hv_node_id self;
-	struct log_store *store;
-	struct cpg_link *cpg;
-	struct vote_link *vote;
-	struct replog *log;
-	struct cluster *cluster;
-	struct proposer *proposer;
-	struct cluster_time time;
-	struct action_list actions;
-	struct rl_epoch applied_epoch; /* of the entry applied last; number 0 after an install */
-	char *store_warning;
-	qb_loop_timer_handle tick;
-	uint64_t last_tick_us;
-	unsigned divergences;
-	bool turning, unsettled, closing, must_leave;
-	enum rl_phase phase; /* as logged last */
-	struct rl_epoch epoch;
-	size_t barrier;
-};
-
-static void turn(struct driver *d);
-
 /* ---- inputs */
 
 static void feed(struct driver *d, struct rl_input *in)
@@ -59,7 +28,7 @@ static void feed(struct driver *d, struct rl_input *in)
 	in->cluster_us = cluster_time_at(&d->time, in->now_us);
 	in->wall_ms = wall_ms();
 	rl_input(d->log, in);
-	turn(d);
+	driver_turn(d);
 }
 
 static void on_confchg(void *user, struct rl_ring ring, const hv_node_id *members, size_t n_members,
@@ -290,7 +259,7 @@ static void settle(struct driver *d)
 	proposer_flush(d->proposer, driver_now_us(d), wall_ms());
 }
 
-static void turn(struct driver *d)
+void driver_turn(struct driver *d)
 {
 	struct rl_output out;
 
@@ -310,10 +279,10 @@ static void turn(struct driver *d)
 void driver_wake(struct driver *d)
 {
 	d->unsettled = true;
-	turn(d);
+	driver_turn(d);
 }
 
-/* ---- proposing */
+/* ---- life */
 
 static enum hv_rc propose(void *user, enum rl_entry_type type, hv_node_id fenced,
 			  const uint8_t *data, size_t len)
@@ -329,101 +298,6 @@ static void dropped(void *user, uint64_t mark, enum hv_rc rc)
 
 	d->ops.dropped(d->user, mark, rc);
 }
-
-uint64_t driver_propose(struct driver *d, const Hv__Event *ev, enum rl_entry_type type,
-			hv_node_id fenced)
-{
-	const char *why = NULL;
-	Hv__Event checked = *ev;
-
-	if (!driver_current(d))
-		return 0;
-	checked.proposer = d->self;
-	checked.at_us = driver_now_us(d);
-	if (!event_valid(&checked, &why)) {
-		log_error("internal: an event of ours is malformed and not proposed: %s", why);
-		return 0;
-	}
-	return proposer_put(d->proposer, ev, type, fenced);
-}
-
-bool driver_pending(const struct driver *d, uint64_t mark)
-{
-	return proposer_pending(d->proposer, mark);
-}
-
-size_t driver_proposals(const struct driver *d)
-{
-	return proposer_count(d->proposer);
-}
-
-void driver_gossip(struct driver *d, const Hv__Gossip *gossip)
-{
-	uint8_t data[HV_TEXT_MAX + 64];
-	size_t len = hv__gossip__get_packed_size(gossip);
-
-	if (len > sizeof(data) || !driver_current(d))
-		return;
-	hv__gossip__pack(gossip, data);
-	rl_gossip(d->log, data, len);
-	turn(d);
-}
-
-/* ---- queries */
-
-const struct cluster *driver_cluster(const struct driver *d)
-{
-	return d->cluster;
-}
-
-const struct rl_status *driver_status(const struct driver *d)
-{
-	return rl_status(d->log);
-}
-
-hv_node_id driver_self(const struct driver *d)
-{
-	return d->self;
-}
-
-uint64_t driver_incarnation(const struct driver *d)
-{
-	return log_store_incarnation(d->store);
-}
-
-bool driver_current(const struct driver *d)
-{
-	const struct rl_status *s = rl_status(d->log);
-
-	return s->phase == RL_ACTIVE && rl_epoch_cmp(&s->epoch, &d->applied_epoch) == 0;
-}
-
-bool driver_corosync_up(const struct driver *d)
-{
-	return cpg_link_up(d->cpg);
-}
-
-const char *driver_store_warning(const struct driver *d)
-{
-	return d->store_warning;
-}
-
-unsigned driver_divergences(const struct driver *d)
-{
-	return d->divergences;
-}
-
-uint64_t driver_time_at(const struct driver *d, uint64_t at_mono_us)
-{
-	return cluster_time_at(&d->time, at_mono_us);
-}
-
-uint64_t driver_now_us(const struct driver *d)
-{
-	return cluster_time_at(&d->time, mono_us());
-}
-
-/* ---- life */
 
 static uint8_t *snapshot(void *user, uint64_t index, size_t *ret_len)
 {
@@ -500,7 +374,7 @@ enum hv_rc driver_open(qb_loop_t *loop, const char *state_dir, const struct node
 	make_log(d, list);
 	*ret = d;
 	/* The owner has its pointer before the first callback runs. */
-	turn(d);
+	driver_turn(d);
 	d->cpg = cpg_link_new(loop, &cpg_ops, d);
 	d->vote = vote_link_new(loop, &vote_ops, d);
 	on_tick(d);

@@ -21,8 +21,9 @@
 
 #define HV_CLIENT_PING_US (4 * HV_US_PER_S)
 #define HV_CLIENT_SILENCE_US (10 * HV_US_PER_S)
-#define HV_CLIENT_UNSENT_MAX (64U << 20) /* bytes that it has not taken; above it counts as hung   \
-					  */
+#define HV_CLIENT_UNSENT_MAX                                                                       \
+	(64U << 20) /* bytes that it has not taken; above it counts as hung                        \
+		     */
 
 struct hv_client;
 struct hv_client_ops {

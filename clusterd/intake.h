@@ -24,8 +24,9 @@
 #define INTAKE_PATIENCE_US (5 * HV_US_PER_S)
 #define INTAKE_DEBOUNCE_US (1 * HV_US_PER_S)
 #define INTAKE_REPEAT_US (10 * HV_US_PER_S)
-#define INTAKE_GATHER_US (50 * HV_US_PER_MS) /* changes of the state alone are looked at together  \
-					      */
+#define INTAKE_GATHER_US                                                                           \
+	(50 * HV_US_PER_MS) /* changes of the state alone are looked at together                   \
+			     */
 
 struct intake;
 struct intake_ops {

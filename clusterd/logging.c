@@ -47,7 +47,7 @@ void logging_init(bool to_stderr, int level, const char *dir)
 	qb_log_ctl(QB_LOG_SYSLOG, QB_LOG_CONF_ENABLED, QB_FALSE);
 	qb_log_filter_ctl(target, QB_LOG_FILTER_CLEAR_ALL, QB_LOG_FILTER_FILE, "*", LOG_TRACE);
 	qb_log_filter_ctl(target, QB_LOG_FILTER_ADD, QB_LOG_FILTER_FILE, "*", (uint8_t)level);
-	qb_log_format_set(target, to_stderr ? "%t [%P] %-7p %b" : "%b");
+	qb_log_format_set(target, to_stderr ? "%T [%P] %-7p %b" : "%b");
 	qb_log_ctl(target, QB_LOG_CONF_ENABLED, QB_TRUE);
 
 	qb_log_filter_ctl(QB_LOG_BLACKBOX, QB_LOG_FILTER_ADD, QB_LOG_FILTER_FILE, "*", LOG_DEBUG);

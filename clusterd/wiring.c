@@ -79,6 +79,7 @@ static void to_client(void *user, uint64_t client, const uint8_t *payload, size_
 
 /* ---- from the driver */
 
+/* Entries of an earlier epoch are old news, said again after a restart: for the blackbox only. */
 static void log_journal_line(struct clusterd *d, uint64_t id)
 {
 	static const uint8_t levels[] = {[SEV_INFO] = LOG_INFO,
@@ -86,11 +87,13 @@ static void log_journal_line(struct clusterd *d, uint64_t id)
 					 [SEV_WARNING] = LOG_WARNING,
 					 [SEV_ERROR] = LOG_ERR};
 	const struct journal_line *l = cluster_journal(driver_cluster(d->driver), id);
+	uint8_t level;
 
-	if (l)
-		qb_log(levels[l->severity], "%s: %s -> %s: %s", l->object,
-		       l->from && *l->from ? l->from : "-", l->to && *l->to ? l->to : "-",
-		       l->cause ? l->cause : "");
+	if (!l)
+		return;
+	level = driver_current(d->driver) ? levels[l->severity] : LOG_DEBUG;
+	qb_log(level, "%s: %s -> %s: %s", l->object, l->from && *l->from ? l->from : "-",
+	       l->to && *l->to ? l->to : "-", l->cause ? l->cause : "");
 }
 
 static void on_action(struct clusterd *d, uint64_t index, const struct action *a)

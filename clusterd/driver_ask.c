@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/driver_priv.h"
+
+#include "clusterd/host_time.h"
+#include "clusterd/logging.h"
+
+uint64_t driver_propose(struct driver *d, const Hv__Event *ev, enum rl_entry_type type,
+			hv_node_id fenced)
+{
+	const char *why = NULL;
+	Hv__Event checked = *ev;
+
+	if (!driver_current(d))
+		return 0;
+	checked.proposer = d->self;
+	checked.at_us = driver_now_us(d);
+	if (!event_valid(&checked, &why)) {
+		log_error("internal: an event of ours is malformed and not proposed: %s", why);
+		return 0;
+	}
+	return proposer_put(d->proposer, ev, type, fenced);
+}
+
+bool driver_pending(const struct driver *d, uint64_t mark)
+{
+	return proposer_pending(d->proposer, mark);
+}
+
+size_t driver_proposals(const struct driver *d)
+{
+	return proposer_count(d->proposer);
+}
+
+void driver_gossip(struct driver *d, const Hv__Gossip *gossip)
+{
+	uint8_t data[HV_TEXT_MAX + 64];
+	size_t len = hv__gossip__get_packed_size(gossip);
+
+	if (len > sizeof(data) || !driver_current(d))
+		return;
+	hv__gossip__pack(gossip, data);
+	rl_gossip(d->log, data, len);
+	driver_turn(d);
+}
+
+/* ---- queries */
+
+const struct cluster *driver_cluster(const struct driver *d)
+{
+	return d->cluster;
+}
+
+const struct rl_status *driver_status(const struct driver *d)
+{
+	return rl_status(d->log);
+}
+
+hv_node_id driver_self(const struct driver *d)
+{
+	return d->self;
+}
+
+uint64_t driver_incarnation(const struct driver *d)
+{
+	return log_store_incarnation(d->store);
+}
+
+bool driver_current(const struct driver *d)
+{
+	const struct rl_status *s = rl_status(d->log);
+
+	return s->phase == RL_ACTIVE && rl_epoch_cmp(&s->epoch, &d->applied_epoch) == 0;
+}
+
+bool driver_corosync_up(const struct driver *d)
+{
+	return cpg_link_up(d->cpg);
+}
+
+const char *driver_store_warning(const struct driver *d)
+{
+	return d->store_warning;
+}
+
+unsigned driver_divergences(const struct driver *d)
+{
+	return d->divergences;
+}
+
+uint64_t driver_time_at(const struct driver *d, uint64_t at_mono_us)
+{
+	return cluster_time_at(&d->time, at_mono_us);
+}
+
+uint64_t driver_now_us(const struct driver *d)
+{
+	return cluster_time_at(&d->time, mono_us());
+}
