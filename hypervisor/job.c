@@ -360,12 +360,28 @@ static void refuse(struct job_table *t, const Hv__HvJob *r, enum hv_rc rc, const
 	t->backend->answer(j, t->user);
 }
 
+/* The latest of that id that is not given up. */
 static struct job_private *find(struct job_table *t, uint64_t id)
 {
+	struct job_private *found = NULL;
+
 	for (struct job_private *p = t->first; p; p = p->next)
 		if (p->job->id == id && p->phase != ABANDONED)
-			return p;
-	return NULL;
+			found = p;
+	return found;
+}
+
+/* Is the request served by a job that is under way? One that was cancelled serves no new attempt. */
+static bool under_way(struct job_table *t, const Hv__HvJob *r)
+{
+	struct job_private *p = find(t, r->id);
+
+	if (!p)
+		return false;
+	if (p->job->attempt != r->attempt && atomic_load(&p->job->cancel))
+		return false;
+	p->job->attempt = r->attempt;
+	return true;
 }
 
 static struct job_private *append(struct job_table *t, const Hv__HvJob *r)
@@ -398,11 +414,8 @@ void job_submit(struct job_table *t, const Hv__HvJob *r)
 		refuse(t, r, HV_BAD_INPUT, wrong);
 		return;
 	}
-	p = find(t, r->id);
-	if (p) {
-		p->job->attempt = r->attempt;
+	if (under_way(t, r))
 		return;
-	}
 	if (t->count >= JOB_MAX) {
 		refuse(t, r, HV_LIMIT, "too many jobs are waiting on this host");
 		return;
@@ -419,7 +432,7 @@ void job_cancel(struct job_table *t, uint64_t id)
 	struct job_private *p = find(t, id);
 
 	if (p)
-		end_early(p);
+		end_early(p); /* an earlier attempt of that id was cancelled before */
 }
 
 void job_wake(struct job_table *t, const char *uuid)

@@ -20,7 +20,8 @@
  *  - DESTROY asks every earlier job of the VM to end (HV_SUPERSEDED);
  *  - an abandoned job holds nobody up (the backend must not take "not there" for proven while it lasts).
  * The same id and attempt again while the job is under way changes nothing: one answer will come.
- * The same id with another attempt is the same job; the answer carries the newer attempt.
+ * The same id with another attempt is the same job, whose answer carries the newer attempt; but after
+ * a cancel it is a new one, which waits for the end of the cancelled one.
  */
 #ifndef HV_HYPERVISOR_JOB_H
 #define HV_HYPERVISOR_JOB_H

@@ -372,6 +372,22 @@ Test(hv_job, cancel_reaches_a_waiting_job_and_leaves_others_alone, .init = setup
 	cr_assert_eq(job_count(w.jobs), 1);
 }
 
+Test(hv_job, a_new_attempt_after_a_cancel_is_a_new_job, .init = setup)
+{
+	submit(1, 1, START, VM_A, "hang", 0);
+	run_ms(20);
+	job_cancel(w.jobs, 1);
+	submit(1, 1, START, VM_A, "quick", 0);
+	submit(1, 2, START, VM_A, "quick", 0);
+	submit(1, 2, START, VM_A, "quick", 0);
+	cr_assert_eq(job_count(w.jobs), 2);
+	sem_post(&w.go);
+	run_until(2);
+	cr_assert_eq(w.answers[0].attempt, 1);
+	cr_assert_eq(w.answers[1].attempt, 2);
+	cr_assert_eq(w.answers[1].rc, HV_OK);
+}
+
 Test(hv_job, a_destroy_does_not_wait_for_a_guest_to_shut_down, .init = setup)
 {
 	submit(1, 1, STOP, VM_A, "never", 0);
