@@ -13,7 +13,7 @@
  *   wait ID [MS]        until the job is answered; fails after MS (60000)
  *   expect ID RC OBSERVED   fails unless that was the answer (names as in the .proto files)
  *   until WORD MS       reads messages until one line contains WORD
- *   sleep MS | kill (hypervisord, -9) | quit
+ *   sleep MS | kill (hypervisord, -9) | signal PIDFILE NUMBER | quit
  */
 #include "hypervisor/domain_xml.h"
 #include "proto/hypervisor.pb-c.h"
@@ -350,6 +350,22 @@ static void do_sleep(const char *ms)
 		pump((int)(end - now));
 }
 
+/* To libvirtd, for one. */
+static void do_signal(const char *path, const char *signal_number)
+{
+	char text[32] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	unsigned long pid;
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		fail(path, strerror(errno));
+	close(fd);
+	pid = number(text, 0);
+	if (pid < 2 || kill((pid_t)pid, (int)number(signal_number, 0)) != 0)
+		fail("signal", path);
+	line("signal %s to %s", signal_number, path);
+}
+
 static void do_raw(const char *hex)
 {
 	uint8_t bytes[512];
@@ -397,6 +413,8 @@ static bool command(char **w, size_t n)
 		do_until(w[1], w[2]);
 	else if (strcmp(w[0], "sleep") == 0)
 		do_sleep(w[1]);
+	else if (strcmp(w[0], "signal") == 0 && n == 3)
+		do_signal(w[1], w[2]);
 	else if (strcmp(w[0], "again") == 0)
 		send_job(job_of(w[1]));
 	else if (strcmp(w[0], "raw") == 0 && n == 2)
