@@ -10,8 +10,7 @@
 #define ANSWER_MS 10000	 /* a question is answered from memory */
 #define COMMIT_MS 60000	 /* a command when it is committed: the daemon itself gives up long before */
 
-/* When clusterd gave no hint of its own. */
-static const char *usual_hint(unsigned rc)
+static const char *hint_of(unsigned rc)
 {
 	switch (rc) {
 	case HV_NO_QUORUM:
@@ -32,6 +31,15 @@ static const char *usual_hint(unsigned rc)
 	}
 }
 
+/* When clusterd gave no hint of its own. The caller frees. */
+static char *usual_hint(struct cli *cli, unsigned rc)
+{
+	_cleanup_free_ char *title = command_title(cli->command);
+
+	if (hv_rc_exit_status(rc) == 7) /* something is wrong with what was typed */
+		return hv_xasprintf("hvcluster help %s", title);
+	return hv_xstrdup(hint_of(rc));
+}
 /* Nothing was sent, or a question got no answer: nothing has changed. */
 static enum hv_rc fail_harmless(struct cli *cli, enum client_result result)
 {
@@ -81,8 +89,10 @@ static enum hv_rc fail_uncertain(struct cli *cli, enum client_result result, con
 /* The daemon's "no", or an answer to something else. */
 static enum hv_rc check_response(struct cli *cli, const Hv__ControlResponse *response, int expected)
 {
+	_cleanup_free_ char *usual = usual_hint(cli, response->rc);
+
 	if (response->rc != HV_OK)
-		return cli_fail(cli, (enum hv_rc)response->rc, *response->hint ? response->hint : usual_hint(response->rc), "%s",
+		return cli_fail(cli, (enum hv_rc)response->rc, *response->hint ? response->hint : usual, "%s",
 				*response->text ? response->text : hv_rc_text(response->rc));
 	if ((int)response->body_case != expected)
 		return fail_harmless(cli, CLIENT_GARBLED);
@@ -126,7 +136,8 @@ static void show_accepted(struct cli *cli, const Hv__ControlResponse *response, 
 		out_printf(&cli->out, PLAIN, "%s: %s\n", words->subject, words->done);
 		return;
 	}
-	out_printf(&cli->out, PLAIN, "%s: will be %s (operation %llu)\n", words->subject, words->done, (unsigned long long)op);
+	out_printf(&cli->out, PLAIN, "%s: %s%s (operation %llu)\n", words->subject, words->accepted ? "" : "will be ",
+		   words->accepted ? words->accepted : words->done, (unsigned long long)op);
 	out_printf(&cli->out, DIM, "  follow it: hvcluster op show %llu --wait\n", (unsigned long long)op);
 }
 

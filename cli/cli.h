@@ -60,11 +60,13 @@ uint64_t cli_monotonic_ms(void);
 enum hv_rc cli_ask(struct cli *cli, Hv__ControlRequest *request, int expected, Hv__ControlResponse **ret);
 /*
  * A command, as the row of the table says: --wait waits for its operation, --json prints what came of it.
- * `subject` names the object ("vm web1"), `done` says it in the past ("added"), `look` is the command that
- * shows the object's state, for the hints.
+ * `subject` names the object ("vm web1"), `done` says it in the past ("started"), `look` is the command that
+ * shows the object's state, for the hints. "will be started" and "not started" follow from `done`, unless
+ * `accepted` and `failed` say it better.
  */
 struct request_words {
 	const char *subject, *done, *look;
+	const char *accepted, *failed;
 };
 enum hv_rc cli_command(struct cli *cli, Hv__Command *command, const struct request_words *words);
 /* Waits for an operation that is known by id: progress, result. With `quiet` the success is not told. */

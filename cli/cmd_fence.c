@@ -56,17 +56,17 @@ static bool is_key(const char *key, size_t len)
 	return true;
 }
 
-static bool ends_with(const char *text, size_t len, const char *end)
+/* What fence agents call their secrets: password, passwd, snmp_priv_passwd, api_token ... "password_script" is a path. */
+static bool names_secret(const char *given)
 {
-	size_t n = strlen(end);
+	static const char *const marks[] = {"passw", "passphrase", "secret", "token", "community", "priv_key", "hmac"};
+	_cleanup_free_ char *key = hv_xstrndup(given, strcspn(given, "="));
 
-	return len >= n && strncmp(text + len - n, end, n) == 0;
-}
-
-/* All fence agents call their secrets so: password, passwd, snmp_priv_passwd ... */
-static bool names_secret(const char *key, size_t len)
-{
-	return ends_with(key, len, "password") || ends_with(key, len, "passwd");
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		if (strstr(key, marks[i]) && !strstr(key, "script"))
+			return true;
+	}
+	return false;
 }
 
 static enum hv_rc add_option(struct cli *cli, struct device *d, const char *given)
@@ -76,7 +76,7 @@ static enum hv_rc add_option(struct cli *cli, struct device *d, const char *give
 
 	if (!given[len] || !is_key(given, len))
 		return cli_fail(cli, HV_BAD_INPUT, "-o ip=10.0.9.1", "-o takes KEY=VALUE, not '%.80s'", given);
-	if (names_secret(given, len))
+	if (names_secret(given))
 		return cli_fail(cli, HV_BAD_INPUT, "--secret-file password=FILE, or --secret-stdin password",
 				"a password on the command line can be seen by every user of this host");
 	if (strlen(value) > HV_OPTION_MAX)
@@ -152,7 +152,7 @@ static enum hv_rc device_command(struct cli *cli, Hv__Command *command, const ch
 {
 	_cleanup_free_ char *subject = hv_xasprintf("fence device %s of %s", cli->args[1], cli->args[0]);
 	_cleanup_free_ char *look = hv_xasprintf("hvcluster fence list %s", cli->args[0]);
-	const struct request_words words = {subject, done, look};
+	const struct request_words words = {subject, done, look, NULL, NULL};
 
 	return cli_command(cli, command, &words);
 }
@@ -244,7 +244,7 @@ static enum hv_rc test_device(struct cli *cli, const char *device)
 {
 	_cleanup_free_ char *subject = hv_xasprintf("fence device %s of %s", device, cli->args[0]);
 	_cleanup_free_ char *look = hv_xasprintf("hvcluster fence list %s, and the agent's options in its man page", cli->args[0]);
-	const struct request_words words = {subject, "tested", look};
+	const struct request_words words = {subject, "tested", look, NULL, NULL};
 	Hv__Command command = HV__COMMAND__INIT;
 	Hv__FenceTest test = HV__FENCE_TEST__INIT;
 
@@ -310,7 +310,7 @@ enum hv_rc cmd_fence_confirm(struct cli *cli)
 {
 	_cleanup_free_ char *subject = hv_xasprintf("node %s", cli->args[0]);
 	_cleanup_free_ char *look = hv_xasprintf("hvcluster node show %s", cli->args[0]);
-	const struct request_words words = {subject, "confirmed to be off", look};
+	const struct request_words words = {subject, "confirmed to be off", look, NULL, NULL};
 	Hv__Command command = HV__COMMAND__INIT;
 	Hv__FenceConfirm confirm = HV__FENCE_CONFIRM__INIT;
 	enum hv_rc rc = check_names(cli);

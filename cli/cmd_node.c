@@ -65,7 +65,7 @@ static enum hv_rc node_command(struct cli *cli, Hv__Command *command, const char
 {
 	_cleanup_free_ char *subject = hv_xasprintf("node %s", cli->args[0]);
 	_cleanup_free_ char *look = hv_xasprintf("hvcluster node show %s", cli->args[0]);
-	const struct request_words words = {subject, done, look};
+	const struct request_words words = {subject, done, look, NULL, NULL};
 	enum hv_rc rc = cli_check_name(cli, "node", cli->args[0]);
 
 	return rc == HV_OK ? cli_command(cli, command, &words) : rc;

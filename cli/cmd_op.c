@@ -49,7 +49,7 @@ enum hv_rc cmd_op_show(struct cli *cli)
 	if (!cli->options.wait)
 		return show_op(cli, id);
 	subject = hv_xasprintf("operation %" PRIu64, id);
-	return cli_wait_op(cli, id, &(struct request_words){subject, "done", "hvcluster status"}, false);
+	return cli_wait_op(cli, id, &(struct request_words){subject, "done", "hvcluster status", NULL, NULL}, false);
 }
 
 enum hv_rc cmd_op_cancel(struct cli *cli)
@@ -67,7 +67,7 @@ enum hv_rc cmd_op_cancel(struct cli *cli)
 	cancel.op = id;
 	command.body_case = HV__COMMAND__BODY_OP_CANCEL;
 	command.op_cancel = &cancel;
-	return cli_command(cli, &command, &(struct request_words){subject, "cancelled", look});
+	return cli_command(cli, &command, &(struct request_words){subject, "cancelled", look, NULL, NULL});
 }
 
 enum hv_rc cmd_set(struct cli *cli)
@@ -81,7 +81,7 @@ enum hv_rc cmd_set(struct cli *cli)
 	set.value = (char *)cli->args[1];
 	command.body_case = HV__COMMAND__BODY_SETTING_SET;
 	command.setting_set = &set;
-	return cli_command(cli, &command, &(struct request_words){subject, done, "hvcluster settings"});
+	return cli_command(cli, &command, &(struct request_words){subject, done, "hvcluster settings", NULL, NULL});
 }
 
 enum hv_rc cmd_settings(struct cli *cli)

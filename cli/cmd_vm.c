@@ -10,7 +10,7 @@ static enum hv_rc vm_command(struct cli *cli, Hv__Command *command, const char *
 {
 	_cleanup_free_ char *subject = hv_xasprintf("vm %s", cli->args[0]);
 	_cleanup_free_ char *look = hv_xasprintf("hvcluster vm explain %s", cli->args[0]);
-	const struct request_words words = {subject, done, look};
+	const struct request_words words = {subject, done, look, NULL, NULL};
 	enum hv_rc rc = cli_check_name(cli, "VM", cli->args[0]);
 
 	if (rc == HV_OK && node)
@@ -22,7 +22,7 @@ enum hv_rc cmd_vm_add(struct cli *cli)
 {
 	const char *path = cli->args[0], *name = cli->options.name;
 	_cleanup_free_ char *xml = NULL, *why = NULL;
-	const struct request_words words = {name ? name : path, "added", "hvcluster vm list"};
+	struct request_words words = {name ? name : path, "added", "hvcluster vm list", NULL, NULL};
 	Hv__Command command = HV__COMMAND__INIT;
 	Hv__VmAdd add = HV__VM_ADD__INIT;
 	enum hv_rc rc = name ? cli_check_name(cli, "VM", name) : HV_OK;
@@ -40,6 +40,11 @@ enum hv_rc cmd_vm_add(struct cli *cli)
 	}
 	if (rc != HV_OK)
 		return cli_fail(cli, rc, "hvcluster help vm add", "%s", why);
+	if (!cli->options.stopped) {
+		words.done = "added and started";
+		words.accepted = "added; it is started now";
+		words.failed = "added, but not started";
+	}
 	add.xml = xml;
 	add.name = (char *)(name ? name : "");
 	add.priority = cli->options.priority;

@@ -81,7 +81,8 @@ char *progress_bar(const char *title, const Hv__OpInfo *op, uint64_t elapsed_ms,
 	_cleanup_free_ char *line = NULL, *clean = NULL;
 	char buf[FORMAT_LEN];
 
-	line = hv_xasprintf("%s %s%s%s  %s%s%s", title, bar, *n ? "  " : "", n, format_duration(buf, elapsed_ms / 1000 * 1000),
+	line = hv_xasprintf("%s %s%s%s  %s%s%s", title, bar, *n ? "  " : "", n,
+			   elapsed_ms < 1000 ? "0 s" : format_duration(buf, elapsed_ms),
 			    *h ? "  " : "", h);
 	clean = format_clean(line, false);
 	return hv_xstrndup(clean, width ? format_fit(clean, width) : strlen(clean));

@@ -52,8 +52,7 @@ void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned 
 		table_cell(&t, active ? colour_of_state(node->state) : YELLOW, "%s%s%s", node->state, active ? "" : ", ",
 			   active ? "" : node->admin);
 		node_load(&t, node);
-		table_cell(&t, node->fence_devices ? PLAIN : RED, "%s",
-			   *node->fencing ? node->fencing : node->fence_devices ? "yes" : "none");
+		table_cell(&t, strcmp(node->fencing, "ready") == 0 ? PLAIN : RED, "%s", node->fencing);
 		table_cell(&t, DIM, "%s", format_ago(buf, node->since_wall_ms, now));
 		node_remark(&t, node);
 	}

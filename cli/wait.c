@@ -19,6 +19,9 @@
 #define POLL_MS 1000   /* one long-poll; the bar's clock must go on */
 #define POLL_TERMINAL_MS 250
 
+/* Two arguments: "not ", "started" */
+#define FAILED_WORDS(w) (w)->failed ? "" : "not ", (w)->failed ? (w)->failed : (w)->done
+
 struct wait {
 	struct cli *cli;
 	uint64_t op;
@@ -79,15 +82,15 @@ static enum hv_rc fail_late(struct wait *w, const Hv__OpInfo *op)
 	progress_clear(&w->progress);
 	if (op && op->total)
 		snprintf(amount, sizeof(amount), " (%u of %u)", op->done, op->total);
-	return cli_fail(w->cli, HV_TIMEOUT, w->hint, "%s: not %s after %u s%s; the operation goes on%s", w->words->subject,
-			w->words->done, w->cli->options.timeout_s, amount, list);
+	return cli_fail(w->cli, HV_TIMEOUT, w->hint, "%s: %s%s after %u s%s; the operation goes on%s", w->words->subject,
+			FAILED_WORDS(w->words), w->cli->options.timeout_s, amount, list);
 }
 
 static enum hv_rc fail_ended(struct wait *w, const Hv__OpInfo *op)
 {
 	_cleanup_free_ char *list = list_held(op);
 
-	return cli_fail(w->cli, (enum hv_rc)op->rc, w->words->look, "%s: not %s: %s%s", w->words->subject, w->words->done,
+	return cli_fail(w->cli, (enum hv_rc)op->rc, w->words->look, "%s: %s%s: %s%s", w->words->subject, FAILED_WORDS(w->words),
 			*op->text ? op->text : hv_rc_text(op->rc), list);
 }
 

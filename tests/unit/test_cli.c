@@ -1,0 +1,860 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The whole program against a server of our own: what is asked for, what is shown, what is done when it goes wrong. */
+#include "tests/unit/cli_harness.h"
+
+#include "cli/cli.h"
+#include "cli/format.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+TestSuite(cli, .timeout = 30);
+
+#define S(text) ((char *)(text))
+
+static struct run *runs(server_fn answer, const char *line, int status)
+{
+	struct server server = {.answer = answer, .back_ms = 300};
+	struct run *r = cli_run(&server, line);
+
+	cr_assert_eq(r->status, status, "%s: exit status %d, not %d\n%s%s", line, r->status, status, r->out, r->err);
+	return r;
+}
+
+static json_t *json(const struct run *r)
+{
+	json_error_t error;
+	json_t *object = json_loads(r->out, 0, &error);
+
+	cr_assert(object, "%s in:\n%s", error.text, r->out);
+	return object;
+}
+
+static const char *text_at(json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	cr_assert(text, "no text '%s'", key);
+	return text;
+}
+
+/* ---------------------------------------------------------------- status */
+
+static Hv__NodeInfo nodes[3];
+static Hv__NodeInfo *node_list[3] = {&nodes[0], &nodes[1], &nodes[2]};
+static Hv__Count counts[2];
+static Hv__Count *count_list[2] = {&counts[0], &counts[1]};
+static Hv__VmInfo vms[2];
+static Hv__VmInfo *vm_list[2] = {&vms[0], &vms[1]};
+static Hv__OpInfo ops[2];
+static Hv__OpInfo *op_list[2] = {&ops[0], &ops[1]};
+static char *warnings[1] = {S("node host3 has no fence device")};
+static Hv__StatusResponse status_body;
+
+static void make_nodes(void)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		hv__node_info__init(&nodes[i]);
+		nodes[i].id = i + 1;
+		nodes[i].name = i == 0 ? S("host1") : i == 1 ? S("host2") : S("host3");
+		nodes[i].state = i == 2 ? S("lost") : S("online");
+		nodes[i].admin = i == 1 ? S("draining") : S("active");
+		nodes[i].mem_mib = 32768;
+		nodes[i].mem_used_mib = 2048;
+		nodes[i].cpus = 16;
+		nodes[i].vcpus_used = 4;
+		nodes[i].vms = i == 2 ? 0 : 2;
+		nodes[i].hypervisor_ok = true;
+		nodes[i].fencing = i == 2 ? S("none") : S("ready");
+		nodes[i].fence_devices = i == 2 ? 0 : 1;
+		nodes[i].since_wall_ms = cli_wall_ms() - 240500;
+	}
+	nodes[0].coordinator = nodes[0].self = true;
+	nodes[2].reason = S("node host3 was lost");
+}
+
+static void make_vms(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		hv__vm_info__init(&vms[i]);
+		vms[i].name = i ? S("web1") : S("db1");
+		vms[i].uuid = S("6f5f6c3a-0000-4000-8000-000000000001");
+		vms[i].state = i ? S("running") : S("recovering");
+		vms[i].intent = S("started");
+		vms[i].node = i ? S("host1") : S("host3");
+		vms[i].mem_mib = 1024;
+		vms[i].vcpus = 2;
+		vms[i].since_wall_ms = cli_wall_ms() - 4500;
+	}
+	vms[0].reason = S("waits for proof that node host3 is off");
+	vms[0].priority = 10;
+}
+
+static void make_ops(void)
+{
+	hv__op_info__init(&ops[0]);
+	ops[0].id = 4096001;
+	ops[0].kind = S("fence");
+	ops[0].victim = S("host3");
+	ops[0].node = S("host1");
+	ops[0].device = S("ipmi");
+	ops[0].attempt = 2;
+	ops[0].age_ms = 3000;
+	hv__op_info__init(&ops[1]);
+	ops[1].id = 4096002;
+	ops[1].kind = S("vm-migrate");
+	ops[1].vm = S("mail");
+	ops[1].target = S("host2");
+	ops[1].parent = 4096000;
+}
+
+static enum server_act give_status(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	cr_assert_eq(request->body_case, HV__CONTROL_REQUEST__BODY_STATUS);
+	make_nodes();
+	make_vms();
+	make_ops();
+	hv__status_response__init(&status_body);
+	status_body.cluster = S("lab");
+	status_body.quorate = status_body.active = true;
+	status_body.epoch = S("7/1");
+	status_body.applied = 1204;
+	status_body.coordinator = S("host1");
+	status_body.votes = 2;
+	status_body.votes_needed = 2;
+	status_body.votes_total = 3;
+	status_body.nodes = node_list;
+	status_body.n_nodes = 3;
+	for (unsigned i = 0; i < 2; i++) {
+		hv__count__init(&counts[i]);
+		counts[i].name = vms[i].state;
+		counts[i].count = i ? 9 : 1;
+	}
+	status_body.vm_states = count_list;
+	status_body.n_vm_states = 2;
+	status_body.vms = 10;
+	status_body.ops = op_list;
+	status_body.n_ops = 2;
+	status_body.ops_total = 2;
+	status_body.warnings = warnings;
+	status_body.n_warnings = 1;
+	status_body.attention = vm_list;
+	status_body.n_attention = 1;
+	status_body.attention_total = 3;
+	ret->body_case = HV__CONTROL_RESPONSE__BODY_STATUS;
+	ret->status = &status_body;
+	return SERVER_ANSWER;
+}
+
+Test(cli, status_shows_the_cluster_on_one_screen)
+{
+	struct run *r = runs(give_status, "hvcluster status", 0);
+
+	cr_assert_str_eq(r->out, "Cluster lab: quorate (2 of 3 votes, 2 needed), coordinator host1\n"
+				 "Asked host1: in epoch 7/1, 1204 entries applied\n"
+				 "\n"
+				 "NODE     STATE             VMS        MEMORY  VCPUS  FENCING  SINCE      REMARK\n"
+				 "host1 *  online              2  2.0/32.0 GiB   4/16  ready    4 min ago\n"
+				 "host2    online, draining    2  2.0/32.0 GiB   4/16  ready    4 min ago\n"
+				 "host3    lost                -  2.0/32.0 GiB   4/16  none     4 min ago  node host3 was lost\n"
+				 "\n"
+				 "VMs: 10: 1 recovering, 9 running\n"
+				 "\n"
+				 "Needs attention\n"
+				 "  VM   STATE       NODE   SINCE    WHY\n"
+				 "  db1  recovering  host3  4 s ago  waits for proof that node host3 is off\n"
+				 "  and 2 more: hvcluster vm list\n"
+				 "\n"
+				 "In progress\n"
+				 "  OPERATION  WHAT              BY               ATTEMPT  FOR\n"
+				 "    4096001  fencing of host3  host1 with ipmi        2  3 s\n"
+				 "\n"
+				 "Warnings\n"
+				 "  node host3 has no fence device\n");
+	cr_assert_str_empty(r->err);
+	cr_assert_eq(r->requests, 1, "one round trip");
+}
+
+Test(cli, status_as_json_has_every_field_under_its_name)
+{
+	json_t *s = json(runs(give_status, "hvcluster status --json", 0));
+	json_t *node = json_array_get(json_object_get(s, "nodes"), 0), *vm;
+
+	cr_assert_str_eq(text_at(s, "cluster"), "lab");
+	cr_assert_str_eq(text_at(s, "coordinator"), "host1");
+	cr_assert_str_eq(text_at(s, "answered_by"), "host1");
+	cr_assert(json_is_false(json_object_get(s, "stale")));
+	cr_assert(json_is_true(json_object_get(s, "quorate")));
+	cr_assert_eq(json_integer_value(json_object_get(s, "applied")), 1204);
+	cr_assert_eq(json_array_size(json_object_get(s, "nodes")), 3);
+	cr_assert_str_eq(text_at(node, "name"), "host1");
+	cr_assert_eq(json_object_size(node), 20, "every field of NodeInfo");
+	vm = json_array_get(json_object_get(s, "attention"), 0);
+	cr_assert_str_eq(text_at(vm, "reason"), "waits for proof that node host3 is off");
+	cr_assert_str_eq(json_string_value(json_array_get(json_object_get(s, "warnings"), 0)), "node host3 has no fence device");
+	json_decref(s);
+}
+
+Test(cli, json_may_stand_before_the_command)
+{
+	json_t *s = json(runs(give_status, "hvcluster --json node list", 0));
+
+	cr_assert_eq(json_array_size(json_object_get(s, "nodes")), 3);
+	cr_assert(!json_object_get(s, "cluster"), "the nodes only");
+	json_decref(s);
+}
+
+Test(cli, op_list_shows_also_the_parts_of_operations)
+{
+	must_have(runs(give_status, "hvcluster op list", 0)->out, "migration of mail to host2");
+}
+
+Test(cli, colours_can_be_asked_for)
+{
+	must_have(runs(give_status, "hvcluster --color always status", 0)->out, "\033[31mlost\033[0m");
+	must_lack(runs(give_status, "hvcluster status --color never", 0)->out, "\033");
+}
+
+static enum server_act give_stale_status(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	give_status(request, n, ret);
+	status_body.quorate = status_body.active = false;
+	status_body.local_reason = S("this node sees 1 of 3 votes, 2 are needed");
+	ret->stale = true;
+	return SERVER_ANSWER;
+}
+
+Test(cli, a_node_without_quorum_says_so_and_shows_what_it_knew)
+{
+	struct run *r = runs(give_stale_status, "hvcluster status", 0);
+
+	must_have(r->out, "NOT QUORATE");
+	must_have(r->out, "not active: this node sees 1 of 3 votes");
+	must_have(r->out, "it may be old");
+	r = runs(give_stale_status, "hvcluster node list", 0);
+	must_have(r->err, "this may be old");
+}
+
+static enum server_act give_hostile_status(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	give_status(request, n, ret);
+	nodes[2].reason = S("boom \033]0;owned\007 \xff");
+	return SERVER_ANSWER;
+}
+
+Test(cli, text_that_would_command_the_terminal_does_not_get_through)
+{
+	must_lack(runs(give_hostile_status, "hvcluster status", 0)->out, "\033");
+	json_decref(json(runs(give_hostile_status, "hvcluster status --json", 0)));
+}
+
+/* ---------------------------------------------------------------- VMs */
+
+/* Two pages. */
+static enum server_act give_vms(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	static Hv__VmListResponse list;
+
+	cr_assert_eq(request->body_case, HV__CONTROL_REQUEST__BODY_VM_LIST);
+	cr_assert_str_eq(request->vm_list->after, n == 1 ? "" : "db1");
+	make_vms();
+	hv__vm_list_response__init(&list);
+	list.vms = &vm_list[n - 1];
+	list.n_vms = 1;
+	list.more = n == 1;
+	ret->body_case = HV__CONTROL_RESPONSE__BODY_VM_LIST;
+	ret->vm_list = &list;
+	return SERVER_ANSWER;
+}
+
+Test(cli, vm_list_reads_page_after_page)
+{
+	json_t *s;
+
+	cr_assert_str_eq(runs(give_vms, "hvcluster vm list", 0)->out,
+			 "VM    STATE       NODE    MEMORY  VCPUS  PRIORITY  SINCE    WHY\n"
+			 "db1   recovering  host3  1.0 GiB      2        10  4 s ago  waits for proof that node host3 is off\n"
+			 "web1  running     host1  1.0 GiB      2            4 s ago\n");
+	s = json(runs(give_vms, "hvcluster vm list --json", 0));
+	cr_assert_eq(json_array_size(json_object_get(s, "vms")), 2);
+	json_decref(s);
+}
+
+static enum server_act explain_vm(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	static char *sentences[] = {S("its node host3 was lost"), S("check that it is off, then run 'hvcluster fence confirm host3'")};
+	static Hv__PlacementLine lines[2], *list[2] = {&lines[0], &lines[1]};
+	static Hv__VmShowResponse show;
+
+	cr_assert_eq(request->body_case, HV__CONTROL_REQUEST__BODY_VM_SHOW);
+	cr_assert_str_eq(request->vm_show->name, "db1");
+	make_vms();
+	hv__vm_show_response__init(&show);
+	show.vm = &vms[0];
+	show.explain = sentences;
+	show.n_explain = request->vm_show->explain ? 2 : 0;
+	for (unsigned i = 0; i < 2; i++) {
+		hv__placement_line__init(&lines[i]);
+		lines[i].node = i ? S("host2") : S("host1");
+		lines[i].fits = lines[i].chosen = i == 0;
+		lines[i].score = 120;
+		lines[i].why = i ? S("is being drained") : S("most room");
+	}
+	show.placement = list;
+	show.n_placement = show.n_explain;
+	show.xml = request->vm_show->xml ? S("<domain>\n</domain>\n") : S("");
+	ret->body_case = HV__CONTROL_RESPONSE__BODY_VM_SHOW;
+	ret->vm_show = &show;
+	return SERVER_ANSWER;
+}
+
+Test(cli, vm_explain_gives_sentences_and_the_nodes_that_could_hold_it)
+{
+	cr_assert_str_eq(runs(explain_vm, "hvcluster vm explain db1", 0)->out,
+			 "db1 is recovering on host3, since 4 s ago\n"
+			 "  its node host3 was lost\n"
+			 "  check that it is off, then run 'hvcluster fence confirm host3'\n"
+			 "\n"
+			 "Where it could be started now  (the lowest score wins: *)\n"
+			 "  NODE     FITS  SCORE  WHY\n"
+			 "  host1 *  yes     120  most room\n"
+			 "  host2    no           is being drained\n");
+}
+
+Test(cli, vm_show_xml_prints_the_xml_and_nothing_else)
+{
+	cr_assert_str_eq(runs(explain_vm, "hvcluster vm show db1 --xml", 0)->out, "<domain>\n</domain>\n");
+}
+
+/* ---------------------------------------------------------------- commands and --wait */
+
+static Hv__CommandResponse command_body;
+static Hv__OpInfo op_body;
+
+static enum server_act accept_op(Hv__ControlResponse *ret, uint64_t op)
+{
+	hv__command_response__init(&command_body);
+	command_body.op = op;
+	command_body.index = 17;
+	ret->body_case = HV__CONTROL_RESPONSE__BODY_COMMAND;
+	ret->command = &command_body;
+	return SERVER_ANSWER;
+}
+
+static enum server_act give_op(Hv__ControlResponse *ret, uint32_t done, uint32_t total, enum hv_rc rc, const char *text)
+{
+	static char *held[] = {S("vm db1: no node can hold it")};
+
+	hv__op_info__init(&op_body);
+	op_body.id = 4096;
+	op_body.kind = S("node-drain");
+	op_body.target = S("host2");
+	op_body.done = done;
+	op_body.total = total;
+	op_body.ended = done == total || rc;
+	op_body.rc = rc;
+	op_body.text = S(text);
+	op_body.held_by = held;
+	op_body.n_held_by = op_body.ended ? 0 : 1;
+	ret->body_case = HV__CONTROL_RESPONSE__BODY_OP;
+	ret->op = &op_body;
+	return SERVER_ANSWER;
+}
+
+static enum server_act drains(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	if (n == 1) {
+		cr_assert_eq(request->command->body_case, HV__COMMAND__BODY_NODE_DRAIN);
+		cr_assert_str_eq(request->command->node_drain->node, "host2");
+		return accept_op(ret, 4096);
+	}
+	cr_assert_eq(request->body_case, HV__CONTROL_REQUEST__BODY_OP);
+	cr_assert_eq(request->op->id, 4096);
+	return give_op(ret, n < 5 ? (n - 2) * 4 : 10, 10, HV_OK, "");
+}
+
+Test(cli, a_command_without_wait_says_how_to_follow_it)
+{
+	struct run *r = runs(drains, "hvcluster node drain host2", 0);
+
+	cr_assert_str_eq(r->out, "node host2: will be drained (operation 4096)\n"
+				 "  follow it: hvcluster op show 4096 --wait\n");
+}
+
+Test(cli, wait_shows_each_step_and_what_holds_it)
+{
+	struct run *r = runs(drains, "hvcluster node drain host2 --wait", 0);
+
+	must_have(r->out, "drain of host2: 0 of 10, held by vm db1: no node can hold it\n"
+			  "drain of host2: 4 of 10, held by vm db1: no node can hold it\n"
+			  "drain of host2: 8 of 10, held by vm db1: no node can hold it\n"
+			  "node host2: drained, 10 of 10, in ");
+	cr_assert_eq(r->connections, 1);
+}
+
+Test(cli, wait_as_json_is_one_document)
+{
+	json_t *s = json(runs(drains, "hvcluster node drain host2 --wait --json", 0));
+
+	cr_assert_eq(json_integer_value(json_object_get(s, "op")), 4096);
+	cr_assert_eq(json_integer_value(json_object_get(json_object_get(s, "operation"), "done")), 10);
+	json_decref(s);
+	s = json(runs(drains, "hvcluster node drain host2 --json", 0));
+	cr_assert_eq(json_integer_value(json_object_get(s, "index")), 17);
+	cr_assert(json_is_null(json_object_get(s, "operation")));
+	json_decref(s);
+}
+
+static enum server_act drains_never(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	return n == 1 ? accept_op(ret, 4096) : give_op(ret, 1, 10, HV_OK, "");
+}
+
+Test(cli, wait_ends_at_its_timeout_and_says_what_holds_the_operation)
+{
+	struct run *r = runs(drains_never, "hvcluster node drain host2 --wait --timeout 1", 6);
+
+	must_have(r->err, "hvcluster: node host2: not drained after 1 s (1 of 10); the operation goes on\n"
+			  "  held by vm db1: no node can hold it\n"
+			  "  try: hvcluster op show 4096 --wait\n");
+}
+
+static enum server_act fails(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	return n == 1 ? accept_op(ret, 4096) :
+			give_op(ret, 0, 0, HV_NO_CAPACITY, "no node can hold it: it needs 4 TiB of memory");
+}
+
+Test(cli, an_operation_that_fails_gives_its_cause_and_its_exit_status)
+{
+	struct run *r = runs(fails, "hvcluster vm start huge --wait", 9);
+	json_t *s;
+
+	must_have(r->err, "hvcluster: vm huge: not started: no node can hold it: it needs 4 TiB of memory\n"
+			  "  try: hvcluster vm explain huge\n");
+	s = json(runs(fails, "hvcluster vm start huge --wait --json", 9));
+	cr_assert_str_eq(text_at(json_object_get(s, "error"), "code"), "NO_CAPACITY");
+	json_decref(s);
+}
+
+static enum server_act dies_twice(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	if (n == 1)
+		return accept_op(ret, 4096);
+	if (n == 2 || n == 4)
+		return SERVER_DIE;
+	if (n == 5) { /* back, but not yet a member again */
+		ret->rc = HV_NOT_FOUND;
+		ret->stale = true;
+		return SERVER_ANSWER;
+	}
+	return give_op(ret, n < 7 ? 1 : 10, 10, HV_OK, "");
+}
+
+Test(cli, wait_goes_on_when_clusterd_comes_back)
+{
+	struct run *r = runs(dies_twice, "hvcluster node drain host2 --wait", 0);
+
+	must_have(r->err, "note: clusterd does not answer; waiting for it to come back");
+	must_have(r->out, "node host2: drained, 10 of 10");
+	cr_assert_eq(r->connections, 3);
+}
+
+static enum server_act dies_at_once(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	return SERVER_DIE;
+}
+
+Test(cli, a_command_whose_answer_was_lost_may_have_been_accepted)
+{
+	struct run *r = runs(dies_at_once, "hvcluster vm start web1 --wait", 5);
+
+	must_have(r->err, "the request may or may not have been accepted\n  try: hvcluster vm explain web1\n");
+	cr_assert_eq(r->requests, 1, "a command is not sent twice");
+	r = runs(dies_at_once, "hvcluster status", 5);
+	must_have(r->err, "clusterd ended before it answered\n  try: the same command again\n");
+}
+
+static enum server_act forgotten(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	if (n == 1)
+		return accept_op(ret, 4096);
+	ret->rc = HV_NOT_FOUND;
+	return SERVER_ANSWER;
+}
+
+Test(cli, an_operation_whose_result_is_no_longer_kept_is_no_success)
+{
+	must_have(runs(forgotten, "hvcluster vm start web1 --wait", 3)->err, "its result is no longer kept");
+}
+
+static enum server_act adds(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	const Hv__VmAdd *add = request->command->vm_add;
+
+	cr_assert_eq(request->command->body_case, HV__COMMAND__BODY_VM_ADD);
+	cr_assert_str_eq(add->xml, "<domain/>");
+	cr_assert_str_eq(add->name, "web1");
+	cr_assert_eq(add->priority, -3);
+	cr_assert_eq(add->stop_timeout_s, 30);
+	cr_assert(!add->started);
+	accept_op(ret, 0);
+	command_body.object = S("web1");
+	return SERVER_ANSWER;
+}
+
+Test(cli, vm_add_sends_the_file_and_what_the_options_say)
+{
+	struct server server = {.answer = adds, .in = "<domain/>"};
+	struct run *r = cli_run(&server, "hvcluster vm add - --name web1 --priority -3 --stopped --stop-timeout 30 --wait");
+
+	cr_assert_eq(r->status, 0, "%s", r->err);
+	cr_assert_str_eq(r->out, "vm web1: added\n");
+}
+
+static enum server_act no_xml(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	ret->rc = HV_BAD_XML;
+	ret->text = S("line 3: Opening and ending tag mismatch");
+	return SERVER_ANSWER;
+}
+
+Test(cli, a_refusal_is_told_in_the_daemons_words)
+{
+	struct server server = {.answer = no_xml, .in = "<domain>"};
+	struct run *r = cli_run(&server, "hvcluster vm add -");
+
+	cr_assert_eq(r->status, 7);
+	cr_assert_str_eq(r->err, "hvcluster: line 3: Opening and ending tag mismatch\n  try: hvcluster help vm add\n");
+	cr_assert_str_empty(r->out);
+}
+
+/* ---------------------------------------------------------------- fencing */
+
+static enum server_act adds_device(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	const Hv__FenceAdd *add = request->command->fence_add;
+
+	cr_assert_eq(request->command->body_case, HV__COMMAND__BODY_FENCE_ADD);
+	cr_assert_str_eq(add->node, "host1");
+	cr_assert_str_eq(add->device, "ipmi");
+	cr_assert_str_eq(add->agent, "fence_ipmilan");
+	cr_assert_eq(add->level, 2);
+	cr_assert_eq(add->timeout_s, 40);
+	cr_assert_eq(add->n_options, 2);
+	cr_assert_str_eq(add->options[1]->key, "lanplus");
+	cr_assert_str_eq(add->options[1]->value, "1");
+	cr_assert_eq(add->n_secrets, 1);
+	cr_assert_str_eq(add->secrets[0]->key, "password");
+	cr_assert_str_eq(add->secrets[0]->value, "hunter 2");
+	return accept_op(ret, 0);
+}
+
+Test(cli, fence_add_takes_the_secret_from_standard_input)
+{
+	struct server server = {.answer = adds_device, .in = "hunter 2\n"};
+	struct run *r = cli_run(&server, "hvcluster fence add host1 ipmi -a fence_ipmilan --level 2 --timeout 40 -o ip=10.0.9.1 "
+					 "-o lanplus=1 --secret-stdin password");
+
+	cr_assert_eq(r->status, 0, "%s", r->err);
+	must_have(r->out, "fence device ipmi of host1: added\n");
+	must_have(r->out, "hvcluster fence test host1");
+	must_lack(r->out, "hunter");
+}
+
+Test(cli, fence_add_warns_of_a_secret_that_others_can_read)
+{
+	char path[] = "/tmp/hv-secret-XXXXXX", line[256];
+	int fd = mkstemp(path);
+	struct run *r;
+
+	cr_assert_eq(write(fd, "hunter 2\n", 9), 9);
+	fchmod(fd, 0644);
+	close(fd);
+	snprintf(line, sizeof(line), "hvcluster fence add host1 ipmi -a fence_ipmilan --level 2 --timeout 40 -o ip=10.0.9.1 "
+				     "-o lanplus=1 --secret-file password=%s", path);
+	r = runs(adds_device, line, 0);
+	unlink(path);
+	must_have(r->err, "can be read by others: chmod 600");
+}
+
+static Hv__FenceDeviceInfo devices[2];
+static Hv__FenceDeviceInfo *device_list[2] = {&devices[0], &devices[1]};
+
+static enum server_act give_devices(Hv__ControlResponse *ret)
+{
+	static Hv__KeyValue ip, *options[1] = {&ip};
+	static char *secrets[1] = {S("password")}, *unprotected[1] = {S("host3")};
+	static Hv__FenceListResponse list;
+
+	hv__key_value__init(&ip);
+	ip.key = S("ip");
+	ip.value = S("10.0.9.1");
+	hv__fence_list_response__init(&list);
+	for (unsigned i = 0; i < 2; i++) {
+		hv__fence_device_info__init(&devices[i]);
+		devices[i].node = S("host1");
+		devices[i].device = i ? S("pdu") : S("ipmi");
+		devices[i].level = i + 1;
+		devices[i].agent = i ? S("fence_apc") : S("fence_ipmilan");
+		devices[i].options = options;
+		devices[i].n_options = 1;
+		devices[i].secret_names = secrets;
+		devices[i].n_secret_names = 1 - i;
+	}
+	devices[0].tested = true;
+	devices[0].test_wall_ms = cli_wall_ms() - 61000;
+	list.devices = device_list;
+	list.n_devices = 2;
+	list.unprotected = unprotected;
+	list.n_unprotected = 1;
+	ret->body_case = HV__CONTROL_RESPONSE__BODY_FENCE_LIST;
+	ret->fence_list = &list;
+	return SERVER_ANSWER;
+}
+
+static enum server_act tests_devices(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	if (request->body_case == HV__CONTROL_REQUEST__BODY_FENCE_LIST)
+		return give_devices(ret);
+	if (request->body_case == HV__CONTROL_REQUEST__BODY_COMMAND) {
+		cr_assert_str_eq(request->command->fence_test->device, n == 2 ? "ipmi" : "pdu");
+		return accept_op(ret, 4096 + n);
+	}
+	return n == 3 ? give_op(ret, 0, 0, HV_AGENT_FAILED, "login failed") : give_op(ret, 0, 0, HV_OK, "the host is on");
+}
+
+Test(cli, fence_list_shows_devices_and_hides_secrets)
+{
+	cr_assert_str_eq(runs(tests_devices, "hvcluster fence list", 0)->out,
+			 "NODE   DEVICE  LEVEL  AGENT          TESTED          OPTIONS\n"
+			 "host1  ipmi        1  fence_ipmilan  good 1 min ago  ip=10.0.9.1 password=(secret)\n"
+			 "host1  pdu         2  fence_apc      never           ip=10.0.9.1\n"
+			 "host3 has no fence device: if it is lost, its VMs wait for 'hvcluster fence confirm host3'\n");
+}
+
+Test(cli, fence_test_tries_every_device_and_fails_if_one_does)
+{
+	struct run *r = runs(tests_devices, "hvcluster fence test host1", 1);
+
+	must_have(r->err, "hvcluster: fence device ipmi of host1: not tested: login failed\n");
+	must_have(r->out, "fence device pdu of host1: tested, in ");
+	must_have(r->out, ": the host is on\n");
+}
+
+static enum server_act confirms(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	cr_assert_eq(request->command->body_case, HV__COMMAND__BODY_FENCE_CONFIRM);
+	return accept_op(ret, 0);
+}
+
+Test(cli, fence_confirm_takes_yes_for_an_answer)
+{
+	cr_assert_str_eq(runs(confirms, "hvcluster fence confirm host3 --yes", 0)->out, "node host3: confirmed to be off\n");
+}
+
+/* ---------------------------------------------------------------- events, report */
+
+static Hv__EventInfo events[3];
+static Hv__EventInfo *event_list[3] = {&events[0], &events[1], &events[2]};
+
+/* Events 1 to 12 are kept; one more, 13, comes while we follow. */
+static enum server_act give_events(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	static Hv__EventsResponse body;
+	const Hv__EventsRequest *e = request->events;
+	uint64_t last = e->wait_ms ? 13 : 12, id = e->tail ? 12 : e->since;
+
+	hv__events_response__init(&body);
+	for (; id && id <= last && body.n_events < 3; id++) {
+		Hv__EventInfo *i = &events[body.n_events++];
+
+		hv__event_info__init(i);
+		i->id = id;
+		i->wall_ms = 1700000000000 + id * 1000;
+		i->object = S("vm web1");
+		i->from = S("running");
+		i->to = S("recovering");
+		i->cause = S("node host3 was lost");
+		i->severity = S("warning");
+	}
+	body.events = event_list;
+	body.next = id;
+	ret->body_case = HV__CONTROL_RESPONSE__BODY_EVENTS;
+	ret->events = &body;
+	if (e->wait_ms && e->since == 14) {
+		ret->rc = HV_INTERNAL;
+		ret->text = S("enough");
+		ret->body_case = HV__CONTROL_RESPONSE__BODY__NOT_SET;
+	}
+	return SERVER_ANSWER;
+}
+
+static unsigned lines(const char *text)
+{
+	unsigned n = 0;
+
+	for (; *text; text++)
+		n += *text == '\n';
+	return n;
+}
+
+Test(cli, events_shows_the_last_ones)
+{
+	struct run *r = runs(give_events, "hvcluster events -n 5", 0);
+	json_t *s;
+
+	cr_assert_eq(lines(r->out), 5);
+	must_have(r->out, "2023-11-14 22:13:28  vm web1         running -> recovering     node host3 was lost\n");
+	must_lack(r->out, "22:13:27");
+	cr_assert_eq(lines(runs(give_events, "hvcluster events -n 0", 0)->out), 0);
+	s = json(runs(give_events, "hvcluster events -n 5 --json", 0));
+	cr_assert_eq(json_array_size(json_object_get(s, "events")), 5);
+	cr_assert_eq(json_integer_value(json_object_get(s, "next")), 13);
+	json_decref(s);
+}
+
+Test(cli, events_follow_goes_on_from_there)
+{
+	struct run *r = runs(give_events, "hvcluster events --follow -n 2 --json", 1);
+
+	must_have(r->err, "the events end here: enough");
+	must_have(r->out, "{\"id\":13,");
+	cr_assert_eq(lines(r->out), 4, "two old, one new, the error; each a line:\n%s", r->out);
+}
+
+static enum server_act give_report(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	static Hv__FailoverVm v[2], *list[2] = {&v[0], &v[1]};
+	static Hv__FailoverReport body;
+
+	cr_assert_eq(request->body_case, HV__CONTROL_REQUEST__BODY_REPORT_FAILOVER);
+	hv__failover_report__init(&body);
+	body.id = 3;
+	body.victim = S("host3");
+	body.wall_ms = 1700000000000;
+	body.view_us = 4100;
+	body.fence_began_us = 5000;
+	body.fence_ended_us = 345000;
+	body.fenced_us = 349500;
+	body.proof = S("ipmi by host1: off");
+	body.own_first_us = 23000;
+	body.own_last_us = FORMAT_NEVER;
+	for (unsigned i = 0; i < 2; i++) {
+		hv__failover_vm__init(&v[i]);
+		v[i].name = i ? S("web1") : S("db1");
+		v[i].node = S("host1");
+		v[i].decided_us = 350000;
+		v[i].began_us = 351000 + i * 1000;
+		v[i].ended_us = i ? FORMAT_NEVER : 560000;
+		v[i].running_us = i ? FORMAT_NEVER : 566000;
+		v[i].result = i ? S("waiting") : S("running");
+	}
+	body.vms = list;
+	body.n_vms = 2;
+	ret->body_case = HV__CONTROL_RESPONSE__BODY_REPORT_FAILOVER;
+	ret->report_failover = &body;
+	return SERVER_ANSWER;
+}
+
+Test(cli, report_failover_is_a_timeline)
+{
+	struct run *r = runs(give_report, "hvcluster report failover", 0);
+
+	must_have(r->out, "Failover 3: host3 was lost at 2023-11-14 22:13:20 (");
+	must_have(r->out, "  proof that it was off: ipmi by host1: off\n"
+			  "\n"
+			  "    AFTER     STEP  PHASE\n"
+			  "  0.000 s           detected: corosync reported the loss\n"
+			  "  0.004 s  +4.1 ms  view committed: every node knows\n"
+			  "  0.005 s  +0.9 ms  fence started\n"
+			  "  0.345 s  +340 ms  fence agent: it is off\n"
+			  "  0.349 s  +4.5 ms  fenced: the proof is committed\n"
+			  "  0.351 s  +1.5 ms  first start: db1 on host1\n"
+			  "  0.566 s  +215 ms  first VM running: db1 on host1\n"
+			  "\n"
+			  "  VM    NODE   DECIDED  START BEGAN  CREATED  RUNNING  RESULT\n"
+			  "  db1   host1  0.350 s      0.351 s  0.560 s  0.566 s\n"
+			  "  web1  host1  0.350 s      0.352 s        -  not yet  waiting\n"
+			  "\n"
+			  "Our own share: 23 ms for the first VM\n");
+}
+
+Test(cli, report_failover_as_json_has_null_for_what_has_not_happened)
+{
+	json_t *s = json(runs(give_report, "hvcluster report failover 3 --json", 0));
+	json_t *web = json_array_get(json_object_get(s, "vms"), 1);
+
+	cr_assert_eq(json_integer_value(json_object_get(s, "fenced_us")), 349500);
+	cr_assert(json_is_null(json_object_get(web, "running_us")));
+	json_decref(s);
+}
+
+/* ---------------------------------------------------------------- a server that misbehaves */
+
+Test(cli, a_missing_daemon_is_told_with_what_to_do)
+{
+	struct run *r = runs(NULL, "hvcluster status", 5);
+	json_t *s;
+
+	must_have(r->err, "hvcluster: clusterd is not running on this node\n  try: systemctl start clusterd");
+	s = json(runs(NULL, "hvcluster status --json", 5));
+	cr_assert_str_eq(text_at(json_object_get(s, "error"), "code"), "NO_DAEMON");
+	json_decref(s);
+}
+
+static enum server_act garbles(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	return SERVER_GARBLE;
+}
+
+static enum server_act cuts(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	ret->text = S("a long text so that there is an end that can be missing");
+	return SERVER_SHORT;
+}
+
+static enum server_act answers_another_question(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	ret->body_case = HV__CONTROL_RESPONSE__BODY_COMMAND;
+	hv__command_response__init(&command_body);
+	ret->command = &command_body;
+	return SERVER_ANSWER;
+}
+
+Test(cli, an_answer_that_is_none_is_an_error)
+{
+	must_have(runs(garbles, "hvcluster status", 1)->err, "clusterd's answer is not understood");
+	must_have(runs(cuts, "hvcluster status", 1)->err, "clusterd's answer is not understood");
+	must_have(runs(answers_another_question, "hvcluster status", 1)->err, "clusterd's answer is not understood");
+	must_have(runs(garbles, "hvcluster vm start web1", 5)->err, "may or may not have been accepted");
+}
+
+Test(cli, whoever_is_not_allowed_is_told_so)
+{
+	struct server server = {.answer = garbles, .refuse = EACCES};
+	struct run *r = cli_run(&server, "hvcluster status");
+
+	cr_assert_eq(r->status, 8);
+	must_have(r->err, "clusterd talks to root only");
+}
+
+static enum server_act give_full_report(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+{
+	static char large[HV_IPC_MAX - 200];
+
+	memset(large, 'x', sizeof(large) - 1);
+	explain_vm(request, n, ret);
+	ret->vm_show->xml = large;
+	return SERVER_ANSWER;
+}
+
+Test(cli, the_largest_message_gets_through)
+{
+	cr_assert_gt(strlen(runs(give_full_report, "hvcluster vm show db1 --xml", 0)->out), RUN_MAX - 2);
+}
