@@ -154,12 +154,17 @@ static size_t split(char *line, char **argv, size_t max)
 	return n;
 }
 
-static _noreturn_ void child(const char *line, int in, int out, int err)
+/* `others`: the parent's ends of the pipes, or the end of the input would never come. Begins when `go` can be read. */
+static _noreturn_ void child(const char *line, int in, int out, int err, const int *others, int go)
 {
 	char *copy = hv_xstrdup(line), *argv[64];
 	FILE *streams[3] = {fdopen(in, "r"), fdopen(out, "w"), fdopen(err, "w")};
 	int status;
 
+	for (int i = 0; i < 4; i++)
+		close(others[i]);
+	if (read(go, &status, 1) != 1)
+		_exit(99);
 	alarm(25);
 	unsetenv("LANG");
 	unsetenv("LC_ALL");
@@ -176,10 +181,15 @@ static int32_t on_output(int32_t fd, int32_t events, void *data)
 {
 	char *text = data;
 	size_t len = strlen(text);
-	ssize_t n = read(fd, text + len, RUN_MAX - 1 - len);
+	char more[4096];
+	ssize_t n = read(fd, more, sizeof(more));
 
-	if (n > 0)
+	if (n > 0) { /* what does not fit is read, and forgotten */
+		size_t room = RUN_MAX - 1 - len;
+
+		memcpy(text + len, more, (size_t)n < room ? (size_t)n : room);
 		return 0;
+	}
 	qb_loop_poll_del(loop, fd);
 	close(fd);
 	if (--open_pipes == 0)
@@ -197,24 +207,27 @@ static void fill(int fd, const char *text)
 struct run *cli_run(const struct server *server, const char *line)
 {
 	uint64_t began = cli_monotonic_ms();
-	int in[2], out[2], err[2], status;
+	int in[2], out[2], err[2], go[2], status;
 	pid_t pid;
 
 	memset(&run, 0, sizeof(run));
 	script = server;
 	snprintf(name, sizeof(name), "hvcluster-test-%d", (int)getpid());
 	loop = qb_loop_create();
-	if (server->answer)
-		server_start(NULL);
-	cr_assert(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0);
-	pid = fork();
+	cr_assert(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0 &&
+		  pipe2(go, O_CLOEXEC) == 0);
+	pid = fork(); /* before there is a service: its socket must be the server's alone, so that it can end */
 	cr_assert(pid >= 0);
 	if (pid == 0)
-		child(line, in[0], out[1], err[1]);
+		child(line, in[0], out[1], err[1], (int[]){in[1], out[0], err[0], go[1]}, go[0]);
 	close(in[0]);
 	close(out[1]);
 	close(err[1]);
+	close(go[0]);
 	fill(in[1], server->in);
+	if (server->answer)
+		server_start(NULL);
+	fill(go[1], "!");
 	open_pipes = 2;
 	qb_loop_poll_add(loop, QB_LOOP_MED, out[0], POLLIN, run.out, on_output);
 	qb_loop_poll_add(loop, QB_LOOP_MED, err[0], POLLIN, run.err, on_output);
