@@ -13,6 +13,7 @@
 #include "proto/ids.h"
 #include "proto/log.pb-c.h"
 #include "proto/rc.h"
+#include "resource/set.h"
 
 /* ---- reasons: why, as data; reason_sentence() makes the text */
 #include "resource/reason.h"
@@ -69,6 +70,7 @@ struct node {
 	struct fence_device *devices[HV_MAX_FENCE_DEVICES];
 	size_t n_devices;
 	uint32_t fence_attempt; /* attempts since it was lost */
+	uint32_t fence_level, fence_device; /* where its fencing stands: a level, a device's place in it (fence/fence_plan.h) */
 	hv_op_id fence_op, drain_op;
 	uint64_t fences_us[8]; /* latest proven fences, for the brakes */
 	size_t n_fences;
@@ -76,7 +78,12 @@ struct node {
 	/* derived, rebuilt on decode, never encoded: */
 	uint64_t mem_used_mib; /* VMs that run here, start here, or migrate here */
 	uint32_t vcpus_used, vm_count;
-	uint32_t starts_running, migrations_running;
+	uint32_t starts_running, migrations_running; /* operations; a migration counts at both ends */
+	uint32_t stale_ops;   /* copies that may be here and are to be destroyed */
+	struct set owned;     /* VMs whose owner this is, by name */
+	struct set incoming;  /* VMs whose migration's target this is, by name */
+	uint64_t hash;	      /* in the digest */
+	bool touched;	      /* changed in this step */
 };
 
 /* ---- VMs */
@@ -85,7 +92,7 @@ struct node {
 	X(STARTING, "starting", "its node has been told to start it")                           \
 	X(RUNNING, "running", "runs on its node")                                               \
 	X(MIGRATING, "migrating", "leaves its node for the target; ownership still with the node") \
-	X(RESUMING, "resuming", "ownership has gone to the target, whose paused copy is told to run") \
+	X(RESUMING, "resuming", "its paused copy is told to run: after a migration's ownership has gone to it, or as asked") \
 	X(STOPPING, "stopping", "its node has been told to stop it")                            \
 	X(RECOVERING, "recovering", "its node is lost; waits for proof that it is off")         \
 	X(PAUSED, "paused", "its vCPUs are stopped on its node")                                \
@@ -113,21 +120,33 @@ struct vm {
 	bool removing;	  /* is deleted once stopped */
 	enum vm_state state;
 	hv_node_id node;   /* owner: where it runs or may run; 0 only when proven to run nowhere */
-	hv_node_id target; /* MIGRATING */
+	hv_node_id target; /* MIGRATING; CHECKING when a migration's outcome is not known */
+	hv_node_id seen_on; /* CHECKING: a running copy was seen there, the owner is asked first */
 	hv_node_id prefer; /* asked for by the administrator, one time */
 	uint64_t epoch;	   /* ownership epoch: strictly increases with every new owner */
 	hv_op_id op;	   /* the operation in progress, 0 none */
 	uint32_t attempts; /* failed starts in a row */
+	uint32_t restarts; /* times it ended by itself soon after it had started, in a row */
+	uint32_t tries;	   /* of this state's operation: stop, resume, probe */
 	uint32_t migrate_attempts;
+	bool arriving; /* to be resumed by its owner when it is found paused there */
 	uint64_t retry_us;
 	uint64_t since_us;
 	hv_node_id avoid[HV_MAX_NODES]; /* where its start failed since it last ran */
 	size_t n_avoid;
 	hv_node_id recover_from; /* the lost node, for the failover's report */
 	struct reason reason;
+	/* derived, rebuilt on decode, never encoded: */
+	hv_op_id request;   /* the VM_REQUEST in progress, 0 none */
+	uint32_t stale_ops; /* copies being destroyed: it is not started while there are any */
+	uint64_t xml_hash, hash;
+	bool touched, dirty, ready, gone;
 };
 
-/* ---- operations: pending work as part of the state. Executors are level-triggered on these. */
+/*
+ * ---- operations: pending work as part of the state. Executors are level-triggered on these.
+ * Behind a barrier (cluster_barrier()) they carry out FENCE operations only.
+ */
 #define OP_KIND_LIST(X)                                                          \
 	X(NONE, "none")                                                          \
 	X(VM_START, "vm-start")                                                  \
@@ -139,7 +158,7 @@ struct vm {
 	X(VM_PROBE, "vm-probe")                                                  \
 	X(FENCE, "fence")	    /* node: executor, victim, device */         \
 	X(FENCE_TEST, "fence-test")                                              \
-	X(NODE_DRAIN, "node-drain") /* no executor: the brain's own, with done/total */ \
+	X(NODE_DRAIN, "node-drain") /* no executor: the brain's own, of node `target`, with done/total */ \
 	X(VM_REQUEST, "vm-request") /* what a client waits for: start, stop, migrate, remove as a whole */
 enum op_kind {
 #define X(name, text) OP_##name,
@@ -147,6 +166,16 @@ enum op_kind {
 #undef X
 };
 enum op_state { OP_RUNNING, OP_DONE, OP_FAILED };
+
+/* operation.flags */
+#define OP_F_FINAL 0x01	   /* FENCE: last device of its level, its success proves the victim off: set fenced_node */
+#define OP_F_POWER_ON 0x02 /* FENCE: not off but on, best effort, after the proof */
+#define OP_F_PAUSED 0x04   /* VM_MIGRATE: it is paused and stays so */
+#define OP_F_FORCE 0x08	   /* VM_REQUEST to stop: destroy at once */
+#define OP_F_NAMED 0x10	   /* VM_REQUEST to migrate: the administrator named the target */
+#define OP_REQUEST_SHIFT 8 /* VM_REQUEST: enum vm_request, 8 bits */
+enum vm_request { REQ_NONE, REQ_START, REQ_STOP, REQ_REMOVE, REQ_MIGRATE, REQ_PAUSE, REQ_RESUME };
+#define OP_F_REQUEST(r) ((uint32_t)(r) << OP_REQUEST_SHIFT)
 
 struct operation {
 	hv_op_id id;
@@ -166,6 +195,9 @@ struct operation {
 	hv_op_id parent;    /* what this is part of (a drain, a request) */
 	uint32_t done, total;
 	uint32_t flags;
+	/* derived: */
+	uint64_t hash;
+	bool touched;
 };
 
 /* ---- journal: each change of state in one line */
@@ -175,6 +207,7 @@ struct journal_line {
 	char *object; /* "vm web1", "node host2", "cluster" */
 	char *from, *to, *cause;
 	enum severity severity;
+	uint64_t hash; /* derived */
 };
 
 struct failover_vm {
@@ -189,8 +222,11 @@ struct failover {
 	uint64_t wall_ms, detected_us, view_us, fence_began_us, fence_ended_us, fenced_us;
 	char *proof;
 	bool done;
-	struct failover_vm *vms;
+	struct failover_vm *vms; /* ascending name */
 	size_t n_vms;
+	/* derived: */
+	uint64_t hash;
+	bool touched;
 };
 
 struct cluster;
@@ -215,6 +251,8 @@ const struct vm *cluster_vm_at(const struct cluster *c, size_t i); /* ascending 
 const struct vm *cluster_vm(const struct cluster *c, const char *uuid);
 const struct vm *cluster_vm_by_name(const struct cluster *c, const char *name);
 size_t cluster_vm_lower_bound(const struct cluster *c, const char *name); /* first i with name > `name` */
+size_t cluster_node_vm_count(const struct cluster *c, hv_node_id node); /* VMs that this node owns */
+const struct vm *cluster_node_vm_at(const struct cluster *c, hv_node_id node, size_t i); /* ascending name */
 size_t cluster_op_count(const struct cluster *c);
 const struct operation *cluster_op_at(const struct cluster *c, size_t i); /* ascending id, running and recently ended */
 const struct operation *cluster_op(const struct cluster *c, hv_op_id id);
@@ -225,6 +263,8 @@ size_t cluster_failover_count(const struct cluster *c);
 const struct failover *cluster_failover_at(const struct cluster *c, size_t i); /* ascending id */
 uint32_t cluster_vms_in_state(const struct cluster *c, enum vm_state state);
 
+enum vm_request op_request(const struct operation *op); /* of a VM_REQUEST */
+const char *vm_request_name(enum vm_request r);
 const char *node_state_name(enum node_state s);
 const char *node_admin_name(enum node_admin a);
 const char *vm_state_name(enum vm_state s);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "resource/admin.h"
+
+#include "resource/action.h"
+#include "resource/drain.h"
+#include "resource/journal.h"
+#include "resource/operation.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct answer answer_ok(hv_op_id op)
+{
+	return (struct answer){ .rc = HV_OK, .op = op };
+}
+
+struct answer answer_no(enum hv_rc rc, const char *hint, const char *fmt, ...)
+{
+	char text[HV_TEXT_MAX + 1];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return (struct answer){ .rc = rc, .text = hv_xstrdup(text), .hint = hint ? hv_xstrdup(hint) : NULL };
+}
+
+struct answer answer_no_vm(const char *name)
+{
+	return answer_no(HV_NOT_FOUND, "hvcluster vm list", "there is no VM '%.*s'", HV_NAME_MAX, name);
+}
+
+struct answer answer_no_node(const char *name)
+{
+	return answer_no(HV_NOT_FOUND, "hvcluster node list", "there is no node '%.*s'", HV_NAME_MAX, name);
+}
+
+struct answer admin_op_cancel(struct cluster *c, const char *actor, const Hv__OpCancel *cmd)
+{
+	struct operation *op = op_get(c, cmd->op);
+
+	if (!op)
+		return answer_no(HV_NOT_FOUND, "hvcluster status", "there is no operation %llu, or it ended long ago", (unsigned long long)cmd->op);
+	if (op->state != OP_RUNNING)
+		return answer_no(HV_REFUSED, NULL, "operation %llu has ended already", (unsigned long long)cmd->op);
+	switch (op->kind) {
+	case OP_NODE_DRAIN:
+		drain_cancel(c, node_get(c, op->target), actor);
+		return answer_ok(0);
+	case OP_VM_REQUEST:
+		return admin_vm_cancel(c, actor, op);
+	case OP_VM_MIGRATE:
+	case OP_FENCE_TEST:
+		op_cancel(c, op);
+		return answer_ok(op->id);
+	case OP_FENCE:
+		return answer_no(HV_REFUSED, "hvcluster fence confirm NODE", "fencing is not cancelled: VMs wait for its proof");
+	case OP_VM_START:
+	case OP_VM_STOP:
+	case OP_VM_DESTROY:
+	case OP_VM_RESUME:
+	case OP_VM_PAUSE:
+	case OP_VM_PROBE:
+	case OP_NONE:
+		break;
+	}
+	return answer_no(HV_REFUSED, "hvcluster vm start NAME, or vm stop NAME", "a %s is not cancelled; ask for the opposite", op_kind_name(op->kind));
+}
+
+struct answer admin_setting_set(struct cluster *c, const char *actor, const Hv__SettingSet *cmd)
+{
+	_cleanup_free_ char *old = NULL, *cause = hv_xasprintf("asked for by %s", actor);
+	const char *why = NULL;
+
+	if (!setting_known(cmd->key))
+		return answer_no(HV_NOT_FOUND, "hvcluster settings", "there is no setting '%s'", cmd->key);
+	old = hv_xstrdup(cluster_setting(c, cmd->key));
+	if (setting_set(c, cmd->key, cmd->value, &why) != HV_OK)
+		return answer_no(HV_BAD_INPUT, "hvcluster settings", "%s: '%s' does not fit: %s", cmd->key, cmd->value, why);
+	journal(c, SEV_NOTICE, "setting", cmd->key, old, cluster_setting(c, cmd->key), cause);
+	c->freed = true;
+	return answer_ok(0);
+}
+
+static struct answer dispatch(struct cluster *c, const Hv__Command *cmd)
+{
+	const char *actor = *cmd->actor ? cmd->actor : "an administrator";
+
+	switch (cmd->body_case) {
+	case HV__COMMAND__BODY_VM_ADD:
+		return admin_vm_add(c, actor, cmd->vm_add);
+	case HV__COMMAND__BODY_VM_REMOVE:
+		return admin_vm_remove(c, actor, cmd->vm_remove);
+	case HV__COMMAND__BODY_VM_START:
+		return admin_vm_start(c, actor, cmd->vm_start);
+	case HV__COMMAND__BODY_VM_STOP:
+		return admin_vm_stop(c, actor, cmd->vm_stop);
+	case HV__COMMAND__BODY_VM_MIGRATE:
+		return admin_vm_migrate(c, actor, cmd->vm_migrate);
+	case HV__COMMAND__BODY_VM_PAUSE:
+		return admin_vm_pause(c, actor, cmd->vm_pause);
+	case HV__COMMAND__BODY_VM_RESUME:
+		return admin_vm_resume(c, actor, cmd->vm_resume);
+	case HV__COMMAND__BODY_NODE_DRAIN:
+		return admin_node_drain(c, actor, cmd->node_drain);
+	case HV__COMMAND__BODY_NODE_RESUME:
+		return admin_node_resume(c, actor, cmd->node_resume);
+	case HV__COMMAND__BODY_FENCE_ADD:
+		return admin_fence_add(c, actor, cmd->fence_add);
+	case HV__COMMAND__BODY_FENCE_REMOVE:
+		return admin_fence_remove(c, actor, cmd->fence_remove);
+	case HV__COMMAND__BODY_FENCE_TEST:
+		return admin_fence_test(c, actor, cmd->fence_test);
+	case HV__COMMAND__BODY_FENCE_CONFIRM:
+		return admin_fence_confirm(c, actor, cmd->fence_confirm);
+	case HV__COMMAND__BODY_OP_CANCEL:
+		return admin_op_cancel(c, actor, cmd->op_cancel);
+	case HV__COMMAND__BODY_SETTING_SET:
+		return admin_setting_set(c, actor, cmd->setting_set);
+	case HV__COMMAND__BODY__NOT_SET:
+	case _HV__COMMAND__BODY__CASE_IS_INT_SIZE:
+		break;
+	}
+	return answer_no(HV_BAD_INPUT, NULL, "the command is empty");
+}
+
+void admin_command(struct cluster *c, const Hv__Event *ev)
+{
+	bool fence = ev->command->body_case == HV__COMMAND__BODY_FENCE_CONFIRM;
+	struct answer a;
+
+	if (cluster_barrier(c) && !fence)
+		a = answer_no(HV_TRY_AGAIN, "hvcluster status", "too few members to act before each lost node is proven off");
+	else
+		a = dispatch(c, ev->command);
+	action_reply(c->out, ev, a.rc, a.text, a.hint, a.op);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The one door: a step applies one event (facts), then settles (decisions), then closes the books.
+ *
+ *     facts:     view, report, observation, result, command  -> node_machine, vm_result, vm_observe, admin
+ *     decisions: 1 nodes (grace, fencing)   behind a barrier nothing else
+ *                2 VMs that changed         vm_machine
+ *                3 drains, asked migrations drain, request
+ *                4 placement                placement
+ *                5 requests that are over   request
+ *                again from 2 while anything changes
+ *     books:     ended operations, digest
+ */
+#include "resource/brain.h"
+
+#include "resource/action.h"
+#include "resource/admin.h"
+#include "resource/drain.h"
+#include "resource/failover.h"
+#include "resource/fencing.h"
+#include "resource/journal.h"
+#include "resource/node_machine.h"
+#include "resource/operation.h"
+#include "resource/placement.h"
+#include "resource/vm_machine.h"
+
+#define SETTLE_ROUNDS_MAX 64 /* each round moves something forward; a few are usual, more is a loop */
+
+/* ---- facts */
+
+/* Seen before? Each proposer numbers its events; the log may deliver one twice across a view change. */
+static bool event_is_new(struct cluster *c, const Hv__Event *ev)
+{
+	struct node *n;
+
+	if (ev->seq == 0)
+		return true;
+	n = node_make(c, ev->proposer);
+	if (!n || ev->incarnation < n->seen_incarnation)
+		return false;
+	if (ev->incarnation == n->seen_incarnation && ev->seq <= n->seen_seq)
+		return false;
+	n->seen_incarnation = ev->incarnation;
+	n->seen_seq = ev->seq;
+	node_touch(c, n);
+	return true;
+}
+
+static void apply_result(struct cluster *c, const Hv__OpResult *res)
+{
+	struct operation *op = op_get(c, res->op);
+
+	if (!op || op->state != OP_RUNNING || op->attempt != res->attempt || op->node != res->node)
+		return;
+	switch (op->kind) {
+	case OP_FENCE:
+		fencing_result(c, op, res);
+		return;
+	case OP_FENCE_TEST:
+		fencing_test_result(c, op, res);
+		return;
+	case OP_VM_START:
+	case OP_VM_STOP:
+	case OP_VM_DESTROY:
+	case OP_VM_MIGRATE:
+	case OP_VM_RESUME:
+	case OP_VM_PAUSE:
+	case OP_VM_PROBE:
+		vm_op_result(c, op, res);
+		return;
+	case OP_NODE_DRAIN:
+	case OP_VM_REQUEST:
+	case OP_NONE:
+		return;
+	}
+}
+
+static void apply(struct cluster *c, const Hv__Event *ev)
+{
+	switch (ev->body_case) {
+	case HV__EVENT__BODY_VIEW:
+		node_view(c, ev->view);
+		return;
+	case HV__EVENT__BODY_NODES_CONFIGURED:
+		nodes_configured(c, ev->nodes_configured);
+		return;
+	case HV__EVENT__BODY_NODE_REPORT:
+		node_report(c, ev->node_report);
+		return;
+	case HV__EVENT__BODY_VM_OBSERVED:
+		vm_observed(c, ev->vm_observed);
+		return;
+	case HV__EVENT__BODY_OP_RESULT:
+		apply_result(c, ev->op_result);
+		return;
+	case HV__EVENT__BODY_COMMAND:
+		admin_command(c, ev);
+		return;
+	case HV__EVENT__BODY_RAISE_FEATURE:
+		if (ev->raise_feature->level > c->feature)
+			c->feature = ev->raise_feature->level;
+		return;
+	case HV__EVENT__BODY_HOST_HEALTH:
+		node_health(c, ev->host_health);
+		return;
+	case HV__EVENT__BODY_TICK:
+	case HV__EVENT__BODY__NOT_SET:
+	case _HV__EVENT__BODY__CASE_IS_INT_SIZE:
+		return;
+	}
+}
+
+/* ---- decisions */
+
+static void settle_timers(struct cluster *c)
+{
+	while (c->timers.count) {
+		struct vm *vm = c->timers.items[0];
+
+		if (vm->retry_us > c->now_us)
+			break;
+		vm_set_retry(c, vm, 0); /* makes it dirty */
+	}
+	for (size_t i = 0; i < c->stale.count; i++) {
+		struct operation *op = c->stale.items[i];
+
+		if (op->deadline_us && op->deadline_us <= c->now_us)
+			op_again(c, op);
+	}
+}
+
+static void settle_vms(struct cluster *c)
+{
+	while (c->dirty.count) {
+		struct vm *vm = c->dirty.items[0];
+
+		set_remove(&c->dirty, vm);
+		vm->dirty = false;
+		vm_settle(c, vm);
+	}
+}
+
+static void settle_requests(struct cluster *c)
+{
+	for (size_t i = 0; i < c->n_touched_vms; i++)
+		if (!c->touched_vms[i]->gone)
+			request_settle(c, c->touched_vms[i]);
+}
+
+static void forget_dirty(struct cluster *c)
+{
+	for (size_t i = 0; i < c->dirty.count; i++)
+		((struct vm *)c->dirty.items[i])->dirty = false;
+	c->dirty.count = 0;
+	c->freed = false;
+}
+
+static void settle(struct cluster *c)
+{
+	unsigned rounds = 0;
+
+	for (size_t i = 0; i < c->n_nodes; i++)
+		node_settle(c, c->nodes[i]);
+	if (cluster_barrier(c)) {
+		forget_dirty(c); /* barrier_lifted() looks at everything */
+		return;
+	}
+	settle_timers(c);
+	do {
+		hv_assert(rounds++ < SETTLE_ROUNDS_MAX);
+		settle_vms(c);
+		for (size_t i = 0; i < c->n_nodes; i++)
+			drain_settle(c, c->nodes[i]);
+		request_move(c);
+		placement_settle(c);
+		settle_requests(c);
+	} while (c->dirty.count || c->freed);
+}
+
+/* ---- books */
+
+static void close_books(struct cluster *c)
+{
+	digest_update(c);
+	op_trim(c);
+	for (size_t i = 0; i < c->n_gone; i++)
+		vm_free(c->gone[i]);
+	c->n_gone = 0;
+	hv_assert(c->dirty.count == 0 && !c->freed);
+}
+
+void brain_step(struct cluster *c, uint64_t index, const Hv__Event *ev, struct action_list *out)
+{
+	const char *why = "";
+	bool valid = event_valid(ev, &why);
+
+	hv_assert(index > c->index);
+	hv_assert(c->n_touched_vms == 0 && c->n_touched_ops == 0);
+	c->index = index;
+	c->out = out;
+	c->op_seq = 0;
+	if (!valid) {
+		journal(c, SEV_ERROR, "cluster", "", "event", "skipped", why);
+	} else if (event_is_new(c, ev)) {
+		if (ev->at_us > c->now_us)
+			c->now_us = ev->at_us;
+		if (ev->wall_ms > c->wall_ms)
+			c->wall_ms = ev->wall_ms;
+		failover_see_commit(c, ev->body_case == HV__EVENT__BODY_OP_RESULT && ev->op_result->began_us ? ev->op_result->began_us : c->now_us);
+		apply(c, ev);
+		settle(c);
+	}
+	close_books(c);
+	c->out = NULL;
+}
+
+static void earlier(uint64_t *deadline, uint64_t at)
+{
+	if (at && (!*deadline || at < *deadline))
+		*deadline = at;
+}
+
+uint64_t brain_next_deadline_us(const struct cluster *c)
+{
+	uint64_t deadline = 0;
+
+	for (size_t i = 0; i < c->n_nodes; i++)
+		earlier(&deadline, c->nodes[i]->deadline_us);
+	if (cluster_barrier(c))
+		return deadline;
+	if (c->timers.count)
+		earlier(&deadline, ((const struct vm *)c->timers.items[0])->retry_us);
+	for (size_t i = 0; i < c->stale.count; i++)
+		earlier(&deadline, ((const struct operation *)c->stale.items[i])->deadline_us);
+	return deadline;
+}

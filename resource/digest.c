@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The digest of the state: the sum of one hash per object, so that a step rehashes what it touched
+ * and nothing else. Computed from the state, never from its encoding. It finds replicas that have
+ * drifted apart; it is no defence against someone who wants a collision.
+ */
+#include "resource/cluster_priv.h"
+
+#include <endian.h>
+
+/* Multiplication by an odd constant and a shift: each bit of the input reaches the upper half. */
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * 0x9e3779b97f4a7c15ULL;
+	return h ^ (h >> 32);
+}
+
+uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
+{
+	const uint8_t *b = p;
+
+	h = mix(h, n);
+	for (; n >= 8; n -= 8, b += 8) {
+		uint64_t v;
+
+		memcpy(&v, b, 8);
+		h = mix(h, le64toh(v));
+	}
+	for (; n; n--)
+		h = mix(h, *b++);
+	return h;
+}
+
+static uint64_t str(uint64_t h, const char *s)
+{
+	return s ? hash_bytes(h, s, strlen(s)) : mix(h, 0x6e6f6e65);
+}
+
+static uint64_t reason(uint64_t h, const struct reason *r)
+{
+	h = mix(mix(h, r->code), r->number);
+	return mix(str(str(h, r->subject), r->text), r->since_us);
+}
+
+static uint64_t options(uint64_t h, const struct option *o, size_t count)
+{
+	h = mix(h, count);
+	for (size_t i = 0; i < count; i++)
+		h = str(str(h, o[i].key), o[i].value);
+	return h;
+}
+
+static uint64_t device(uint64_t h, const struct fence_device *d)
+{
+	h = str(str(h, d->name), d->agent);
+	h = mix(mix(h, d->level), d->timeout_s);
+	h = options(options(h, d->options, d->n_options), d->secrets, d->n_secrets);
+	return str(mix(mix(mix(h, d->tested), d->test_rc), d->test_wall_ms), d->test_text ? d->test_text : "");
+}
+
+static uint64_t hash_node(const struct node *n)
+{
+	uint64_t h = str(mix(1, n->id), n->name);
+
+	h = mix(mix(mix(mix(h, n->votes), n->configured), n->state), n->admin);
+	h = mix(mix(h, n->since_us), n->deadline_us);
+	h = str(h, n->boot_id ? n->boot_id : "");
+	h = mix(mix(mix(mix(h, n->incarnation), n->feature), n->mem_mib), n->cpus);
+	h = mix(mix(h, n->inventory_known), n->hypervisor_ok);
+	h = str(h, n->health_text ? n->health_text : "");
+	h = mix(mix(mix(h, n->barrier), n->seen_incarnation), n->seen_seq);
+	h = mix(mix(mix(h, n->fence_attempt), n->fence_level), n->fence_device);
+	h = mix(mix(h, n->fence_op), n->drain_op);
+	for (size_t i = 0; i < n->n_devices; i++)
+		h = device(h, n->devices[i]);
+	for (size_t i = 0; i < n->n_fences; i++)
+		h = mix(h, n->fences_us[i]);
+	return reason(h, &n->reason);
+}
+
+uint64_t hash_vm(const struct vm *vm)
+{
+	uint64_t h = str(str(2, vm->uuid), vm->name);
+
+	h = mix(mix(mix(h, vm->xml_hash), vm->mem_mib), vm->vcpus);
+	h = mix(mix(h, (uint64_t)(int64_t)vm->priority), vm->stop_timeout_s);
+	h = mix(mix(mix(h, vm->intent), vm->want_paused), vm->removing);
+	h = mix(mix(mix(mix(h, vm->state), vm->node), vm->target), vm->seen_on);
+	h = mix(mix(mix(h, vm->prefer), vm->epoch), vm->op);
+	h = mix(mix(mix(h, vm->attempts), vm->restarts), vm->tries);
+	h = mix(mix(mix(h, vm->migrate_attempts), vm->arriving), vm->retry_us);
+	h = mix(mix(h, vm->since_us), vm->recover_from);
+	for (size_t i = 0; i < vm->n_avoid; i++)
+		h = mix(h, vm->avoid[i]);
+	return reason(h, &vm->reason);
+}
+
+static uint64_t hash_op(const struct operation *op)
+{
+	uint64_t h = mix(mix(mix(3, op->id), op->kind), op->state);
+
+	h = str(mix(mix(mix(h, op->node), op->target), op->victim), op->vm ? op->vm : "");
+	h = str(mix(mix(h, op->attempt), op->timeout_s), op->device ? op->device : "");
+	h = mix(mix(mix(mix(h, op->cancel), op->began_us), op->ended_us), op->deadline_us);
+	h = str(mix(mix(h, op->wall_ms), op->rc), op->text ? op->text : "");
+	return mix(mix(mix(mix(h, op->parent), op->done), op->total), op->flags);
+}
+
+uint64_t hash_journal(const struct journal_line *l)
+{
+	uint64_t h = mix(mix(mix(mix(4, l->id), l->index), l->at_us), l->wall_ms);
+
+	return mix(str(str(str(str(h, l->object), l->from), l->to), l->cause), l->severity);
+}
+
+static uint64_t hash_failover(const struct failover *f)
+{
+	uint64_t h = mix(mix(mix(5, f->id), f->victim), f->wall_ms);
+
+	h = mix(mix(mix(h, f->detected_us), f->view_us), f->fence_began_us);
+	h = str(mix(mix(mix(h, f->fence_ended_us), f->fenced_us), f->done), f->proof ? f->proof : "");
+	for (size_t i = 0; i < f->n_vms; i++) {
+		const struct failover_vm *v = &f->vms[i];
+
+		h = mix(str(h, v->name), v->node);
+		h = mix(mix(mix(mix(mix(h, v->decided_us), v->began_us), v->ended_us), v->running_us), v->result);
+	}
+	return h;
+}
+
+static uint64_t hash_globals(const struct cluster *c)
+{
+	uint64_t h = mix(mix(mix(6, c->index), c->now_us), c->wall_ms);
+
+	h = mix(mix(mix(h, c->feature), c->minority), c->journal_next);
+	return options(h, c->settings, c->n_settings);
+}
+
+static void renew(struct cluster *c, uint64_t *old, uint64_t new)
+{
+	c->digest += new - *old;
+	*old = new;
+}
+
+void digest_update(struct cluster *c)
+{
+	for (size_t i = 0; i < c->n_touched_vms; i++) {
+		struct vm *vm = c->touched_vms[i];
+
+		vm->touched = false;
+		if (!vm->gone)
+			renew(c, &vm->hash, hash_vm(vm));
+	}
+	for (size_t i = 0; i < c->n_touched_ops; i++) {
+		c->touched_ops[i]->touched = false;
+		renew(c, &c->touched_ops[i]->hash, hash_op(c->touched_ops[i]));
+	}
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		if (c->nodes[i]->touched)
+			renew(c, &c->nodes[i]->hash, hash_node(c->nodes[i]));
+		c->nodes[i]->touched = false;
+	}
+	for (size_t i = 0; i < c->n_failovers; i++) {
+		if (c->failovers[i]->touched)
+			renew(c, &c->failovers[i]->hash, hash_failover(c->failovers[i]));
+		c->failovers[i]->touched = false;
+	}
+	c->n_touched_vms = c->n_touched_ops = 0;
+	c->globals_hash = hash_globals(c);
+}
+
+uint64_t digest_full(const struct cluster *c)
+{
+	uint64_t sum = hash_globals(c);
+
+	for (size_t i = 0; i < c->vms.count; i++)
+		sum += hash_vm(c->vms.items[i]);
+	for (size_t i = 0; i < c->ops.count; i++)
+		sum += hash_op(c->ops.items[i]);
+	for (size_t i = 0; i < c->n_nodes; i++)
+		sum += hash_node(c->nodes[i]);
+	for (size_t i = 0; i < c->n_failovers; i++)
+		sum += hash_failover(c->failovers[i]);
+	for (uint64_t id = c->journal_first; id < c->journal_next; id++)
+		sum += hash_journal(cluster_journal(c, id));
+	return sum;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "resource/drain.h"
+
+#include "resource/journal.h"
+#include "resource/node_machine.h"
+#include "resource/operation.h"
+#include "resource/placement.h"
+#include "resource/vm_machine.h"
+
+#include <stdio.h>
+
+#define HELD_NAMED 8 /* VMs that are named in one sentence */
+#define STUCK_TRIES 3 /* failed stops, resumes or probes after which a drain does not wait for them */
+
+enum drain_item {
+	ITEM_MOVING, /* on its way, or about to be: wait */
+	ITEM_READY,  /* may be migrated now */
+	ITEM_STUCK,  /* cannot go: ret_why */
+};
+
+static enum drain_item stuck(char **ret_why, char *why)
+{
+	*ret_why = why;
+	return ITEM_STUCK;
+}
+
+/* What is with this VM of a node that is being drained? *ret_why (STUCK only): caller frees. */
+static enum drain_item drain_item(const struct cluster *c, const struct node *n, const struct vm *vm, char **ret_why)
+{
+	hv_node_id target;
+
+	*ret_why = NULL;
+	if (vm->op)
+		return ITEM_MOVING;
+	if (!n->hypervisor_ok)
+		return stuck(ret_why, hv_xasprintf("the hypervisor layer of %s does not answer", n->name));
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
+		return vm->tries < STUCK_TRIES ? ITEM_MOVING : stuck(ret_why, reason_sentence(&vm->reason));
+	if (vm->intent == INTENT_STOPPED || vm->stale_ops)
+		return ITEM_MOVING;
+	if (vm->migrate_attempts >= c->tuning.drain_tries)
+		return stuck(ret_why, reason_sentence(&vm->reason));
+	if (vm->retry_us)
+		return ITEM_MOVING;
+	switch (placement_pick(c, vm, true, &target)) {
+	case FIT_OK:
+		return ITEM_READY;
+	case FIT_BUSY:
+		return ITEM_MOVING;
+	case FIT_AVOIDED:
+	case FIT_HERE:
+	case FIT_OFFLINE:
+	case FIT_DRAINED:
+	case FIT_HYPERVISOR:
+	case FIT_MEMORY:
+		break;
+	}
+	return stuck(ret_why, placement_why_none(c, vm, true));
+}
+
+void drain_begin(struct cluster *c, struct node *n, const char *actor)
+{
+	struct operation *op;
+
+	for (size_t i = 0; i < n->owned.count; i++) {
+		struct vm *vm = n->owned.items[i];
+
+		if (!vm->migrate_attempts)
+			continue;
+		vm->migrate_attempts = 0;
+		if (vm->state == VM_RUNNING || vm->state == VM_PAUSED)
+			vm_set_retry(c, vm, 0);
+		vm_touch(c, vm);
+	}
+	op = op_begin(c, &(struct op_spec){ .kind = OP_NODE_DRAIN, .target = n->id }, NULL);
+	if (op)
+		op_progress(c, op, 0, (uint32_t)n->owned.count);
+	n->drain_op = op ? op->id : 0;
+	node_reason(c, n, WHY(DRAIN, .subject = n->name));
+	node_admin_move(c, n, NODE_DRAINING, WHY(ADMIN, .subject = actor));
+	node_touch(c, n);
+}
+
+void drain_cancel(struct cluster *c, struct node *n, const char *actor)
+{
+	if (n->drain_op)
+		op_end(c, op_get(c, n->drain_op), HV_CANCELLED, "the node was resumed");
+	n->drain_op = 0;
+	node_reason(c, n, WHY(ADMIN, .subject = actor));
+	node_admin_move(c, n, NODE_ACTIVE, WHY(ADMIN, .subject = actor));
+	node_touch(c, n);
+}
+
+static void drain_done(struct cluster *c, struct node *n)
+{
+	if (n->drain_op)
+		op_end(c, op_get(c, n->drain_op), HV_OK, NULL);
+	n->drain_op = 0;
+	node_reason(c, n, WHY(DRAINED, .subject = n->name));
+	node_admin_move(c, n, NODE_MAINTENANCE, WHY(DRAINED, .subject = n->name));
+	node_touch(c, n);
+}
+
+/* "vm a: cause; vm b: cause; and 4 more" */
+static char *held_text(const struct cluster *c, const struct node *n)
+{
+	char *buf = hv_xcalloc(1, HV_TEXT_MAX + 1);
+	size_t len = 0, named = 0, left = 0;
+
+	for (size_t i = 0; i < n->owned.count; i++) {
+		const struct vm *vm = n->owned.items[i];
+		_cleanup_free_ char *why = NULL;
+
+		if (drain_item(c, n, vm, &why) != ITEM_STUCK)
+			continue;
+		if (named == HELD_NAMED || len + strlen(why) + strlen(vm->name) + 40 > HV_TEXT_MAX) {
+			left++;
+			continue;
+		}
+		len += (size_t)snprintf(buf + len, HV_TEXT_MAX - len, "%svm %s: %s", named ? "; " : "", vm->name, why);
+		named++;
+	}
+	if (left)
+		snprintf(buf + len, HV_TEXT_MAX - len, "%s%zu VMs%s", named ? "; and " : "", left, named ? " more" : "");
+	return buf;
+}
+
+static void drain_held(struct cluster *c, struct node *n)
+{
+	_cleanup_free_ char *text = held_text(c, n);
+
+	node_reason(c, n, WHY(HELD, .text = text));
+	if (!n->drain_op)
+		return;
+	journal_why(c, SEV_WARNING, "node", n->name, "draining", "held", WHY(HELD, .text = text));
+	op_end(c, op_get(c, n->drain_op), HV_HELD, text);
+	n->drain_op = 0;
+	node_touch(c, n);
+}
+
+static bool move_one(struct cluster *c, struct node *n, struct vm *vm)
+{
+	hv_node_id target = 0;
+
+	if (placement_pick(c, vm, true, &target) != FIT_OK)
+		return false;
+	return vm_migrate_to(c, vm, target, n->drain_op, WHY(DRAIN, .subject = n->name));
+}
+
+/* Begin what may begin; true if anything is, or soon will be, on its way. */
+static bool drain_move(struct cluster *c, struct node *n)
+{
+	bool moving = n->incoming.count > 0;
+	struct set by_rank;
+
+	if (n->migrations_running >= c->tuning.migrate_parallel)
+		return true;
+	set_init(&by_rank, vm_cmp_rank);
+	for (size_t i = 0; i < n->owned.count; i++)
+		set_append(&by_rank, n->owned.items[i]);
+	set_sort(&by_rank);
+	for (size_t i = 0; i < by_rank.count; i++) {
+		_cleanup_free_ char *why = NULL;
+		enum drain_item item = drain_item(c, n, by_rank.items[i], &why);
+
+		if (item == ITEM_READY && n->migrations_running < c->tuning.migrate_parallel)
+			move_one(c, n, by_rank.items[i]);
+		moving |= item != ITEM_STUCK;
+	}
+	set_done(&by_rank);
+	return moving;
+}
+
+void drain_settle(struct cluster *c, struct node *n)
+{
+	struct operation *op = n->drain_op ? op_get(c, n->drain_op) : NULL;
+	uint32_t left = (uint32_t)n->owned.count;
+
+	if (n->admin != NODE_DRAINING)
+		return;
+	if (op)
+		op_progress(c, op, op->total > left ? op->total - left : 0, op->total > left ? op->total : left);
+	if (!n->owned.count && !n->incoming.count) {
+		drain_done(c, n);
+		return;
+	}
+	if (n->state != NODE_ONLINE)
+		return;
+	if (!drain_move(c, n))
+		drain_held(c, n);
+}
+
+char **brain_drain_held_by(const struct cluster *c, const struct node *n, size_t *ret_count)
+{
+	char **lines = hv_xcalloc(n->owned.count, sizeof(*lines));
+	size_t count = 0;
+
+	for (size_t i = 0; n->admin == NODE_DRAINING && i < n->owned.count; i++) {
+		const struct vm *vm = n->owned.items[i];
+		_cleanup_free_ char *why = NULL;
+
+		if (drain_item(c, n, vm, &why) == ITEM_STUCK)
+			lines[count++] = hv_xasprintf("vm %s: %s", vm->name, why);
+	}
+	*ret_count = count;
+	return lines;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "resource/fencing.h"
+
+#include "fence/fence_plan.h"
+#include "resource/failover.h"
+#include "resource/journal.h"
+#include "resource/node_machine.h"
+#include "resource/operation.h"
+#include "resource/vm_machine.h"
+
+bool fencing_needed(const struct cluster *c, const struct node *n)
+{
+	return c->tuning.fence_always || n->barrier || n->owned.count || n->incoming.count || n->stale_ops;
+}
+
+void barrier_lifted(struct cluster *c)
+{
+	c->freed = true;
+	for (size_t i = 0; i < c->vms.count; i++)
+		vm_dirty(c, c->vms.items[i]);
+}
+
+/* ONLINE members first; behind a barrier a member may not yet have been able to report. */
+hv_node_id fencing_executor(const struct cluster *c, hv_node_id victim, uint32_t attempt)
+{
+	static const enum node_state order[] = { NODE_ONLINE, NODE_JOINING };
+	hv_node_id ids[HV_MAX_NODES], found = 0;
+
+	for (size_t pass = 0; pass < ARRAY_SIZE(order) && !found; pass++) {
+		size_t count = 0;
+
+		for (size_t i = 0; i < c->n_nodes; i++)
+			if (c->nodes[i]->state == order[pass])
+				ids[count++] = c->nodes[i]->id;
+		found = fence_plan_executor(ids, count, victim, attempt);
+	}
+	return found;
+}
+
+static size_t plan_of(const struct node *n, struct fence_plan_device *devices)
+{
+	for (size_t i = 0; i < n->n_devices; i++)
+		devices[i] = (struct fence_plan_device){ .name = n->devices[i]->name, .level = n->devices[i]->level };
+	return n->n_devices;
+}
+
+static const struct fence_device *device_of(const struct node *n, const char *name)
+{
+	for (size_t i = 0; i < n->n_devices; i++)
+		if (strcmp(n->devices[i]->name, name) == 0)
+			return n->devices[i];
+	return NULL;
+}
+
+static uint32_t device_timeout_s(const struct cluster *c, const struct node *n, const char *name)
+{
+	const struct fence_device *d = device_of(n, name);
+
+	return d && d->timeout_s ? d->timeout_s : c->tuning.fence_timeout_s;
+}
+
+static void fence_begin(struct cluster *c, struct node *n, const char *device, bool final)
+{
+	struct op_spec spec = { .kind = OP_FENCE, .victim = n->id, .device = device, .flags = final ? OP_F_FINAL : 0 };
+	struct operation *op;
+
+	spec.node = fencing_executor(c, n->id, n->fence_attempt + 1);
+	if (!spec.node)
+		return; /* no other member: nothing can be decided anyway */
+	spec.attempt = n->fence_attempt + 1;
+	spec.timeout_s = device_timeout_s(c, n, device);
+	op = op_begin(c, &spec, NULL);
+	if (!op)
+		return;
+	n->fence_attempt++;
+	n->fence_op = op->id;
+	if (n->state != NODE_FENCING)
+		node_move(c, n, NODE_FENCING, WHY(NODE_LOST, .subject = n->name));
+	node_touch(c, n);
+}
+
+/* Where the plan stands now: begins the first level of a round, leaves positions that no longer exist. */
+static const struct fence_plan_device *plan_current(struct node *n, struct fence_plan_device *devices, size_t count, bool *ret_final)
+{
+	struct fence_plan_at at = { n->fence_level, n->fence_device };
+	const struct fence_plan_device *d = at.level ? fence_plan_device_at(devices, count, at, ret_final) : NULL;
+
+	if (!d) {
+		at = fence_plan_level_after(devices, count, 0);
+		d = at.level ? fence_plan_device_at(devices, count, at, ret_final) : NULL;
+	}
+	n->fence_level = at.level;
+	n->fence_device = at.device;
+	return d;
+}
+
+void fencing_settle(struct cluster *c, struct node *n)
+{
+	struct fence_plan_device devices[HV_MAX_FENCE_DEVICES];
+	const struct fence_plan_device *d;
+	bool final = false;
+
+	if (n->state == NODE_FENCING && !n->fence_op)
+		node_move(c, n, NODE_LOST, why_same(&n->reason)); /* its executor was lost: at once, elsewhere */
+	if (n->state != NODE_LOST || (n->deadline_us && c->now_us < n->deadline_us))
+		return;
+	if (n->deadline_us) {
+		n->deadline_us = 0;
+		node_touch(c, n);
+	}
+	if (!fencing_needed(c, n)) {
+		failover_over(c, n->id, "nothing depends on it any more");
+		node_move(c, n, NODE_OFFLINE, WHY(NOTHING_DEPENDS, .subject = n->name));
+		return;
+	}
+	d = plan_current(n, devices, plan_of(n, devices), &final);
+	if (d)
+		fence_begin(c, n, d->name, final);
+	else
+		node_reason(c, n, WHY(NO_FENCE_DEVICE, .subject = n->name));
+}
+
+/* This device failed: the next level, or, after the last, a pause. */
+static void fence_failed(struct cluster *c, struct node *n, const char *text)
+{
+	struct fence_plan_device devices[HV_MAX_FENCE_DEVICES];
+	size_t count = plan_of(n, devices);
+	struct fence_plan_at at = fence_plan_level_after(devices, count, n->fence_level);
+
+	n->fence_level = at.level;
+	n->fence_device = 0;
+	node_move(c, n, NODE_LOST, WHY(FENCE_FAILED, .subject = n->name, .text = text));
+	if (at.level == 0)
+		n->deadline_us = c->now_us + backoff_us(c->tuning.fence_retry_us, c->tuning.fence_retry_max_us, n->fence_attempt / (uint32_t)(count ? count : 1));
+}
+
+static void power_on(struct cluster *c, struct node *n, const char *device, hv_node_id executor)
+{
+	struct op_spec spec = { .kind = OP_FENCE, .node = executor, .victim = n->id, .device = device, .flags = OP_F_POWER_ON };
+
+	spec.timeout_s = device_timeout_s(c, n, device);
+	op_begin(c, &spec, NULL);
+}
+
+static void fence_count(struct cluster *c, struct node *n)
+{
+	if (n->n_fences == ARRAY_SIZE(n->fences_us)) {
+		n->n_fences--;
+		memmove(n->fences_us, n->fences_us + 1, n->n_fences * sizeof(*n->fences_us));
+	}
+	n->fences_us[n->n_fences++] = c->now_us;
+}
+
+void fencing_result(struct cluster *c, struct operation *op, const Hv__OpResult *res)
+{
+	struct node *n = node_get(c, op->victim);
+	bool current = n && n->fence_op == op->id && !node_is_member(n);
+	bool proof = current && res->fenced_node == op->victim && (op->flags & OP_F_FINAL);
+
+	op_end(c, op, res->rc, res->text);
+	if (!current)
+		return; /* power on, or called off: of no consequence */
+	failover_fence_ran(c, n->id, res->began_us, res->ended_us);
+	n->fence_op = 0;
+	node_touch(c, n);
+	if (proof) {
+		_cleanup_free_ char *how = hv_xasprintf("fence device %s, run by %s", op->device, node_name(c, op->node));
+
+		fence_count(c, n);
+		node_proven_off(c, n, WHY(FENCED, .subject = n->name, .text = how), how);
+		if (c->tuning.power_on)
+			power_on(c, n, op->device, op->node);
+	} else if (res->rc == HV_OK && !(op->flags & OP_F_FINAL)) {
+		n->fence_device++;
+	} else {
+		fence_failed(c, n, res->rc == HV_OK ? "the agent gave no proof" : res->text);
+	}
+}
+
+void fencing_executor_lost(struct cluster *c, struct operation *op)
+{
+	struct node *n = node_get(c, op->victim);
+
+	op_end(c, op, HV_NODE_LOST, "the node that ran the agent was lost");
+	if (n && n->fence_op == op->id) {
+		n->fence_op = 0;
+		node_touch(c, n);
+	}
+}
+
+void fencing_call_off(struct cluster *c, struct node *n)
+{
+	n->fence_attempt = n->fence_level = n->fence_device = 0;
+	if (n->fence_op)
+		op_cancel(c, op_get(c, n->fence_op));
+	n->fence_op = 0;
+	node_touch(c, n);
+}
+
+void fencing_confirm(struct cluster *c, struct node *n, const char *actor)
+{
+	_cleanup_free_ char *how = hv_xasprintf("confirmed by %s", actor);
+
+	fencing_call_off(c, n);
+	journal(c, SEV_WARNING, "node", n->name, node_state_name(n->state), "confirmed off", how);
+	node_proven_off(c, n, WHY(CONFIRMED, .subject = n->name), how);
+}
+
+void fencing_test_result(struct cluster *c, struct operation *op, const Hv__OpResult *res)
+{
+	struct node *n = node_get(c, op->victim);
+	struct fence_device *d = n ? (struct fence_device *)device_of(n, op->device) : NULL;
+
+	op_end(c, op, res->rc, res->text);
+	if (!d)
+		return;
+	d->tested = true;
+	d->test_rc = res->rc;
+	d->test_wall_ms = c->wall_ms;
+	free(d->test_text);
+	d->test_text = hv_xstrndup(res->text ? res->text : "", HV_TEXT_MAX);
+	node_touch(c, n);
+}

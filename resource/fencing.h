@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fencing.h - which lost node is fenced, by what, and what its outcome means.
+ *
+ * PURE. A lost node is fenced when something depends on it: it owns VMs, may hold a copy, is a
+ * migration's target, or carries the barrier of a minority (setting fence_lost=always: in any case).
+ * Only fencing goes on behind a barrier. The order of devices is fence/fence_plan.h's.
+ */
+#ifndef HV_RESOURCE_FENCING_H
+#define HV_RESOURCE_FENCING_H
+
+#include "resource/cluster_priv.h"
+
+bool fencing_needed(const struct cluster *c, const struct node *n);
+/* Look at a LOST node: fence it, wait for its deadline, or find that nothing depends on it. */
+void fencing_settle(struct cluster *c, struct node *n);
+void fencing_result(struct cluster *c, struct operation *op, const Hv__OpResult *res);
+/* The executor of this FENCE operation is no member any more. */
+void fencing_executor_lost(struct cluster *c, struct operation *op);
+/* The victim came back as a member: what comes of the agent now is no proof. */
+void fencing_call_off(struct cluster *c, struct node *n);
+/* The administrator's word. */
+void fencing_confirm(struct cluster *c, struct node *n, const char *actor);
+/* Who runs an agent against `victim`: 0 when no other member is there. */
+hv_node_id fencing_executor(const struct cluster *c, hv_node_id victim, uint32_t attempt);
+void fencing_test_result(struct cluster *c, struct operation *op, const Hv__OpResult *res);
+/* The last lost node of a minority is proven off: everything that waited is looked at. */
+void barrier_lifted(struct cluster *c);
+
+#endif

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "resource/node_machine.h"
+
+#include "resource/failover.h"
+#include "resource/fencing.h"
+#include "resource/journal.h"
+#include "resource/operation.h"
+#include "resource/vm_machine.h"
+
+#define TO(s) (1u << NODE_##s)
+
+/* The machine: for each state, which states may follow. */
+static const uint32_t node_next[] = {
+	[NODE_OFFLINE] = TO(JOINING) | TO(LOST),
+	[NODE_JOINING] = TO(ONLINE) | TO(MANAGER_DOWN) | TO(LOST),
+	[NODE_ONLINE] = TO(JOINING) | TO(MANAGER_DOWN) | TO(LOST),
+	[NODE_MANAGER_DOWN] = TO(JOINING) | TO(LOST) | TO(OFFLINE),
+	[NODE_LOST] = TO(FENCING) | TO(JOINING) | TO(OFFLINE),
+	[NODE_FENCING] = TO(LOST) | TO(JOINING) | TO(OFFLINE),
+};
+
+bool node_move_allowed(enum node_state from, enum node_state to)
+{
+	return node_next[from] & (1u << to);
+}
+
+void node_move(struct cluster *c, struct node *n, enum node_state to, struct why why)
+{
+	enum severity sev = to == NODE_LOST || to == NODE_FENCING ? SEV_ERROR : to == NODE_MANAGER_DOWN ? SEV_WARNING : SEV_NOTICE;
+
+	hv_assert(node_move_allowed(n->state, to));
+	journal_why(c, sev, "node", n->name, node_state_name(n->state), node_state_name(to), why);
+	reason_copy(&n->reason, why, c->now_us);
+	n->state = to;
+	n->since_us = c->now_us;
+	n->deadline_us = 0;
+	node_touch(c, n);
+	c->freed = true;
+}
+
+void node_reason(struct cluster *c, struct node *n, struct why why)
+{
+	const struct reason *r = &n->reason;
+	const char *s = why.subject ? why.subject : "", *t = why.text ? why.text : "";
+
+	if (r->code == why.code && r->number == why.number && strcmp(r->subject ? r->subject : "", s) == 0 && strcmp(r->text ? r->text : "", t) == 0)
+		return;
+	reason_copy(&n->reason, why, c->now_us);
+	node_touch(c, n);
+}
+
+void node_admin_move(struct cluster *c, struct node *n, enum node_admin to, struct why why)
+{
+	if (n->admin == to)
+		return;
+	journal_why(c, SEV_NOTICE, "node", n->name, node_admin_name(n->admin), node_admin_name(to), why);
+	n->admin = to;
+	node_touch(c, n);
+	c->freed = true;
+}
+
+/* Every VM that may wait for this node is looked at. */
+static void dirty_vms(struct cluster *c, struct node *n)
+{
+	for (size_t i = 0; i < n->owned.count; i++)
+		vm_dirty(c, n->owned.items[i]);
+	for (size_t i = 0; i < n->incoming.count; i++)
+		vm_dirty(c, n->incoming.items[i]);
+}
+
+/* ---- loss */
+
+/* Operations that it executed: fencing goes to another; VMs' own end with their VMs; copies stay until proof. */
+static void end_its_ops(struct cluster *c, struct node *n)
+{
+	size_t count = c->ops.count;
+	_cleanup_free_ struct operation **ops = hv_xmemdup(c->ops.items, count * sizeof(*ops));
+
+	for (size_t i = 0; i < count; i++) {
+		struct operation *op = ops[i];
+
+		if (op->state != OP_RUNNING || op->node != n->id)
+			continue;
+		if (op->kind == OP_FENCE)
+			fencing_executor_lost(c, op);
+		else if (op->kind == OP_FENCE_TEST)
+			op_end(c, op, HV_NODE_LOST, "the node that ran the test was lost");
+	}
+}
+
+/* It is not a member any more: migrations to it are called off, its fencing jobs go elsewhere. */
+static void node_left(struct cluster *c, struct node *n)
+{
+	end_its_ops(c, n);
+	for (size_t i = 0; i < n->incoming.count; i++) {
+		struct vm *vm = n->incoming.items[i];
+
+		if (vm->op)
+			op_cancel(c, op_get(c, vm->op));
+	}
+}
+
+static void node_lose(struct cluster *c, struct node *n, struct why why, uint64_t detected_us)
+{
+	size_t count = n->owned.count;
+	_cleanup_free_ struct vm **owned = NULL;
+
+	n->fence_attempt = n->fence_level = n->fence_device = 0;
+	node_move(c, n, NODE_LOST, why);
+	node_left(c, n);
+	if (fencing_needed(c, n))
+		failover_open(c, n, detected_us);
+	owned = hv_xmemdup(n->owned.items, count * sizeof(*owned));
+	for (size_t i = 0; i < count; i++)
+		vm_owner_lost(c, owned[i]);
+	if (n->drain_op) {
+		op_end(c, op_get(c, n->drain_op), HV_NODE_LOST, "the node was lost while it was drained");
+		n->drain_op = 0;
+	}
+}
+
+/* ---- membership */
+
+static void member_joins(struct cluster *c, const Hv__Member *m)
+{
+	struct node *n = node_make(c, m->node);
+	bool same;
+
+	if (!n)
+		return;
+	same = node_is_member(n) && n->incarnation == m->incarnation;
+	n->barrier = false;
+	n->incarnation = m->incarnation;
+	n->feature = m->feature;
+	node_touch(c, n);
+	if (same)
+		return;
+	fencing_call_off(c, n);
+	if (n->state == NODE_LOST || n->state == NODE_FENCING)
+		failover_over(c, n->id, "it came back before it was fenced");
+	n->hypervisor_ok = false;
+	n->inventory_known = false;
+	if (n->state != NODE_JOINING)
+		node_move(c, n, NODE_JOINING, n->state == NODE_OFFLINE ? WHY(VIEW) : WHY(NODE_RETURNED, .subject = n->name));
+}
+
+static bool listed(const uint32_t *ids, size_t count, uint32_t id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+static bool is_member_of(const Hv__View *view, hv_node_id id)
+{
+	for (size_t i = 0; i < view->n_members; i++)
+		if (view->members[i]->node == id)
+			return true;
+	return false;
+}
+
+static void node_leaves(struct cluster *c, struct node *n, const Hv__View *view)
+{
+	bool in_ring = listed(view->in_ring, view->n_in_ring, n->id);
+	struct why lost = WHY(NODE_LOST, .subject = n->name);
+
+	n->barrier = view->minority && listed(view->lost, view->n_lost, n->id);
+	node_touch(c, n);
+	if (node_is_member(n) && in_ring) {
+		node_move(c, n, NODE_MANAGER_DOWN, WHY(MANAGER_DOWN, .subject = n->name));
+		n->deadline_us = c->now_us + c->tuning.manager_grace_us;
+		end_its_ops(c, n);
+	} else if (node_is_member(n) || (n->state == NODE_MANAGER_DOWN && !in_ring)) {
+		node_lose(c, n, lost, view->detected_us);
+	} else if (n->state == NODE_OFFLINE && n->barrier) {
+		/* A minority takes no one's word of before: it proves again what it relies on. */
+		node_lose(c, n, WHY(BARRIER, .subject = n->name), view->detected_us);
+	}
+}
+
+void node_view(struct cluster *c, const Hv__View *view)
+{
+	bool barrier = cluster_barrier(c);
+
+	c->minority = view->minority;
+	for (size_t i = 0; i < view->n_lost; i++)
+		node_make(c, view->lost[i]);
+	for (size_t i = 0; i < view->n_members; i++)
+		member_joins(c, view->members[i]);
+	for (size_t i = 0; i < c->n_nodes; i++)
+		if (!is_member_of(view, c->nodes[i]->id))
+			node_leaves(c, c->nodes[i], view);
+	if (barrier && !cluster_barrier(c))
+		barrier_lifted(c);
+}
+
+static const Hv__ConfiguredNode *configured_as(const Hv__NodesConfigured *ev, hv_node_id id)
+{
+	for (size_t i = 0; i < ev->n_nodes; i++)
+		if (ev->nodes[i]->id == id)
+			return ev->nodes[i];
+	return NULL;
+}
+
+/* Names are unique: one that another node has had so far is taken from it. */
+static void node_rename(struct cluster *c, struct node *n, const char *name)
+{
+	struct node *other = node_find_name(c, name);
+
+	if (other == n)
+		return;
+	if (other) {
+		free(other->name);
+		other->name = hv_xasprintf("node%u", other->id);
+		node_touch(c, other);
+	}
+	free(n->name);
+	n->name = hv_xstrdup(name);
+}
+
+void nodes_configured(struct cluster *c, const Hv__NodesConfigured *ev)
+{
+	for (size_t i = c->n_nodes; i-- > 0;) {
+		struct node *n = c->nodes[i];
+
+		if (configured_as(ev, n->id))
+			continue;
+		n->configured = false;
+		n->votes = 0;
+		node_touch(c, n);
+		if (n->state == NODE_OFFLINE && !n->vm_count && !n->stale_ops && !n->n_devices && !n->drain_op)
+			node_forget(c, n);
+	}
+	for (size_t i = 0; i < ev->n_nodes; i++) {
+		struct node *n = node_make(c, ev->nodes[i]->id);
+
+		if (!n)
+			continue;
+		n->configured = true;
+		n->votes = ev->nodes[i]->votes;
+		node_rename(c, n, ev->nodes[i]->name);
+		node_touch(c, n);
+	}
+}
+
+/* ---- what a node says of itself */
+
+static void set_text(char **s, const char *text)
+{
+	char *copy = hv_xstrndup(text ? text : "", HV_TEXT_MAX);
+
+	free(*s);
+	*s = copy;
+}
+
+void node_report(struct cluster *c, const Hv__NodeReport *ev)
+{
+	struct node *n = node_get(c, ev->node);
+
+	if (!node_is_member(n) || (ev->incarnation_seen && ev->incarnation_seen != n->incarnation))
+		return;
+	set_text(&n->boot_id, ev->boot_id);
+	n->mem_mib = ev->mem_mib;
+	n->cpus = ev->cpus;
+	vm_reconcile(c, n, ev);
+	n->inventory_known = ev->inventory_known;
+	n->hypervisor_ok = ev->inventory_known;
+	set_text(&n->health_text, ev->inventory_known ? "" : "it cannot tell what runs");
+	node_touch(c, n);
+	c->freed = true;
+	if (n->state == NODE_JOINING)
+		node_move(c, n, NODE_ONLINE, WHY(REPORTED, .subject = n->name));
+	dirty_vms(c, n);
+}
+
+void node_health(struct cluster *c, const Hv__HostHealth *ev)
+{
+	struct node *n = node_get(c, ev->node);
+	bool changed;
+
+	if (!node_is_member(n))
+		return;
+	changed = n->hypervisor_ok != ev->hypervisor_ok;
+	if (changed)
+		journal_why(c, ev->hypervisor_ok ? SEV_NOTICE : SEV_WARNING, "node", n->name, n->hypervisor_ok ? "hypervisor up" : "hypervisor down",
+			    ev->hypervisor_ok ? "hypervisor up" : "hypervisor down",
+			    ev->hypervisor_ok ? WHY(REPORTED, .subject = n->name) : WHY(HYPERVISOR_DOWN, .subject = n->name, .text = ev->text));
+	n->hypervisor_ok = ev->hypervisor_ok;
+	set_text(&n->health_text, ev->text);
+	if (ev->mem_mib)
+		n->mem_mib = ev->mem_mib;
+	if (ev->cpus)
+		n->cpus = ev->cpus;
+	node_touch(c, n);
+	c->freed = true;
+	dirty_vms(c, n);
+}
+
+/* ---- time and proof */
+
+void node_settle(struct cluster *c, struct node *n)
+{
+	if (n->state == NODE_MANAGER_DOWN && c->now_us >= n->deadline_us)
+		node_lose(c, n, WHY(MANAGER_GRACE_OVER, .subject = n->name), 0);
+	fencing_settle(c, n);
+}
+
+/* Copies that were to be destroyed there are gone with it. */
+static void end_its_copies(struct cluster *c, struct node *n)
+{
+	size_t count = c->stale.count;
+	_cleanup_free_ struct operation **ops = hv_xmemdup(c->stale.items, count * sizeof(*ops));
+
+	for (size_t i = 0; i < count; i++)
+		if (ops[i]->node == n->id)
+			op_end(c, ops[i], HV_OK, "the node is off");
+}
+
+static void free_its_vms(struct cluster *c, struct node *n)
+{
+	size_t count = n->owned.count;
+	_cleanup_free_ struct vm **owned = hv_xmemdup(n->owned.items, count * sizeof(*owned));
+
+	for (size_t i = 0; i < count; i++) {
+		owned[i]->attempts = 0;
+		owned[i]->restarts = 0;
+		owned[i]->n_avoid = 0;
+		vm_absent(c, owned[i], WHY(RECOVERED, .subject = n->name));
+	}
+}
+
+void node_proven_off(struct cluster *c, struct node *n, struct why why, const char *how)
+{
+	bool barrier = cluster_barrier(c);
+
+	hv_assert(!node_is_member(n));
+	n->barrier = false;
+	n->fence_attempt = n->fence_level = n->fence_device = 0;
+	failover_proven(c, n->id, how);
+	if (n->state != NODE_OFFLINE)
+		node_move(c, n, NODE_OFFLINE, why);
+	end_its_copies(c, n);
+	free_its_vms(c, n);
+	node_touch(c, n);
+	if (barrier && !cluster_barrier(c))
+		barrier_lifted(c);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Requests: what a client waits for, ended when the VM has arrived where it was asked to, or cannot. */
+#include "resource/operation.h"
+#include "resource/placement.h"
+#include "resource/vm_machine.h"
+
+struct operation *request_of(struct cluster *c, const struct vm *vm)
+{
+	return vm->request ? op_get(c, vm->request) : NULL;
+}
+
+void request_end(struct cluster *c, struct vm *vm, enum hv_rc rc, const char *text)
+{
+	struct operation *req = request_of(c, vm);
+
+	if (req)
+		op_end(c, req, rc, text);
+}
+
+struct operation *request_begin(struct cluster *c, struct vm *vm, enum vm_request r, uint32_t flags, uint32_t timeout_s, hv_node_id target)
+{
+	struct op_spec spec = { .kind = OP_VM_REQUEST, .vm = vm, .target = target, .timeout_s = timeout_s, .flags = flags | OP_F_REQUEST(r) };
+
+	request_end(c, vm, HV_SUPERSEDED, NULL);
+	vm_dirty(c, vm);
+	return op_begin(c, &spec, NULL);
+}
+
+static void end_with_reason(struct cluster *c, struct vm *vm, enum hv_rc rc)
+{
+	_cleanup_free_ char *text = reason_sentence(&vm->reason);
+
+	request_end(c, vm, rc, text);
+}
+
+static void settle_start(struct cluster *c, struct vm *vm)
+{
+	if (vm->state == VM_RUNNING || vm->state == VM_PAUSED)
+		request_end(c, vm, HV_OK, NULL);
+	else if (vm->state == VM_FAILED)
+		end_with_reason(c, vm, HV_FAILED);
+	else if (vm->state == VM_BLOCKED)
+		end_with_reason(c, vm, HV_NO_CAPACITY);
+	else if (vm->state == VM_STOPPED)
+		end_with_reason(c, vm, HV_CANCELLED);
+}
+
+static void settle_migrate(struct cluster *c, struct vm *vm, const struct operation *req)
+{
+	bool up = vm->state == VM_RUNNING || vm->state == VM_PAUSED;
+
+	if (req->done && up)
+		request_end(c, vm, HV_OK, NULL);
+	else if (!up && vm->state != VM_MIGRATING && vm->state != VM_CHECKING && vm->state != VM_RESUMING)
+		end_with_reason(c, vm, vm->state == VM_RECOVERING ? HV_NODE_LOST : HV_FAILED);
+}
+
+static void settle_resume(struct cluster *c, struct vm *vm)
+{
+	if (vm->state == VM_RUNNING)
+		request_end(c, vm, HV_OK, NULL);
+	else if (vm->state != VM_RESUMING && (vm->state != VM_PAUSED || !vm->arriving))
+		end_with_reason(c, vm, HV_FAILED);
+}
+
+static bool waits_for_a_person(struct cluster *c, const struct vm *vm)
+{
+	const struct node *n = node_get(c, vm->node);
+
+	return vm->state == VM_RECOVERING && n && n->reason.code == REASON_NO_FENCE_DEVICE;
+}
+
+void request_settle(struct cluster *c, struct vm *vm)
+{
+	struct operation *req = request_of(c, vm);
+
+	if (!req)
+		return;
+	switch (op_request(req)) {
+	case REQ_START:
+		settle_start(c, vm);
+		break;
+	case REQ_STOP:
+		if (vm->state == VM_STOPPED)
+			request_end(c, vm, HV_OK, NULL);
+		break;
+	case REQ_MIGRATE:
+		settle_migrate(c, vm, req);
+		break;
+	case REQ_PAUSE:
+		if (vm->state == VM_PAUSED)
+			request_end(c, vm, HV_OK, NULL);
+		else if (vm->state != VM_RUNNING)
+			end_with_reason(c, vm, HV_FAILED);
+		break;
+	case REQ_RESUME:
+		settle_resume(c, vm);
+		break;
+	case REQ_REMOVE: /* ended by the removal */
+	case REQ_NONE:
+		break;
+	}
+	if (vm->request && waits_for_a_person(c, vm)) {
+		_cleanup_free_ char *text = reason_sentence(&node_get(c, vm->node)->reason);
+
+		request_end(c, vm, HV_HELD, text);
+	}
+}
+
+/* False: both ends have what they may have; later. */
+static void move_one(struct cluster *c, struct vm *vm, struct operation *req)
+{
+	hv_node_id target = req->target;
+	const struct node *source = node_get(c, vm->node);
+	enum fit fit;
+
+	if (vm->op || req->done || vm->stale_ops || (vm->state != VM_RUNNING && vm->state != VM_PAUSED))
+		return;
+	if (!node_reachable(source) || source->migrations_running >= c->tuning.migrate_parallel)
+		return;
+	if (req->flags & OP_F_NAMED)
+		fit = placement_fit(c, vm, node_get(c, target), true);
+	else
+		fit = placement_pick(c, vm, true, &target);
+	if (fit == FIT_OK) {
+		req->target = target;
+		op_touch(c, req);
+		vm_migrate_to(c, vm, target, req->id, why_same(&vm->reason));
+	} else if (fit != FIT_BUSY) {
+		_cleanup_free_ char *text = placement_why_none(c, vm, true);
+
+		request_end(c, vm, HV_NO_CAPACITY, text);
+	}
+}
+
+void request_move(struct cluster *c)
+{
+	size_t count = c->movers.count;
+	_cleanup_free_ struct vm **vms = hv_xmemdup(c->movers.items, count * sizeof(*vms));
+
+	for (size_t i = 0; i < count; i++) {
+		struct operation *req = request_of(c, vms[i]);
+
+		if (req && op_request(req) == REQ_MIGRATE)
+			move_one(c, vms[i], req);
+	}
+}

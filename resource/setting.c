@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The settings: a table of keys with presets; numbers are parsed once, when they change. */
+#include "resource/cluster_priv.h"
+
+enum setting_kind { KIND_NUMBER, KIND_WORD };
+struct setting {
+	struct setting_info info;
+	enum setting_kind kind;
+	uint64_t min, max;	   /* NUMBER */
+	const char *first, *other; /* WORD: the two it may be */
+};
+
+static const struct setting table[] = {
+	{ { "after_fence", "off", "leave a fenced node off, or power it on again: off, on" }, KIND_WORD, 0, 0, "off", "on" },
+	{ { "drain_tries", "3", "tries to migrate a VM before a drain gives it up: 1 to 20" }, KIND_NUMBER, 1, 20, NULL, NULL },
+	{ { "fence_lost", "needed", "fence a lost node when something depends on it, or always: needed, always" }, KIND_WORD, 0, 0, "needed", "always" },
+	{ { "fence_retry_max_ms", "60000", "longest pause between rounds of fencing: 100 to 3600000" }, KIND_NUMBER, 100, 3600000, NULL, NULL },
+	{ { "fence_retry_ms", "2000", "pause after all fence levels failed, doubled each time: 100 to 3600000" }, KIND_NUMBER, 100, 3600000, NULL, NULL },
+	{ { "fence_timeout_s", "60", "for a fence device that states none: 1 to 3600" }, KIND_NUMBER, 1, 3600, NULL, NULL },
+	{ { "manager_grace_ms", "10000", "how long clusterd of a node that corosync still sees may be gone: 0 to 3600000" }, KIND_NUMBER, 0, 3600000, NULL, NULL },
+	{ { "migrate_parallel", "2", "migrations that a node takes part in at a time: 1 to 64" }, KIND_NUMBER, 1, 64, NULL, NULL },
+	{ { "migrate_timeout_s", "1800", "for one live migration: 1 to 86400" }, KIND_NUMBER, 1, 86400, NULL, NULL },
+	{ { "restart_window_s", "600", "a VM that ends by itself sooner than this after its start is restarted with growing pauses: 0 to 86400" }, KIND_NUMBER, 0, 86400, NULL, NULL },
+	{ { "start_parallel", "8", "VMs that a node starts at a time: 1 to 64" }, KIND_NUMBER, 1, 64, NULL, NULL },
+	{ { "start_retry_max_ms", "60000", "longest pause between tries to start, stop or ask: 100 to 3600000" }, KIND_NUMBER, 100, 3600000, NULL, NULL },
+	{ { "start_retry_ms", "1000", "pause after a start failed everywhere, doubled each time: 100 to 3600000" }, KIND_NUMBER, 100, 3600000, NULL, NULL },
+	{ { "start_timeout_s", "60", "for one start: 1 to 3600" }, KIND_NUMBER, 1, 3600, NULL, NULL },
+	{ { "stop_timeout_s", "180", "graceful shutdown before a VM is destroyed: 0 to 86400" }, KIND_NUMBER, 0, 86400, NULL, NULL },
+};
+
+size_t setting_count(void)
+{
+	return ARRAY_SIZE(table);
+}
+
+const struct setting_info *setting_at(size_t i)
+{
+	return i < ARRAY_SIZE(table) ? &table[i].info : NULL;
+}
+
+static const struct setting *setting_find(const char *key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (strcmp(table[i].info.key, key) == 0)
+			return &table[i];
+	return NULL;
+}
+
+bool setting_known(const char *key)
+{
+	return setting_find(key) != NULL;
+}
+
+const char *cluster_setting(const struct cluster *c, const char *key)
+{
+	const struct setting *s = setting_find(key);
+
+	for (size_t i = 0; i < c->n_settings; i++)
+		if (strcmp(c->settings[i].key, key) == 0)
+			return c->settings[i].value;
+	return s ? s->info.preset : NULL;
+}
+
+static bool number_parse(const char *s, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (!*s || strlen(s) > 9)
+		return false;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9')
+			return false;
+		v = v * 10 + (uint64_t)(*s - '0');
+	}
+	*ret = v;
+	return true;
+}
+
+static uint64_t number(const struct cluster *c, const char *key)
+{
+	uint64_t v = 0;
+
+	hv_assert(number_parse(cluster_setting(c, key), &v));
+	return v;
+}
+
+static bool word_is(const struct cluster *c, const char *key, const char *word)
+{
+	return strcmp(cluster_setting(c, key), word) == 0;
+}
+
+void settings_load(struct cluster *c)
+{
+	c->tuning = (struct tuning){
+		.fence_always = word_is(c, "fence_lost", "always"),
+		.power_on = word_is(c, "after_fence", "on"),
+		.manager_grace_us = number(c, "manager_grace_ms") * HV_US_PER_MS,
+		.start_retry_us = number(c, "start_retry_ms") * HV_US_PER_MS,
+		.start_retry_max_us = number(c, "start_retry_max_ms") * HV_US_PER_MS,
+		.fence_retry_us = number(c, "fence_retry_ms") * HV_US_PER_MS,
+		.fence_retry_max_us = number(c, "fence_retry_max_ms") * HV_US_PER_MS,
+		.restart_window_us = number(c, "restart_window_s") * HV_US_PER_S,
+		.start_parallel = (uint32_t)number(c, "start_parallel"),
+		.migrate_parallel = (uint32_t)number(c, "migrate_parallel"),
+		.stop_timeout_s = (uint32_t)number(c, "stop_timeout_s"),
+		.start_timeout_s = (uint32_t)number(c, "start_timeout_s"),
+		.migrate_timeout_s = (uint32_t)number(c, "migrate_timeout_s"),
+		.fence_timeout_s = (uint32_t)number(c, "fence_timeout_s"),
+		.drain_tries = (uint32_t)number(c, "drain_tries"),
+	};
+}
+
+static bool value_fits(const struct setting *s, const char *value)
+{
+	uint64_t v = 0;
+
+	if (s->kind == KIND_WORD)
+		return strcmp(value, s->first) == 0 || strcmp(value, s->other) == 0;
+	return number_parse(value, &v) && v >= s->min && v <= s->max;
+}
+
+static void setting_store(struct cluster *c, const char *key, const char *value)
+{
+	size_t i = 0;
+
+	while (i < c->n_settings && strcmp(c->settings[i].key, key) < 0)
+		i++;
+	if (i == c->n_settings || strcmp(c->settings[i].key, key) != 0) {
+		hv_assert(c->n_settings < HV_MAX_SETTINGS);
+		memmove(c->settings + i + 1, c->settings + i, (c->n_settings - i) * sizeof(*c->settings));
+		c->settings[i] = (struct option){ .key = hv_xstrdup(key) };
+		c->n_settings++;
+	}
+	free(c->settings[i].value);
+	c->settings[i].value = hv_xstrdup(value);
+}
+
+enum hv_rc setting_set(struct cluster *c, const char *key, const char *value, const char **ret_why)
+{
+	const struct setting *s = setting_find(key);
+
+	if (!s)
+		return HV_NOT_FOUND;
+	if (!*value)
+		value = s->info.preset;
+	if (!value_fits(s, value)) {
+		*ret_why = s->info.help;
+		return HV_BAD_INPUT;
+	}
+	setting_store(c, key, value);
+	settings_load(c);
+	return HV_OK;
+}

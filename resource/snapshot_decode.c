@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Bytes back to a state. Nothing in them is trusted: each number is checked against its range, each
+ * reference must lead somewhere, the digest must come out as written and brain_check() must agree.
+ */
+#include "resource/brain.h"
+
+#include "proto/snapshot.pb-c.h"
+#include "resource/cluster_priv.h"
+#include "resource/journal.h"
+#include "resource/snapshot.h"
+
+#define TRY(cond, why)                  \
+	do {                            \
+		if (!(cond)) {          \
+			*ret_why = why; \
+			return false;   \
+		}                       \
+	} while (0)
+
+/* Empty on the wire means none in the state. */
+static char *text_or_null(const char *s)
+{
+	return s && *s ? hv_xstrdup(s) : NULL;
+}
+
+static bool get_reason(struct reason *r, const Hv__SnapReason *m)
+{
+	if (!m)
+		return true;
+	if (m->code > REASON_PLACED)
+		return false;
+	r->code = (enum reason_code)m->code;
+	r->subject = text_or_null(m->subject);
+	r->text = text_or_null(m->text);
+	r->number = m->number;
+	r->since_us = m->since_us;
+	return true;
+}
+
+static size_t get_options(struct option *o, Hv__KeyValue **m, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		o[i] = (struct option){ hv_xstrdup(m[i]->key), hv_xstrdup(m[i]->value) };
+	return count;
+}
+
+static bool get_device(struct node *n, const Hv__SnapFenceDevice *m, const char **ret_why)
+{
+	struct fence_device *d;
+
+	TRY(m->n_options <= HV_MAX_DEVICE_OPTIONS && m->n_secrets <= HV_MAX_DEVICE_OPTIONS, "snapshot: too many options of a fence device");
+	TRY(hv_name_valid(m->name) && m->level >= 1 && m->level <= HV_MAX_FENCE_LEVELS, "snapshot: bad fence device");
+	d = hv_xcalloc(1, sizeof(*d));
+	n->devices[n->n_devices++] = d;
+	d->name = hv_xstrdup(m->name);
+	d->agent = hv_xstrdup(m->agent);
+	d->level = m->level;
+	d->timeout_s = m->timeout_s;
+	d->n_options = get_options(d->options, m->options, m->n_options);
+	d->n_secrets = get_options(d->secrets, m->secrets, m->n_secrets);
+	d->tested = m->tested;
+	d->test_rc = m->test_rc;
+	d->test_wall_ms = m->test_wall_ms;
+	d->test_text = text_or_null(m->test_text);
+	return true;
+}
+
+static bool get_node_numbers(struct node *n, const Hv__SnapNode *m, const char **ret_why)
+{
+	TRY(m->state <= NODE_FENCING && m->admin <= NODE_MAINTENANCE, "snapshot: unknown state of a node");
+	TRY(m->n_fences_us <= ARRAY_SIZE(n->fences_us), "snapshot: too many fences of a node");
+	n->state = (enum node_state)m->state;
+	n->admin = (enum node_admin)m->admin;
+	n->votes = m->votes;
+	n->configured = m->configured;
+	n->mem_mib = m->mem_mib;
+	n->cpus = m->cpus;
+	n->incarnation = m->incarnation;
+	n->feature = m->feature;
+	n->seen_incarnation = m->proposer_incarnation;
+	n->seen_seq = m->proposer_seq;
+	n->hypervisor_ok = m->hypervisor_ok;
+	n->deadline_us = m->deadline_us;
+	n->since_us = m->state_since_us;
+	n->fence_attempt = m->fence_attempt;
+	n->fence_level = m->fence_level;
+	n->fence_device = m->fence_device;
+	n->barrier = m->barrier;
+	n->inventory_known = m->inventory_known;
+	n->fence_op = m->fence_op;
+	n->drain_op = m->drain_op;
+	n->n_fences = m->n_fences_us;
+	for (size_t i = 0; i < n->n_fences; i++)
+		n->fences_us[i] = m->fences_us[i];
+	return true;
+}
+
+static bool get_node(struct cluster *c, const Hv__SnapNode *m, const char **ret_why)
+{
+	struct node *n;
+
+	TRY(m->id && hv_name_valid(m->name), "snapshot: bad node id or name");
+	TRY(!node_get(c, m->id) && !node_find_name(c, m->name), "snapshot: a node twice");
+	n = node_make(c, m->id);
+	TRY(n, "snapshot: too many nodes");
+	free(n->name);
+	n->name = hv_xstrdup(m->name);
+	n->boot_id = text_or_null(m->boot_id);
+	n->health_text = text_or_null(m->health_text);
+	TRY(get_reason(&n->reason, m->reason), "snapshot: unknown reason of a node");
+	TRY(m->n_devices <= HV_MAX_FENCE_DEVICES, "snapshot: too many fence devices");
+	for (size_t i = 0; i < m->n_devices; i++)
+		if (!get_device(n, m->devices[i], ret_why))
+			return false;
+	return get_node_numbers(n, m, ret_why);
+}
+
+static void get_vm_numbers(struct vm *vm, const Hv__SnapVm *m)
+{
+	vm->mem_mib = m->mem_mib;
+	vm->vcpus = m->vcpus;
+	vm->priority = m->priority;
+	vm->stop_timeout_s = m->stop_timeout_s;
+	vm->intent = (enum vm_intent)m->intent;
+	vm->state = (enum vm_state)m->state;
+	vm->node = m->node;
+	vm->target = m->target;
+	vm->epoch = m->epoch;
+	vm->op = m->op;
+	vm->attempts = m->attempts;
+	vm->retry_us = m->retry_us;
+	vm->since_us = m->since_us;
+	vm->prefer = m->prefer;
+	vm->removing = m->removing;
+	vm->recover_from = m->recover_from;
+	vm->want_paused = m->want_paused;
+	vm->migrate_attempts = m->migrate_attempts;
+	vm->arriving = m->arriving;
+	vm->seen_on = m->seen_on;
+	vm->restarts = m->restarts;
+	vm->tries = m->tries;
+	vm->n_avoid = m->n_avoid;
+	for (size_t i = 0; i < m->n_avoid; i++)
+		vm->avoid[i] = m->avoid[i];
+}
+
+static bool get_vm(struct cluster *c, const Hv__SnapVm *m, const char **ret_why)
+{
+	struct vm *vm;
+
+	TRY(hv_name_valid(m->name) && hv_uuid_valid(m->uuid), "snapshot: bad name or uuid of a VM");
+	TRY(m->state <= VM_BLOCKED && m->intent <= INTENT_STARTED, "snapshot: unknown state of a VM");
+	TRY(m->n_avoid <= HV_MAX_NODES && m->xml.len <= HV_XML_MAX, "snapshot: a VM's list or XML is too long");
+	TRY(m->mem_mib <= UINT32_MAX && m->vcpus <= 65536, "snapshot: a VM's size is out of range");
+	vm = vm_new();
+	vm->name = hv_xstrdup(m->name);
+	vm->uuid = hv_xstrdup(m->uuid);
+	vm->xml = hv_xmemdup(m->xml.data, m->xml.len);
+	vm->xml_len = m->xml.len;
+	get_vm_numbers(vm, m);
+	if (!get_reason(&vm->reason, m->reason) || !vm_index(c, vm)) {
+		vm_free(vm);
+		*ret_why = "snapshot: a VM twice, or its reason is unknown";
+		return false;
+	}
+	return true;
+}
+
+static bool get_op(struct cluster *c, const Hv__SnapOp *m, const char **ret_why)
+{
+	struct operation *op = hv_xcalloc(1, sizeof(*op));
+
+	op->id = m->id;
+	if (m->kind > OP_VM_REQUEST || m->state > OP_FAILED || !set_add(&c->ops, op)) {
+		free(op);
+		*ret_why = "snapshot: an operation twice, or of unknown kind";
+		return false;
+	}
+	op->kind = (enum op_kind)m->kind;
+	op->state = (enum op_state)m->state;
+	op->vm = text_or_null(m->vm);
+	op->node = m->node;
+	op->target = m->target;
+	op->victim = m->victim;
+	op->device = text_or_null(m->device);
+	op->attempt = m->attempt;
+	op->timeout_s = m->timeout_s;
+	op->cancel = m->cancel;
+	op->began_us = m->began_us;
+	op->ended_us = m->ended_us;
+	op->deadline_us = m->deadline_us;
+	op->wall_ms = m->wall_ms;
+	op->rc = m->rc;
+	op->text = text_or_null(m->text);
+	op->parent = m->parent;
+	op->done = m->done;
+	op->total = m->total;
+	op->flags = m->flags;
+	op_touch(c, op);
+	if (op->state == OP_RUNNING)
+		op_index(c, op, +1);
+	else
+		op_restore_ended(c, op);
+	return true;
+}
+
+static bool get_journal(struct cluster *c, const Hv__SnapJournal *m, const char **ret_why)
+{
+	struct journal_line l = { .id = m->id, .index = m->index, .at_us = m->at_us, .wall_ms = m->wall_ms, .severity = (enum severity)m->severity };
+
+	TRY(m->severity <= SEV_ERROR && m->id == c->journal_next, "snapshot: the journal has a gap");
+	l.object = hv_xstrdup(m->object);
+	l.from = hv_xstrdup(m->from);
+	l.to = hv_xstrdup(m->to);
+	l.cause = hv_xstrdup(m->cause);
+	journal_restore(c, &l);
+	return true;
+}
+
+static bool get_failover(struct cluster *c, const Hv__SnapFailover *m, const char **ret_why)
+{
+	struct failover *f;
+
+	TRY(c->n_failovers < HV_MAX_FAILOVERS && m->n_vms <= HV_MAX_FAILOVER_VMS, "snapshot: too many fail-overs, or VMs in one");
+	f = hv_xcalloc(1, sizeof(*f));
+	c->failovers[c->n_failovers++] = f;
+	f->id = m->id;
+	f->victim = m->victim;
+	f->wall_ms = m->wall_ms;
+	f->detected_us = m->detected_us;
+	f->view_us = m->view_us;
+	f->fence_began_us = m->fence_began_us;
+	f->fence_ended_us = m->fence_ended_us;
+	f->fenced_us = m->fenced_us;
+	f->proof = text_or_null(m->proof);
+	f->done = m->done;
+	f->touched = true;
+	f->vms = hv_xcalloc(m->n_vms, sizeof(*f->vms));
+	f->n_vms = m->n_vms;
+	for (size_t i = 0; i < m->n_vms; i++) {
+		const Hv__SnapFailoverVm *v = m->vms[i];
+
+		f->vms[i] = (struct failover_vm){ hv_xstrdup(v->name), v->node, v->decided_us, v->began_us, v->ended_us, v->running_us, v->result };
+	}
+	return true;
+}
+
+static bool get_settings(struct cluster *c, const Hv__Snapshot *s, const char **ret_why)
+{
+	const char *why = NULL;
+
+	for (size_t i = 0; i < s->n_settings; i++)
+		TRY(setting_set(c, s->settings[i]->key, s->settings[i]->value, &why) == HV_OK, "snapshot: unknown setting or bad value");
+	return true;
+}
+
+static bool get_all(struct cluster *c, const Hv__Snapshot *s, const char **ret_why)
+{
+	TRY(s->version == SNAPSHOT_VERSION, "snapshot: of a version that this program does not know");
+	TRY(s->n_vms <= HV_MAX_VMS && s->n_ops <= HV_MAX_OPS + HV_MAX_ENDED_OPS && s->n_journal <= HV_MAX_JOURNAL, "snapshot: a list is too long");
+	c->index = s->index;
+	c->now_us = s->now_us;
+	c->wall_ms = s->wall_ms;
+	c->feature = s->feature;
+	c->minority = s->minority;
+	c->journal_first = c->journal_next = s->n_journal ? s->journal[0]->id : s->next_journal;
+	TRY(c->journal_next <= s->next_journal, "snapshot: the journal has a gap");
+	for (size_t i = 0; i < s->n_nodes; i++)
+		if (!get_node(c, s->nodes[i], ret_why))
+			return false;
+	for (size_t i = 0; i < s->n_vms; i++)
+		if (!get_vm(c, s->vms[i], ret_why))
+			return false;
+	for (size_t i = 0; i < s->n_ops; i++)
+		if (!get_op(c, s->ops[i], ret_why))
+			return false;
+	for (size_t i = 0; i < s->n_journal; i++)
+		if (!get_journal(c, s->journal[i], ret_why))
+			return false;
+	for (size_t i = 0; i < s->n_failovers; i++)
+		if (!get_failover(c, s->failovers[i], ret_why))
+			return false;
+	TRY(c->journal_next == s->next_journal, "snapshot: the journal has a gap");
+	return get_settings(c, s, ret_why);
+}
+
+/* What was marked while it was built is of no step. */
+static void forget_step(struct cluster *c)
+{
+	for (size_t i = 0; i < c->dirty.count; i++)
+		((struct vm *)c->dirty.items[i])->dirty = false;
+	c->dirty.count = 0;
+	c->freed = false;
+}
+
+struct cluster *brain_decode(const uint8_t *data, size_t len, const char **ret_why)
+{
+	Hv__Snapshot *s = len <= HV_SNAPSHOT_MAX ? hv__snapshot__unpack(NULL, len, data) : NULL;
+	struct cluster *c = cluster_new();
+	bool good = false;
+
+	*ret_why = "snapshot: not readable";
+	if (s && get_all(c, s, ret_why)) {
+		forget_step(c);
+		digest_update(c);
+		*ret_why = brain_check(c);
+		good = !*ret_why && cluster_digest(c) == s->digest;
+		if (!*ret_why && !good)
+			*ret_why = "snapshot: its digest does not come out";
+	}
+	if (s)
+		hv__snapshot__free_unpacked(s, NULL);
+	if (good)
+		return c;
+	cluster_free(c);
+	return NULL;
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "resource/vm_machine.h"
+
+#include "resource/failover.h"
+#include "resource/journal.h"
+#include "resource/operation.h"
+
+#include <stdio.h>
+
+#define TO(s) (1u << VM_##s)
+
+/* The machine: for each state, which states may follow. */
+static const uint32_t vm_next[STATE_COUNT_VM] = {
+	[VM_STOPPED] = TO(PENDING) | TO(RUNNING) | TO(STOPPING),
+	[VM_PENDING] = TO(STARTING) | TO(STOPPED) | TO(BLOCKED) | TO(FAILED) | TO(RUNNING) | TO(STOPPING),
+	[VM_FAILED] = TO(PENDING) | TO(STOPPED) | TO(RUNNING) | TO(STOPPING),
+	[VM_BLOCKED] = TO(PENDING) | TO(STOPPED) | TO(RUNNING) | TO(STOPPING),
+	[VM_STARTING] = TO(RUNNING) | TO(PENDING) | TO(STOPPED) | TO(CHECKING) | TO(STOPPING) | TO(RECOVERING),
+	[VM_RUNNING] = TO(STOPPING) | TO(MIGRATING) | TO(PAUSED) | TO(RESUMING) | TO(CHECKING) | TO(RECOVERING) | TO(PENDING) | TO(STOPPED),
+	[VM_PAUSED] = TO(RUNNING) | TO(RESUMING) | TO(MIGRATING) | TO(STOPPING) | TO(CHECKING) | TO(RECOVERING) | TO(PENDING) | TO(STOPPED),
+	[VM_MIGRATING] = TO(RESUMING) | TO(RUNNING) | TO(PAUSED) | TO(CHECKING) | TO(RECOVERING) | TO(PENDING) | TO(STOPPED),
+	[VM_RESUMING] = TO(RUNNING) | TO(PAUSED) | TO(STOPPING) | TO(RECOVERING) | TO(PENDING) | TO(STOPPED) | TO(CHECKING),
+	[VM_STOPPING] = TO(STOPPED) | TO(PENDING) | TO(RUNNING) | TO(CHECKING) | TO(RECOVERING),
+	[VM_CHECKING] = TO(RUNNING) | TO(PAUSED) | TO(RESUMING) | TO(STOPPING) | TO(RECOVERING) | TO(PENDING) | TO(STOPPED),
+	[VM_RECOVERING] = TO(RUNNING) | TO(PAUSED) | TO(RESUMING) | TO(CHECKING) | TO(PENDING) | TO(STOPPED),
+};
+
+bool vm_move_allowed(enum vm_state from, enum vm_state to)
+{
+	return vm_next[from] & (1u << to);
+}
+
+static enum severity vm_severity(enum vm_state to)
+{
+	if (to == VM_FAILED)
+		return SEV_ERROR;
+	if (to == VM_RECOVERING || to == VM_BLOCKED || to == VM_CHECKING)
+		return SEV_WARNING;
+	return to == VM_RUNNING || to == VM_STOPPED ? SEV_NOTICE : SEV_INFO;
+}
+
+void vm_move(struct cluster *c, struct vm *vm, enum vm_state to, struct why why)
+{
+	hv_assert(!vm->gone);
+	hv_assert(vm_move_allowed(vm->state, to));
+	journal_why(c, vm_severity(to), "vm", vm->name, vm_state_name(vm->state), vm_state_name(to), why);
+	reason_copy(&vm->reason, why, c->now_us);
+	vm_set_state(c, vm, to);
+	vm_set_retry(c, vm, 0);
+	vm->since_us = c->now_us;
+	vm->tries = 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+void vm_reason(struct cluster *c, struct vm *vm, struct why why)
+{
+	const struct reason *r = &vm->reason;
+
+	if (r->code == why.code && r->number == why.number && same_text(r->subject, why.subject) && same_text(r->text, why.text))
+		return;
+	reason_copy(&vm->reason, why, c->now_us);
+	vm_touch(c, vm);
+}
+
+uint64_t backoff_us(uint64_t base, uint64_t max, uint32_t times)
+{
+	uint32_t shift = times ? times - 1 : 0;
+	uint64_t pause = base << (shift < 20 ? shift : 20);
+
+	return pause < max ? pause : max;
+}
+
+void vm_again_later(struct cluster *c, struct vm *vm, struct why why)
+{
+	if (vm->tries < UINT32_MAX)
+		vm->tries++;
+	vm_reason(c, vm, why);
+	vm_set_retry(c, vm, c->now_us + backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us, vm->tries));
+	vm_touch(c, vm);
+}
+
+/* ---- facts */
+
+void vm_running(struct cluster *c, struct vm *vm, struct why why)
+{
+	failover_vm_settled(c, vm, true, HV_OK);
+	vm->arriving = false;
+	vm->attempts = 0;
+	vm->n_avoid = 0;
+	vm->seen_on = 0;
+	vm->recover_from = 0;
+	vm->prefer = 0;
+	vm_touch(c, vm);
+	if (vm->state != VM_RUNNING)
+		vm_move(c, vm, VM_RUNNING, why);
+	else
+		vm_reason(c, vm, why);
+}
+
+void vm_destroy_copy(struct cluster *c, struct vm *vm, hv_node_id node)
+{
+	const struct node *n = node_get(c, node);
+	char from[HV_NAME_MAX + 16];
+
+	if (!n || n->state == NODE_OFFLINE)
+		return; /* proven: nothing of ours runs there */
+	for (size_t i = 0; vm->stale_ops && i < c->stale.count; i++) {
+		const struct operation *op = c->stale.items[i];
+
+		if (op->node == node && strcmp(op->vm, vm->uuid) == 0)
+			return;
+	}
+	snprintf(from, sizeof(from), "copy on %s", n->name);
+	op_begin(c, &(struct op_spec){ .kind = OP_VM_DESTROY, .vm = vm, .node = node, .timeout_s = c->tuning.start_timeout_s }, NULL);
+	journal_why(c, SEV_WARNING, "vm", vm->name, from, "destroying", WHY(STALE_COPY, .subject = n->name));
+	vm_dirty(c, vm);
+}
+
+void vm_adopt(struct cluster *c, struct vm *vm, hv_node_id node)
+{
+	struct why why = WHY(ADOPTED, .subject = node_name(c, node));
+
+	vm_set_node(c, vm, node);
+	vm->epoch++;
+	if (vm->intent == INTENT_STARTED)
+		vm_running(c, vm, why);
+	else
+		vm_move(c, vm, VM_STOPPING, why);
+}
+
+/* The owner does not have it, but a running copy was seen elsewhere: it was moved behind our back. */
+static bool vm_follow(struct cluster *c, struct vm *vm)
+{
+	hv_node_id seen = vm->seen_on;
+
+	vm->seen_on = 0;
+	if (!seen || !node_is_member(node_get(c, seen)))
+		return false;
+	vm_set_node(c, vm, seen);
+	vm->epoch++;
+	vm_reason(c, vm, WHY(ADOPTED, .subject = node_name(c, seen)));
+	return true;
+}
+
+void vm_absent(struct cluster *c, struct vm *vm, struct why why)
+{
+	hv_node_id target = vm->target;
+
+	hv_assert(vm->op == 0);
+	if (vm->state == VM_CHECKING && vm_follow(c, vm))
+		return;
+	vm_set_target(c, vm, 0);
+	vm_set_node(c, vm, 0);
+	if (target)
+		vm_destroy_copy(c, vm, target);
+	vm->arriving = false;
+	vm->want_paused = false;
+	vm->migrate_attempts = 0;
+	vm_touch(c, vm);
+	if (vm->intent == INTENT_STARTED) {
+		vm_move(c, vm, VM_PENDING, why);
+		return;
+	}
+	failover_vm_settled(c, vm, false, HV_CANCELLED);
+	vm->recover_from = 0;
+	vm_move(c, vm, VM_STOPPED, why);
+}
+
+void vm_owner_lost(struct cluster *c, struct vm *vm)
+{
+	hv_node_id target = vm->target, seen = vm->seen_on, owner = vm->node;
+
+	if (vm->op)
+		op_end(c, op_get(c, vm->op), HV_NODE_LOST, NULL);
+	vm_set_target(c, vm, 0);
+	vm->seen_on = 0;
+	/* The target's paused copy is never resumed: the source may have run on. */
+	if (target)
+		vm_destroy_copy(c, vm, target);
+	if (seen)
+		vm_destroy_copy(c, vm, seen);
+	failover_vm_settled(c, vm, false, HV_NODE_LOST); /* in the record of an earlier loss */
+	vm->recover_from = owner;
+	vm->migrate_attempts = 0;
+	if (vm->state != VM_RECOVERING)
+		vm_move(c, vm, VM_RECOVERING, WHY(WAIT_FENCE, .subject = node_name(c, owner)));
+}
+
+static bool vm_avoids(const struct vm *vm, hv_node_id node)
+{
+	for (size_t i = 0; i < vm->n_avoid; i++)
+		if (vm->avoid[i] == node)
+			return true;
+	return false;
+}
+
+void vm_start_failed(struct cluster *c, struct vm *vm, const char *text)
+{
+	hv_node_id node = vm->node;
+
+	if (!vm_avoids(vm, node) && vm->n_avoid < HV_MAX_NODES)
+		vm->avoid[vm->n_avoid++] = node;
+	if (vm->attempts < UINT32_MAX)
+		vm->attempts++;
+	vm_absent(c, vm, WHY(START_FAILED, .subject = node_name(c, node), .text = text));
+}
+
+/* ---- decisions */
+
+bool vm_start_on(struct cluster *c, struct vm *vm, hv_node_id node, const char *text)
+{
+	struct why why = WHY(PLACED, .subject = node_name(c, node), .text = text);
+
+	hv_assert(vm->state == VM_PENDING && vm->node == 0 && vm->op == 0);
+	hv_assert(vm->stale_ops == 0 && node_reachable(node_get(c, node)));
+	if (!op_room(c))
+		return false;
+	if (vm->recover_from)
+		why = WHY(RECOVERED, .subject = node_name(c, vm->recover_from));
+	vm_set_node(c, vm, node);
+	vm->epoch++;
+	vm->prefer = 0;
+	vm_move(c, vm, VM_STARTING, why);
+	op_begin(c, &(struct op_spec){ .kind = OP_VM_START, .vm = vm, .node = node, .timeout_s = c->tuning.start_timeout_s, .parent = vm->request }, vm);
+	failover_vm_placed(c, vm);
+	return true;
+}
+
+bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id parent, struct why why)
+{
+	struct op_spec spec = { .kind = OP_VM_MIGRATE, .vm = vm, .node = vm->node, .target = target, .timeout_s = c->tuning.migrate_timeout_s, .parent = parent };
+
+	hv_assert((vm->state == VM_RUNNING || vm->state == VM_PAUSED) && vm->op == 0);
+	hv_assert(target != vm->node && vm->stale_ops == 0);
+	if (!op_room(c))
+		return false;
+	if (vm->state == VM_PAUSED)
+		spec.flags = OP_F_PAUSED;
+	vm_set_target(c, vm, target);
+	vm_move(c, vm, VM_MIGRATING, why);
+	op_begin(c, &spec, vm);
+	return true;
+}
+
+/* The state's own operation, if its node can take it now. */
+static void vm_begin(struct cluster *c, struct vm *vm, enum op_kind kind, uint32_t timeout_s)
+{
+	struct op_spec spec = { .kind = kind, .vm = vm, .node = vm->node, .timeout_s = timeout_s, .parent = vm->request };
+
+	if (vm->retry_us || !node_reachable(node_get(c, vm->node)))
+		return;
+	if (!op_begin(c, &spec, vm))
+		vm_set_retry(c, vm, c->now_us + HV_US_PER_S);
+}
+
+static void vm_begin_stop(struct cluster *c, struct vm *vm)
+{
+	const struct operation *req = request_of(c, vm);
+	uint32_t timeout_s = vm->stop_timeout_s ? vm->stop_timeout_s : c->tuning.stop_timeout_s;
+	bool force = req && (req->flags & OP_F_FORCE);
+
+	if (req && req->timeout_s)
+		timeout_s = req->timeout_s;
+	/* Meant to run and yet stopping: a copy that its start left paused. */
+	if (force || vm->tries || vm->intent == INTENT_STARTED)
+		vm_begin(c, vm, OP_VM_DESTROY, c->tuning.start_timeout_s);
+	else
+		vm_begin(c, vm, OP_VM_STOP, timeout_s);
+}
+
+/* An operation is in progress: does it still serve what is wanted? */
+static void vm_settle_busy(struct cluster *c, struct vm *vm)
+{
+	struct operation *op = op_get(c, vm->op);
+	const struct operation *req = request_of(c, vm);
+	bool stop = vm->intent == INTENT_STOPPED;
+
+	hv_assert(op && op->state == OP_RUNNING);
+	if (stop && (op->kind == OP_VM_START || op->kind == OP_VM_MIGRATE))
+		op_cancel(c, op);
+	if (op->kind == OP_VM_STOP && (!stop || (req && (req->flags & OP_F_FORCE))))
+		op_cancel(c, op);
+}
+
+static void vm_settle_stopped(struct cluster *c, struct vm *vm)
+{
+	if (vm->removing) {
+		if (vm->stale_ops)
+			return;
+		journal_why(c, SEV_NOTICE, "vm", vm->name, vm_state_name(vm->state), "removed", why_same(&vm->reason));
+		request_end(c, vm, HV_OK, NULL);
+		vm_delete(c, vm);
+	} else if (vm->intent == INTENT_STARTED) {
+		vm_move(c, vm, VM_PENDING, why_same(&vm->reason));
+	}
+}
+
+static void vm_settle_up(struct cluster *c, struct vm *vm)
+{
+	bool stop = vm->intent == INTENT_STOPPED;
+
+	if (stop)
+		vm_move(c, vm, VM_STOPPING, why_same(&vm->reason));
+	else if (vm->state == VM_RUNNING && vm->want_paused)
+		vm_begin(c, vm, OP_VM_PAUSE, c->tuning.start_timeout_s);
+	else if (vm->state == VM_PAUSED && vm->arriving && !vm->want_paused)
+		vm_move(c, vm, VM_RESUMING, why_same(&vm->reason));
+	else if (vm->state == VM_RESUMING && vm->want_paused)
+		vm_move(c, vm, VM_PAUSED, why_same(&vm->reason));
+	else if (vm->state == VM_RESUMING)
+		vm_begin(c, vm, OP_VM_RESUME, c->tuning.start_timeout_s);
+}
+
+void vm_settle(struct cluster *c, struct vm *vm)
+{
+	if (vm->op) {
+		vm_settle_busy(c, vm);
+		return;
+	}
+	switch (vm->state) {
+	case VM_STOPPED:
+		vm_settle_stopped(c, vm);
+		return;
+	case VM_PENDING:
+	case VM_FAILED:
+	case VM_BLOCKED:
+		if (vm->intent == INTENT_STOPPED)
+			vm_absent(c, vm, why_same(&vm->reason));
+		else if (vm->state == VM_FAILED && vm->retry_us == 0)
+			vm_move(c, vm, VM_PENDING, why_same(&vm->reason));
+		return;
+	case VM_RUNNING:
+	case VM_PAUSED:
+	case VM_RESUMING:
+		vm_settle_up(c, vm);
+		return;
+	case VM_STOPPING:
+		vm_begin_stop(c, vm);
+		return;
+	case VM_CHECKING:
+		vm_begin(c, vm, OP_VM_PROBE, c->tuning.start_timeout_s);
+		return;
+	case VM_STARTING:
+	case VM_MIGRATING:
+		hv_panic(__FILE__, __LINE__, "a VM that starts or migrates has no operation");
+	case VM_RECOVERING:
+		return;
+	}
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What an executor answered. `observed` is believed first, the result code second. */
+#include "resource/failover.h"
+#include "resource/operation.h"
+#include "resource/vm_machine.h"
+
+static bool result_good(enum op_kind kind, const Hv__OpResult *res)
+{
+	Hv__Observed seen = res->observed;
+
+	switch (kind) {
+	case OP_VM_START:
+	case OP_VM_RESUME:
+		return seen == HV__OBSERVED__OBSERVED_RUNNING;
+	case OP_VM_STOP:
+	case OP_VM_DESTROY:
+		return seen == HV__OBSERVED__OBSERVED_ABSENT;
+	case OP_VM_MIGRATE:
+		return seen == HV__OBSERVED__OBSERVED_ABSENT && res->rc == HV_OK;
+	case OP_VM_PAUSE:
+		return seen == HV__OBSERVED__OBSERVED_PAUSED;
+	case OP_VM_PROBE:
+		return seen != HV__OBSERVED__OBSERVED_UNKNOWN;
+	case OP_NONE:
+	case OP_FENCE:
+	case OP_FENCE_TEST:
+	case OP_NODE_DRAIN:
+	case OP_VM_REQUEST:
+		break;
+	}
+	return false;
+}
+
+static struct why unknown(struct cluster *c, const struct vm *vm)
+{
+	return WHY(UNKNOWN, .subject = node_name(c, vm->node));
+}
+
+static void start_result(struct cluster *c, struct vm *vm, const Hv__OpResult *res, bool cancelled)
+{
+	failover_vm_tried(c, vm, res);
+	switch (res->observed) {
+	case HV__OBSERVED__OBSERVED_RUNNING:
+		vm_running(c, vm, why_same(&vm->reason));
+		return;
+	case HV__OBSERVED__OBSERVED_ABSENT:
+		if (cancelled && res->rc == HV_CANCELLED)
+			vm_absent(c, vm, why_same(&vm->reason));
+		else
+			vm_start_failed(c, vm, res->text);
+		return;
+	case HV__OBSERVED__OBSERVED_PAUSED:
+	case HV__OBSERVED__OBSERVED_INCOMING:
+		/* Half started, never seen to run: destroyed and tried again. */
+		vm->attempts++;
+		vm_move(c, vm, VM_STOPPING, WHY(START_FAILED, .subject = node_name(c, vm->node), .text = "it was left paused"));
+		return;
+	case HV__OBSERVED__OBSERVED_UNKNOWN:
+	case _HV__OBSERVED_IS_INT_SIZE:
+		break;
+	}
+	vm->attempts++;
+	vm_move(c, vm, VM_CHECKING, unknown(c, vm));
+}
+
+static void stop_result(struct cluster *c, struct vm *vm, const Hv__OpResult *res)
+{
+	struct why failed = WHY(STOP_FAILED, .subject = node_name(c, vm->node), .text = res->text);
+
+	if (res->observed == HV__OBSERVED__OBSERVED_ABSENT) {
+		vm_absent(c, vm, why_same(&vm->reason));
+		return;
+	}
+	if (vm->intent == INTENT_STARTED && res->observed == HV__OBSERVED__OBSERVED_RUNNING)
+		vm_running(c, vm, why_same(&vm->reason)); /* it was to stop, then to start again */
+	else if (vm->intent == INTENT_STARTED && res->observed == HV__OBSERVED__OBSERVED_UNKNOWN)
+		vm_move(c, vm, VM_CHECKING, unknown(c, vm));
+	else if (res->rc == HV_CANCELLED)
+		vm->tries++; /* the administrator wants it destroyed: at once */
+	else
+		vm_again_later(c, vm, failed);
+}
+
+/* Gone from the source, whole at the target, paused: from here on the target owns it. */
+static void migrate_arrived(struct cluster *c, struct vm *vm, bool stay_paused)
+{
+	hv_node_id target = vm->target;
+	const struct node *t = node_get(c, target);
+	struct operation *req = request_of(c, vm);
+
+	if (req && op_request(req) == REQ_MIGRATE)
+		op_progress(c, req, 1, 1);
+	vm_set_target(c, vm, 0);
+	vm_set_node(c, vm, target);
+	vm->epoch++;
+	vm->migrate_attempts = 0;
+	vm->arriving = !stay_paused;
+	vm_touch(c, vm);
+	if (t->state == NODE_OFFLINE)
+		vm_absent(c, vm, WHY(NODE_LOST, .subject = t->name));
+	else if (t->state == NODE_LOST || t->state == NODE_FENCING)
+		vm_owner_lost(c, vm);
+	else
+		vm_move(c, vm, stay_paused ? VM_PAUSED : VM_RESUMING, why_same(&vm->reason));
+}
+
+void vm_migrate_failed(struct cluster *c, struct vm *vm, Hv__Observed source, bool stay_paused, bool cancelled, enum hv_rc rc, const char *text)
+{
+	hv_node_id target = vm->target;
+	struct why why = WHY(MIGRATION_FAILED, .subject = node_name(c, target), .text = text);
+	const struct operation *req = request_of(c, vm);
+
+	vm_set_target(c, vm, 0);
+	/* A target that is not a member reports its copy when it comes back; it is not fenced for that. */
+	if (node_is_member(node_get(c, target)))
+		vm_destroy_copy(c, vm, target);
+	if (!cancelled && vm->migrate_attempts < UINT32_MAX)
+		vm->migrate_attempts++;
+	if (req && op_request(req) == REQ_MIGRATE)
+		request_end(c, vm, rc == HV_OK ? HV_FAILED : rc, text);
+	vm_touch(c, vm);
+	if (source == HV__OBSERVED__OBSERVED_RUNNING) {
+		vm_running(c, vm, why);
+	} else if (stay_paused || vm->want_paused) {
+		vm_move(c, vm, VM_PAUSED, why);
+	} else {
+		vm->arriving = true;
+		vm_move(c, vm, VM_RESUMING, why);
+		return;
+	}
+	if (!cancelled)
+		vm_set_retry(c, vm, c->now_us + backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us, vm->migrate_attempts));
+}
+
+static void migrate_result(struct cluster *c, struct vm *vm, const struct operation *op, const Hv__OpResult *res)
+{
+	bool stay_paused = op->flags & OP_F_PAUSED;
+
+	switch (res->observed) {
+	case HV__OBSERVED__OBSERVED_ABSENT:
+		if (res->rc == HV_OK)
+			migrate_arrived(c, vm, stay_paused);
+		else /* whole at the target or not, no one knows: destroyed there, started afresh */
+			vm_absent(c, vm, WHY(MIGRATION_FAILED, .subject = node_name(c, op->target), .text = res->text));
+		return;
+	case HV__OBSERVED__OBSERVED_RUNNING:
+	case HV__OBSERVED__OBSERVED_PAUSED:
+		vm_migrate_failed(c, vm, res->observed, stay_paused, op->cancel, res->rc, res->text);
+		return;
+	case HV__OBSERVED__OBSERVED_UNKNOWN:
+	case HV__OBSERVED__OBSERVED_INCOMING:
+	case _HV__OBSERVED_IS_INT_SIZE:
+		break;
+	}
+	vm_move(c, vm, VM_CHECKING, unknown(c, vm)); /* target is remembered */
+}
+
+static void resume_result(struct cluster *c, struct vm *vm, const Hv__OpResult *res)
+{
+	struct why gone = WHY(GONE, .subject = node_name(c, vm->node));
+
+	if (res->observed == HV__OBSERVED__OBSERVED_RUNNING)
+		vm_running(c, vm, why_same(&vm->reason));
+	else if (res->observed == HV__OBSERVED__OBSERVED_ABSENT)
+		vm_absent(c, vm, gone);
+	else
+		vm_again_later(c, vm, WHY(BACKOFF, .text = res->text, .number = c->tuning.start_retry_us / HV_US_PER_MS));
+}
+
+static void pause_result(struct cluster *c, struct vm *vm, const Hv__OpResult *res)
+{
+	if (res->observed == HV__OBSERVED__OBSERVED_PAUSED) {
+		vm_move(c, vm, VM_PAUSED, why_same(&vm->reason));
+	} else if (res->observed == HV__OBSERVED__OBSERVED_ABSENT) {
+		vm_absent(c, vm, WHY(GONE, .subject = node_name(c, vm->node)));
+	} else {
+		vm->want_paused = false; /* a pause is asked for once, not for ever */
+		request_end(c, vm, res->rc ? res->rc : HV_FAILED, res->text);
+	}
+}
+
+static void probe_result(struct cluster *c, struct vm *vm, const Hv__OpResult *res)
+{
+	if (res->observed == HV__OBSERVED__OBSERVED_UNKNOWN)
+		vm_again_later(c, vm, unknown(c, vm));
+	else if (res->observed == HV__OBSERVED__OBSERVED_ABSENT && vm->attempts && !vm->target && !vm->seen_on)
+		vm_start_failed(c, vm, "it does not run");
+	else
+		vm_owner_says(c, vm, res->observed, WHY(GONE, .subject = node_name(c, vm->node)));
+}
+
+static void own_result(struct cluster *c, struct vm *vm, struct operation *op, const Hv__OpResult *res)
+{
+	enum hv_rc rc = result_good(op->kind, res) ? HV_OK : res->rc ? res->rc : HV_FAILED;
+
+	op_end(c, op, rc, res->text);
+	switch (op->kind) {
+	case OP_VM_START:
+		start_result(c, vm, res, op->cancel);
+		return;
+	case OP_VM_STOP:
+	case OP_VM_DESTROY:
+		stop_result(c, vm, res);
+		return;
+	case OP_VM_MIGRATE:
+		migrate_result(c, vm, op, res);
+		return;
+	case OP_VM_RESUME:
+		resume_result(c, vm, res);
+		return;
+	case OP_VM_PAUSE:
+		pause_result(c, vm, res);
+		return;
+	case OP_VM_PROBE:
+		probe_result(c, vm, res);
+		return;
+	case OP_NONE:
+	case OP_FENCE:
+	case OP_FENCE_TEST:
+	case OP_NODE_DRAIN:
+	case OP_VM_REQUEST:
+		return;
+	}
+}
+
+static void copy_result(struct cluster *c, struct operation *op, const Hv__OpResult *res)
+{
+	if (res->observed == HV__OBSERVED__OBSERVED_ABSENT) {
+		op_end(c, op, HV_OK, res->text);
+		c->freed = true;
+		return;
+	}
+	if (op->deadline_us)
+		return; /* answered already, waits for its next attempt */
+	op->deadline_us = c->now_us + backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us, op->attempt);
+	op_touch(c, op);
+}
+
+void vm_op_result(struct cluster *c, struct operation *op, const Hv__OpResult *res)
+{
+	struct vm *vm = vm_get(c, op->vm);
+
+	if (vm && vm->op == op->id)
+		own_result(c, vm, op, res);
+	else if (op->kind == OP_VM_DESTROY)
+		copy_result(c, op, res);
+}
