@@ -99,8 +99,8 @@ static void on_close(virConnectPtr v _unused_, int reason, void *opaque)
 static void sleep_ms(struct conn *c, uint32_t ms)
 {
 	uint64_t until_us = job_now_us() + ms * HV_US_PER_MS;
-	struct timespec ts = { .tv_sec = (time_t)(until_us / HV_US_PER_S),
-			       .tv_nsec = (long)(until_us % HV_US_PER_S) * 1000 };
+	struct timespec ts = {.tv_sec = (time_t)(until_us / HV_US_PER_S),
+			      .tv_nsec = (long)(until_us % HV_US_PER_S) * 1000};
 
 	while (!c->closed &&
 	       pthread_cond_clockwait(&c->changed, &c->lock, CLOCK_MONOTONIC, &ts) != ETIMEDOUT)
@@ -144,7 +144,7 @@ static virConnectPtr open_watch(struct conn *c)
 /* With one connection in store, so that the first job need not wait for its own. */
 static void go_up(struct conn *c)
 {
-	struct conn_lease first = { .conn = c };
+	struct conn_lease first = {.conn = c};
 
 	pending(c, true);
 	first.v = open_any(c);
@@ -309,8 +309,7 @@ void conn_lease_end(struct conn_lease *l)
 	pthread_mutex_lock(&c->lock);
 	if (alive && c->up && l->generation == atomic_load(&c->generation) &&
 	    c->n_idle < CONN_IDLE_MAX) {
-		c->idle[c->n_idle++] =
-			(struct idle){ .v = steal_ptr(v), .since_us = job_now_us() };
+		c->idle[c->n_idle++] = (struct idle){.v = steal_ptr(v), .since_us = job_now_us()};
 	}
 	pthread_mutex_unlock(&c->lock);
 	if (v)

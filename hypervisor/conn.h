@@ -11,13 +11,13 @@
  *    When it does not return the connection stays, but is reported as stalled: libvirtd answers
  *    keepalive while all its workers hang.
  * Opening a connection to a frozen libvirtd blocks until that is continued or killed: this, too, is
- * reported as stalled, and ends by itself. Reconnecting: at once, then every CONN_RETRY_MS, and after
- * CONN_RETRY_LONG_S more slowly.
+ * reported as stalled, and ends by itself. Reconnecting: at once, then every CONN_RETRY_MS, and
+ * after CONN_RETRY_LONG_S more slowly.
  *
- * Everybody else *leases* a connection for as long as he makes calls, and has it for himself. This is
- * no luxury: with several threads calling on one connection, libvirt's client (seen with 9.0) lets
- * all but one of them hang when keepalive closes it, and crashes when libvirtd comes back. Alone,
- * a call that hangs returns with an error when keepalive gives up, as it should.
+ * Everybody else *leases* a connection for as long as he makes calls, and has it for himself. This
+ * is no luxury: with several threads calling on one connection, libvirt's client (seen with 9.0)
+ * lets all but one of them hang when keepalive closes it, and crashes when libvirtd comes back.
+ * Alone, a call that hangs returns with an error when keepalive gives up, as it should.
  */
 #ifndef HV_HYPERVISOR_CONN_H
 #define HV_HYPERVISOR_CONN_H
@@ -34,7 +34,7 @@
 #define CONN_RETRY_MS 50
 #define CONN_RETRY_LONG_S 10
 #define CONN_RETRY_LONG_MS 250
-#define CONN_IDLE_MAX 8 /* kept for the next lease */
+#define CONN_IDLE_MAX 8			/* kept for the next lease */
 #define CONN_IDLE_US (10 * HV_US_PER_S) /* all but one are closed after so long without use */
 
 struct conn_hooks {

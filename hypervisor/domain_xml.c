@@ -1,200 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hypervisor/domain_xml.h"
 
+#include "hypervisor/domain_doc.h"
+
 #include <ctype.h>
-#include <libxml/parser.h>
-#include <libxml/parserInternals.h>
-#include <libxml/tree.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-/* What went wrong, until it is handed to the caller. */
-struct verdict {
-	enum hv_rc rc;
-	char *why;
-};
-
-#define bad(v, ...) refuse(v, HV_BAD_XML, __VA_ARGS__)
-static bool refuse(struct verdict *v, enum hv_rc rc, const char *fmt, ...) _printf_(3, 4);
-
-/* Always false, so that a check reads `return bad(...)`. The first reason wins. */
-static bool refuse(struct verdict *v, enum hv_rc rc, const char *fmt, ...)
-{
-	char text[HV_TEXT_MAX];
-	va_list ap;
-
-	if (v->rc != HV_OK)
-		return false;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	for (char *p = text; *p; p++) /* it quotes the input, and is printed on terminals */
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	v->rc = rc;
-	v->why = hv_xstrdup(text);
-	return false;
-}
-
-static enum hv_rc verdict_out(struct verdict *v, char **ret_why)
-{
-	if (v->rc != HV_OK && ret_why)
-		*ret_why = steal_ptr(v->why);
-	free(v->why);
-	return v->rc;
-}
-
-/* ---- reading */
-
-static void doc_freep(xmlDocPtr *doc)
-{
-	if (*doc)
-		xmlFreeDoc(*doc);
-}
-
-static void ctxt_freep(xmlParserCtxtPtr *ctxt)
-{
-	if (*ctxt)
-		xmlFreeParserCtxt(*ctxt);
-}
-
-/* A document type is where entities, external files and blow-ups come from: stop right there. */
-static void refuse_doctype(void *ctx, const xmlChar *name, const xmlChar *id, const xmlChar *uri)
-{
-	xmlParserCtxtPtr ctxt = ctx;
-
-	((struct verdict *)ctxt->_private)->rc = HV_BAD_XML;
-	xmlStopParser(ctxt);
-}
-
-/* Iterative: the depth is what is in question. */
-static bool check_depth(const xmlNode *root, struct verdict *v)
-{
-	const xmlNode *n = root;
-	unsigned depth = 1;
-
-	while (n) {
-		if (depth > DOMAIN_XML_DEPTH_MAX)
-			return bad(v, "the elements are nested deeper than %d", DOMAIN_XML_DEPTH_MAX);
-		if (n->type == XML_ELEMENT_NODE && n->children) {
-			n = n->children;
-			depth++;
-			continue;
-		}
-		while (n != root && !n->next) {
-			n = n->parent;
-			depth--;
-		}
-		n = n == root ? NULL : n->next;
-	}
-	return true;
-}
-
-static bool check_bytes(const void *xml, size_t len, struct verdict *v)
-{
-	if (len > HV_XML_MAX)
-		return refuse(v, HV_TOO_LARGE, "the domain XML has %zu bytes, the limit is %d", len,
-			      HV_XML_MAX);
-	if (!xml || len == 0)
-		return bad(v, "the domain XML is empty");
-	if (memchr(xml, 0, len))
-		return bad(v, "the domain XML contains a zero byte: it must be UTF-8 text");
-	return true;
-}
-
-/* libxml2's messages end in a newline. */
-static void parse_failed(xmlParserCtxtPtr ctxt, struct verdict *v)
-{
-	const xmlError *e = xmlCtxtGetLastError(ctxt);
-	const char *message = e && e->message ? e->message : "unknown error";
-
-	bad(v, "not well-formed XML: line %d: %.*s", e ? e->line : 0, (int)strcspn(message, "\n"),
-	    message);
-}
-
-static xmlDocPtr read_doc(const void *xml, size_t len, struct verdict *v)
-{
-	struct verdict doctype = { .rc = HV_OK };
-	_cleanup_(ctxt_freep) xmlParserCtxtPtr ctxt = NULL;
-	_cleanup_(doc_freep) xmlDocPtr doc = NULL;
-
-	if (!check_bytes(xml, len, v))
-		return NULL;
-	xmlInitParser();
-	ctxt = xmlNewParserCtxt();
-	hv_assert(ctxt);
-	ctxt->_private = &doctype;
-	ctxt->sax->internalSubset = refuse_doctype;
-	doc = xmlCtxtReadMemory(ctxt, xml, (int)len, NULL, "UTF-8",
-				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
-					XML_PARSE_IGNORE_ENC);
-	if (doctype.rc != HV_OK) {
-		bad(v, "a document type (<!DOCTYPE ...>) is not allowed");
-		return NULL;
-	}
-	if (!doc || !xmlDocGetRootElement(doc)) {
-		parse_failed(ctxt, v);
-		return NULL;
-	}
-	return check_depth(xmlDocGetRootElement(doc), v) ? steal_ptr(doc) : NULL;
-}
-
-static bool is_element(const xmlNode *n, const char *name)
-{
-	return n->type == XML_ELEMENT_NODE && !n->ns && strcmp((const char *)n->name, name) == 0;
-}
-
-static xmlNodePtr next_element(xmlNodePtr n, const char *name)
-{
-	for (; n; n = n->next)
-		if (is_element(n, name))
-			return n;
-	return NULL;
-}
-
-static xmlNodePtr child(xmlNodePtr parent, const char *name)
-{
-	return parent ? next_element(parent->children, name) : NULL;
-}
-
-/* NULL when there is none; more than one is refused: readers could disagree on which one counts. */
-static xmlNodePtr only_child(xmlNodePtr parent, const char *name, struct verdict *v)
-{
-	xmlNodePtr n = child(parent, name);
-
-	if (n && next_element(n->next, name))
-		bad(v, "<%s> is given more than once", name);
-	return n;
-}
-
-/* Text of an element or NULL when it holds anything but text. The caller frees with xmlFree(). */
-static char *element_text(xmlNodePtr n)
-{
-	for (xmlNodePtr c = n->children; c; c = c->next)
-		if (c->type != XML_TEXT_NODE && c->type != XML_CDATA_SECTION_NODE &&
-		    c->type != XML_COMMENT_NODE)
-			return NULL;
-	return (char *)xmlNodeGetContent(n);
-}
-
-static char *attribute(xmlNodePtr n, const char *name)
-{
-	return (char *)xmlGetNoNsProp(n, (const xmlChar *)name);
-}
-
-static void xml_freep(char **p)
-{
-	if (*p)
-		xmlFree(*p);
-}
-#define _cleanup_xml_ _cleanup_(xml_freep)
-
-static void set_attribute(xmlNodePtr n, const char *name, const char *value)
-{
-	xmlSetProp(n, (const xmlChar *)name, (const xmlChar *)value);
-}
 
 /* ---- numbers */
 
@@ -250,8 +62,8 @@ static bool parse_size(const char *what, const char *number, const char *unit, u
 		return bad(v, "%s is not a whole number", what);
 	if (!unit_bytes(unit ? unit : "KiB", &scale))
 		return bad(v, "%s has an unknown unit '%s'", what, unit);
-	if (__builtin_mul_overflow(n, scale, &bytes) ||
-	    bytes > (uint64_t)DOMAIN_XML_MEM_MAX_MIB << 20)
+	if (__builtin_mul_overflow(n, scale, &bytes) || bytes > (uint64_t)DOMAIN_XML_MEM_MAX_MIB
+								    << 20)
 		return bad(v, "%s is larger than %u MiB", what, DOMAIN_XML_MEM_MAX_MIB);
 	*ret_mib = (bytes + (1 << 20) - 1) >> 20;
 	return true;
@@ -263,29 +75,31 @@ static bool check_type(xmlNodePtr root, struct domain_info *info, struct verdict
 {
 	_cleanup_xml_ char *type = NULL;
 
-	if (!is_element(root, "domain"))
+	if (!doc_is_element(root, "domain"))
 		return bad(v, "the outermost element is <%s>, not <domain>", root->name);
-	type = attribute(root, "type");
+	type = doc_attribute(root, "type");
 	if (!type)
 		return bad(v, "<domain> has no type: it must be 'kvm' or 'qemu'");
 	if (strcmp(type, "kvm") != 0 && strcmp(type, "qemu") != 0)
-		return bad(v, "domain type '%s' is not supported: it must be 'kvm' or 'qemu'", type);
+		return bad(v, "domain type '%s' is not supported: it must be 'kvm' or 'qemu'",
+			   type);
 	snprintf(info->type, sizeof(info->type), "%s", type);
 	return true;
 }
 
 static bool check_name(xmlNodePtr root, struct domain_info *info, struct verdict *v)
 {
-	xmlNodePtr n = only_child(root, "name", v);
-	_cleanup_xml_ char *name = n ? element_text(n) : NULL;
+	xmlNodePtr n = doc_only_child(root, "name", v);
+	_cleanup_xml_ char *name = n ? doc_element_text(n) : NULL;
 
 	if (!n)
 		return bad(v, "there is no <name>");
 	if (!name || !hv_name_valid(name))
-		return bad(v,
-			   "the name '%.80s' is not usable: 1 to %d letters, digits, '.', '_' or '-', "
-			   "the first a letter or digit",
-			   name ? name : "", HV_NAME_MAX);
+		return bad(
+		    v,
+		    "the name '%.80s' is not usable: 1 to %d letters, digits, '.', '_' or '-', "
+		    "the first a letter or digit",
+		    name ? name : "", HV_NAME_MAX);
 	memcpy(info->name, name, strlen(name) + 1);
 	return v->rc == HV_OK;
 }
@@ -310,8 +124,8 @@ static bool normalise_uuid(const char *s, char out[HV_UUID_LEN + 1])
 
 static bool check_uuid(xmlNodePtr root, struct domain_info *info, struct verdict *v)
 {
-	xmlNodePtr n = only_child(root, "uuid", v);
-	_cleanup_xml_ char *uuid = n ? element_text(n) : NULL;
+	xmlNodePtr n = doc_only_child(root, "uuid", v);
+	_cleanup_xml_ char *uuid = n ? doc_element_text(n) : NULL;
 
 	if (n && (!uuid || !normalise_uuid(uuid, info->uuid)))
 		return bad(v, "the UUID '%.80s' is malformed", uuid ? uuid : "");
@@ -321,14 +135,14 @@ static bool check_uuid(xmlNodePtr root, struct domain_info *info, struct verdict
 /* An optional size element. */
 static bool check_size(xmlNodePtr root, const char *name, uint64_t *ret_mib, struct verdict *v)
 {
-	xmlNodePtr n = only_child(root, name, v);
+	xmlNodePtr n = doc_only_child(root, name, v);
 	_cleanup_xml_ char *number = NULL, *unit = NULL;
 	char what[40];
 
 	if (!n)
 		return true;
-	number = element_text(n);
-	unit = attribute(n, "unit");
+	number = doc_element_text(n);
+	unit = doc_attribute(n, "unit");
 	snprintf(what, sizeof(what), "<%s>", name);
 	return parse_size(what, number, unit, ret_mib, v) && v->rc == HV_OK;
 }
@@ -336,20 +150,22 @@ static bool check_size(xmlNodePtr root, const char *name, uint64_t *ret_mib, str
 /* NUMA cells override <memory>, and pluggable modules present from the start come on top. */
 static bool check_numa(xmlNodePtr root, uint64_t *mem_mib, struct verdict *v)
 {
-	xmlNodePtr n = child(child(child(root, "cpu"), "numa"), "cell");
+	xmlNodePtr n = doc_child(doc_child(doc_child(root, "cpu"), "numa"), "cell");
 	uint64_t sum = 0, one;
 
 	if (!n)
 		return true;
-	for (; n; n = next_element(n->next, "cell")) {
-		_cleanup_xml_ char *number = attribute(n, "memory"), *unit = attribute(n, "unit");
+	for (; n; n = doc_next_element(n->next, "cell")) {
+		_cleanup_xml_ char *number = doc_attribute(n, "memory"),
+				   *unit = doc_attribute(n, "unit");
 
 		if (!parse_size("the memory of a NUMA cell", number, unit, &one, v))
 			return false;
 		sum += one;
 	}
-	for (n = child(child(root, "devices"), "memory"); n; n = next_element(n->next, "memory")) {
-		if (!check_size(child(n, "target"), "size", (one = 0, &one), v))
+	for (n = doc_child(doc_child(root, "devices"), "memory"); n;
+	     n = doc_next_element(n->next, "memory")) {
+		if (!check_size(doc_child(n, "target"), "size", (one = 0, &one), v))
 			return false;
 		sum += one;
 	}
@@ -378,8 +194,8 @@ static bool check_memory(xmlNodePtr root, struct domain_info *info, struct verdi
 
 static bool check_vcpus(xmlNodePtr root, struct domain_info *info, struct verdict *v)
 {
-	xmlNodePtr n = only_child(root, "vcpu", v);
-	_cleanup_xml_ char *number = n ? element_text(n) : NULL;
+	xmlNodePtr n = doc_only_child(root, "vcpu", v);
+	_cleanup_xml_ char *number = n ? doc_element_text(n) : NULL;
 	uint64_t vcpus = 1;
 
 	if (n && (!number || !parse_u64(number, &vcpus)))
@@ -392,11 +208,11 @@ static bool check_vcpus(xmlNodePtr root, struct domain_info *info, struct verdic
 
 static bool check_disks(xmlNodePtr root, struct verdict *v)
 {
-	xmlNodePtr n = child(child(root, "devices"), "disk");
+	xmlNodePtr n = doc_child(doc_child(root, "devices"), "disk");
 
-	for (; n; n = next_element(n->next, "disk")) {
-		xmlNodePtr driver = child(n, "driver");
-		_cleanup_xml_ char *type = driver ? attribute(driver, "type") : NULL;
+	for (; n; n = doc_next_element(n->next, "disk")) {
+		xmlNodePtr driver = doc_child(n, "driver");
+		_cleanup_xml_ char *type = driver ? doc_attribute(driver, "type") : NULL;
 
 		if (type && strcmp(type, "auto") == 0)
 			return bad(v, "a disk has driver type 'auto': say what the image is, for "
@@ -418,40 +234,20 @@ static bool check_doc(xmlDocPtr doc, struct domain_info *info, struct verdict *v
 enum hv_rc domain_xml_parse(const void *xml, size_t len, struct domain_info *ret_info,
 			    char **ret_why)
 {
-	struct verdict v = { .rc = HV_OK };
+	struct verdict v = {.rc = HV_OK};
 	struct domain_info info;
-	_cleanup_(doc_freep) xmlDocPtr doc = read_doc(xml, len, &v);
+	_cleanup_doc_ xmlDocPtr doc = domain_doc_read(xml, len, &v);
 
 	if (doc && check_doc(doc, &info, &v))
 		*ret_info = info;
-	return verdict_out(&v, ret_why);
+	return domain_doc_verdict(&v, ret_why);
 }
 
 /* ---- adjusting */
 
-/* The <domain> element as text, without an XML declaration. */
-static char *doc_text(xmlDocPtr doc, size_t *ret_len, struct verdict *v)
-{
-	xmlBufferPtr buf = xmlBufferCreate();
-	char *text = NULL;
-
-	hv_assert(buf);
-	if (xmlNodeDump(buf, doc, xmlDocGetRootElement(doc), 0, 0) <= 0) {
-		bad(v, "the domain XML could not be written");
-	} else if (xmlBufferLength(buf) > HV_XML_MAX) {
-		refuse(v, HV_TOO_LARGE, "the completed domain XML has %d bytes, the limit is %d",
-		       xmlBufferLength(buf), HV_XML_MAX);
-	} else {
-		text = hv_xstrndup((const char *)xmlBufferContent(buf), HV_XML_MAX);
-		*ret_len = strlen(text);
-	}
-	xmlBufferFree(buf);
-	return text;
-}
-
 static void put_uuid(xmlNodePtr root, const char *uuid)
 {
-	xmlNodePtr n = child(root, "uuid");
+	xmlNodePtr n = doc_child(root, "uuid");
 
 	if (n) {
 		xmlNodeSetContent(n, (const xmlChar *)uuid);
@@ -459,15 +255,15 @@ static void put_uuid(xmlNodePtr root, const char *uuid)
 	}
 	n = xmlNewDocNode(root->doc, NULL, (const xmlChar *)"uuid", (const xmlChar *)uuid);
 	hv_assert(n);
-	xmlAddNextSibling(child(root, "name"), n);
+	xmlAddNextSibling(doc_child(root, "name"), n);
 }
 
 enum hv_rc domain_xml_set_uuid(const void *xml, size_t len, const char *uuid, char **ret_xml,
 			       size_t *ret_len, char **ret_why)
 {
-	struct verdict v = { .rc = HV_OK };
+	struct verdict v = {.rc = HV_OK};
 	struct domain_info info;
-	_cleanup_(doc_freep) xmlDocPtr doc = read_doc(xml, len, &v);
+	_cleanup_doc_ xmlDocPtr doc = domain_doc_read(xml, len, &v);
 	char *text = NULL;
 	size_t text_len = 0;
 
@@ -475,47 +271,48 @@ enum hv_rc domain_xml_set_uuid(const void *xml, size_t len, const char *uuid, ch
 		bad(&v, "the UUID '%.80s' is malformed", uuid ? uuid : "");
 	else if (doc && check_doc(doc, &info, &v)) {
 		put_uuid(xmlDocGetRootElement(doc), uuid);
-		text = doc_text(doc, &text_len, &v);
+		text = domain_doc_text(doc, &text_len, &v);
 	}
 	if (v.rc == HV_OK) {
 		*ret_xml = text;
 		*ret_len = text_len;
 	}
-	return verdict_out(&v, ret_why);
+	return domain_doc_verdict(&v, ret_why);
 }
 
 enum hv_rc domain_xml_set_name(const void *xml, size_t len, const char *name, char **ret_xml,
 			       size_t *ret_len, char **ret_why)
 {
-	struct verdict v = { .rc = HV_OK };
+	struct verdict v = {.rc = HV_OK};
 	struct domain_info info;
-	_cleanup_(doc_freep) xmlDocPtr doc = read_doc(xml, len, &v);
+	_cleanup_doc_ xmlDocPtr doc = domain_doc_read(xml, len, &v);
 	char *text = NULL;
 	size_t text_len = 0;
 
 	hv_assert(hv_name_valid(name));
 	if (doc && check_doc(doc, &info, &v)) {
 		/* A valid name has none of XML's special characters. */
-		xmlNodeSetContent(child(xmlDocGetRootElement(doc), "name"), (const xmlChar *)name);
-		text = doc_text(doc, &text_len, &v);
+		xmlNodeSetContent(doc_child(xmlDocGetRootElement(doc), "name"),
+				  (const xmlChar *)name);
+		text = domain_doc_text(doc, &text_len, &v);
 	}
 	if (v.rc == HV_OK) {
 		*ret_xml = text;
 		*ret_len = text_len;
 	}
-	return verdict_out(&v, ret_why);
+	return domain_doc_verdict(&v, ret_why);
 }
 
 /* host-passthrough hands the real CPU to the guest; only KVM can. 'maximum' is TCG's best. */
 static bool emulate(xmlNodePtr root)
 {
-	xmlNodePtr cpu = child(root, "cpu");
-	_cleanup_xml_ char *mode = cpu ? attribute(cpu, "mode") : NULL;
+	xmlNodePtr cpu = doc_child(root, "cpu");
+	_cleanup_xml_ char *mode = cpu ? doc_attribute(cpu, "mode") : NULL;
 
-	set_attribute(root, "type", "qemu");
+	doc_set_attribute(root, "type", "qemu");
 	if (!mode || strcmp(mode, "host-passthrough") != 0)
 		return false;
-	set_attribute(cpu, "mode", "maximum");
+	doc_set_attribute(cpu, "mode", "maximum");
 	xmlUnsetProp(cpu, (const xmlChar *)"check");
 	xmlUnsetProp(cpu, (const xmlChar *)"migratable");
 	return true;
@@ -523,11 +320,11 @@ static bool emulate(xmlNodePtr root)
 
 static void disks_say_raw(xmlNodePtr root)
 {
-	xmlNodePtr n = child(child(root, "devices"), "disk");
+	xmlNodePtr n = doc_child(doc_child(root, "devices"), "disk");
 
-	for (; n; n = next_element(n->next, "disk")) {
-		xmlNodePtr driver = child(n, "driver");
-		_cleanup_xml_ char *type = attribute(n, "type");
+	for (; n; n = doc_next_element(n->next, "disk")) {
+		xmlNodePtr driver = doc_child(n, "driver");
+		_cleanup_xml_ char *type = doc_attribute(n, "type");
 
 		if (type && strcmp(type, "dir") == 0) /* QEMU's FAT view of a folder */
 			continue;
@@ -535,16 +332,16 @@ static void disks_say_raw(xmlNodePtr root)
 			driver = xmlNewChild(n, NULL, (const xmlChar *)"driver", NULL);
 		hv_assert(driver);
 		if (!xmlHasProp(driver, (const xmlChar *)"type"))
-			set_attribute(driver, "type", "raw");
+			doc_set_attribute(driver, "type", "raw");
 	}
 }
 
 enum hv_rc domain_xml_prepare(const void *xml, size_t len, bool kvm, char **ret_xml,
 			      char **ret_note, char **ret_why)
 {
-	struct verdict v = { .rc = HV_OK };
+	struct verdict v = {.rc = HV_OK};
 	struct domain_info info;
-	_cleanup_(doc_freep) xmlDocPtr doc = read_doc(xml, len, &v);
+	_cleanup_doc_ xmlDocPtr doc = domain_doc_read(xml, len, &v);
 	char *text = NULL, *note = NULL;
 	size_t text_len = 0;
 
@@ -558,12 +355,12 @@ enum hv_rc domain_xml_prepare(const void *xml, size_t len, bool kvm, char **ret_
 							  : "");
 		disks_say_raw(root);
 		xmlUnsetProp(root, (const xmlChar *)"id");
-		text = doc_text(doc, &text_len, &v);
+		text = domain_doc_text(doc, &text_len, &v);
 	}
 	if (v.rc == HV_OK) {
 		*ret_xml = text;
 		*ret_note = steal_ptr(note);
 	}
 	free(note);
-	return verdict_out(&v, ret_why);
+	return domain_doc_verdict(&v, ret_why);
 }

@@ -21,7 +21,7 @@
 #include "proto/ids.h"
 #include "proto/rc.h"
 
-#define DOMAIN_XML_DEPTH_MAX 32	       /* libvirt's own schema needs 9 */
+#define DOMAIN_XML_DEPTH_MAX 32		  /* libvirt's own schema needs 9 */
 #define DOMAIN_XML_MEM_MAX_MIB (1U << 24) /* 16 TiB: more than QEMU can give to a guest */
 #define DOMAIN_XML_VCPUS_MAX 4096
 

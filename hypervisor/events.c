@@ -23,8 +23,7 @@ static bool seen(struct domain_event *ev, Hv__Observed observed, Hv__Cause cause
 	return true;
 }
 
-#define RUNNING(ev, what) \
-	seen(ev, HV__OBSERVED__OBSERVED_RUNNING, HV__CAUSE__CAUSE_NONE, what)
+#define RUNNING(ev, what) seen(ev, HV__OBSERVED__OBSERVED_RUNNING, HV__CAUSE__CAUSE_NONE, what)
 #define PAUSED(ev, why, what) seen(ev, HV__OBSERVED__OBSERVED_PAUSED, HV__CAUSE__CAUSE_##why, what)
 #define GONE(ev, why, what) seen(ev, HV__OBSERVED__OBSERVED_ABSENT, HV__CAUSE__CAUSE_##why, what)
 
@@ -40,7 +39,8 @@ static bool started(int detail, struct domain_event *ev)
 static bool suspended(int detail, struct domain_event *ev)
 {
 	switch ((virDomainEventSuspendedDetailType)detail) {
-	case VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED: /* the source's last moment; what follows counts */
+	case VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED: /* the source's last moment; what follows counts
+						   */
 		return false;
 	case VIR_DOMAIN_EVENT_SUSPENDED_IOERROR:
 		return PAUSED(ev, IO_ERROR, "paused: I/O error");
@@ -125,7 +125,7 @@ static void post(virDomainPtr d, const struct domain_event *ev)
 
 static void post_look(virDomainPtr d, const char *what)
 {
-	struct domain_event ev = { .what = what };
+	struct domain_event ev = {.what = what};
 
 	post(d, &ev);
 }
@@ -133,7 +133,7 @@ static void post_look(virDomainPtr d, const char *what)
 static int on_lifecycle(virConnectPtr c _unused_, virDomainPtr d, int event, int detail,
 			void *opaque _unused_)
 {
-	struct domain_event ev = { .what = "" };
+	struct domain_event ev = {.what = ""};
 
 	if (events_translate(event, detail, &ev))
 		post(d, &ev);
@@ -165,10 +165,10 @@ void events_register(virConnectPtr c)
 		int id;
 		virConnectDomainEventGenericCallback fn;
 	} wanted[] = {
-		{ VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle) },
-		{ VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, VIR_DOMAIN_EVENT_CALLBACK(on_io_error) },
-		{ VIR_DOMAIN_EVENT_ID_WATCHDOG, VIR_DOMAIN_EVENT_CALLBACK(on_watchdog) },
-		{ VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, VIR_DOMAIN_EVENT_CALLBACK(on_job) },
+	    {VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
+	    {VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, VIR_DOMAIN_EVENT_CALLBACK(on_io_error)},
+	    {VIR_DOMAIN_EVENT_ID_WATCHDOG, VIR_DOMAIN_EVENT_CALLBACK(on_watchdog)},
+	    {VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, VIR_DOMAIN_EVENT_CALLBACK(on_job)},
 	};
 
 	/* One that cannot be had is made up for by the regular inventories. */
@@ -184,7 +184,8 @@ static void *run(void *data _unused_)
 	return NULL;
 }
 
-/* libvirt prints errors on stderr unless told otherwise; we report them where they are explained. */
+/* libvirt prints errors on stderr unless told otherwise; we report them where they are explained.
+ */
 static void silence(void *user _unused_, virErrorPtr e _unused_)
 {
 }

@@ -84,8 +84,8 @@ Hv__Observed facts_refine(const struct facts *fs, const char *uuid, Hv__Observed
 	const struct fact *f = find(fs, uuid);
 
 	return f && f->incoming && observed == HV__OBSERVED__OBSERVED_PAUSED
-		       ? HV__OBSERVED__OBSERVED_INCOMING
-		       : observed;
+		   ? HV__OBSERVED__OBSERVED_INCOMING
+		   : observed;
 }
 
 static const struct fact *note(struct fact *f, const char *name, Hv__Observed observed,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * facts.h - what was last said about each VM of this host, so that only changes are said, and in the
- * order in which they happened.
+ * facts.h - what was last said about each VM of this host, so that only changes are said, and in
+ * the order in which they happened.
  *
- * Two sources tell about a VM: libvirt's events, in order, and looks (a job's, an inventory's), which
- * were true at some moment between their beginning and now. An event that came in after a look had
- * begun may be newer than the look: then the look is not believed, and the VM is looked at again.
- * A mark is the number of events so far; a look notes it when it begins.
+ * Two sources tell about a VM: libvirt's events, in order, and looks (a job's, an inventory's),
+ * which were true at some moment between their beginning and now. An event that came in after a
+ * look had begun may be newer than the look: then the look is not believed, and the VM is looked at
+ * again. A mark is the number of events so far; a look notes it when it begins.
  *
  * A VM that came by migration and was never resumed since stays INCOMING here, which libvirt itself
  * calls just paused. (A new hypervisord does not know that any more, and says PAUSED.)

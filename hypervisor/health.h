@@ -3,8 +3,8 @@
  * health.h - is the hypervisor layer of this host fit for work? One sentence when it is not.
  *
  * libvirt counts as ill when there has been no connection for HEALTH_DOWN_US (a restart of libvirtd
- * is no illness), when a call that should be instant hangs (conn.h), or when so many calls hang that
- * no worker is left. Ill says nothing about the VMs: the sentence says how many of their QEMU
+ * is no illness), when a call that should be instant hangs (conn.h), or when so many calls hang
+ * that no worker is left. Ill says nothing about the VMs: the sentence says how many of their QEMU
  * processes are alive.
  */
 #ifndef HV_HYPERVISOR_HEALTH_H

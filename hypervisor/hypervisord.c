@@ -15,13 +15,14 @@
 #include "hypervisor/events.h"
 #include "hypervisor/facts.h"
 #include "hypervisor/health.h"
-#include "hypervisor/inventory.h"
 #include "hypervisor/job.h"
 #include "hypervisor/lifecycle.h"
 #include "hypervisor/link.h"
+#include "hypervisor/looks.h"
 #include "hypervisor/migrate.h"
 #include "hypervisor/qemu_proc.h"
 #include "hypervisor/start_register.h"
+#include "hypervisor/tell.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -34,9 +35,7 @@
 
 #include "config.h"
 
-#define PROTOCOL_VERSION 1
 #define INVENTORY_EVERY_MS 30000
-#define LOOK_TIMEOUT_MS 5000
 #define INVENTORY_AFTER_UP_MS 2000 /* libvirtd may still be taking up its QEMUs again */
 #define HEALTH_EVERY_MS 500
 
@@ -45,18 +44,6 @@ struct options {
 	const char *uri, *run_dir;
 	unsigned workers;
 	uint64_t reserve_mib;
-};
-
-/* An inventory or a look at one VM, on its way through the pool. */
-struct look {
-	struct pool_task task; /* first */
-	struct hypervisord *h;
-	uint64_t mark;
-	char uuid[HV_UUID_LEN + 1], name[256]; /* of the one VM; "": all */
-	struct sight sight;
-	struct inventory inv;
-	bool given_up;
-	qb_loop_timer_handle timer;
 };
 
 struct hypervisord {
@@ -68,64 +55,22 @@ struct hypervisord {
 	struct conn *conn;
 	struct link *link;
 	struct facts *facts;
+	struct looks *looks;
 	/* health */
 	bool connected, told, told_ok;
 	uint64_t down_since_us;
-	char down_why[HV_TEXT_MAX], version[32];
-	/* inventory */
-	struct look *running;
-	bool again, full; /* one more is wanted; the next is to be told in full */
+	char down_why[HV_TEXT_MAX];
+	_Atomic unsigned long version; /* libvirt's; set by conn's thread */
 };
 
 static struct hypervisord *the_one; /* for wake-ups from threads and signals */
 
-static void want_inventory(struct hypervisord *h, bool full);
-static void look_at(struct hypervisord *h, const char *uuid, const char *name);
-
-/* ---- what we say */
-
-static void send_body(struct hypervisord *h, Hv__HvMessage *m, Hv__HvMessage__BodyCase which)
+#define VERSION_SIZE 32
+static void version_text(struct hypervisord *h, char text[VERSION_SIZE])
 {
-	m->body_case = which;
-	link_send(h->link, m);
-}
+	unsigned long v = atomic_load(&h->version);
 
-static void say_fact(struct hypervisord *h, const struct fact *f)
-{
-	Hv__HvMessage m = HV__HV_MESSAGE__INIT;
-	Hv__DomainSeen seen = HV__DOMAIN_SEEN__INIT;
-
-	seen.uuid = (char *)f->uuid;
-	seen.name = (char *)f->name;
-	seen.observed = f->observed;
-	seen.cause = f->cause;
-	m.domain = &seen;
-	send_body(h, &m, HV__HV_MESSAGE__BODY_DOMAIN);
-}
-
-static void say_health(struct hypervisord *h, bool ok, char *text)
-{
-	Hv__HvMessage m = HV__HV_MESSAGE__INIT;
-	Hv__HvHealth health = HV__HV_HEALTH__INIT;
-
-	health.libvirt_ok = ok;
-	health.text = text;
-	health.mem_mib = health_memory_mib(h->opt.reserve_mib);
-	health.cpus = health_cpus();
-	health.libvirt_version = h->version;
-	m.health = &health;
-	send_body(h, &m, HV__HV_MESSAGE__BODY_HEALTH);
-}
-
-static void say_ready(struct hypervisord *h)
-{
-	Hv__HvMessage m = HV__HV_MESSAGE__INIT;
-	Hv__HvReady ready = HV__HV_READY__INIT;
-
-	ready.version = PROTOCOL_VERSION;
-	ready.pid = (uint32_t)getpid();
-	m.ready = &ready;
-	send_body(h, &m, HV__HV_MESSAGE__BODY_READY);
+	snprintf(text, VERSION_SIZE, "%lu.%lu.%lu", v / 1000000, v / 1000 % 1000, v % 1000);
 }
 
 /* ---- health */
@@ -135,15 +80,15 @@ static void check_health(struct hypervisord *h)
 {
 	uint64_t now = job_now_us();
 	struct health_signs signs = {
-		.connected = h->connected,
-		.was_ill = h->told && !h->told_ok,
-		.down_us = h->connected ? 0 : now - h->down_since_us,
-		.pending_us = conn_pending_us(h->conn),
-		.exhausted = pool_exhausted(h->pool),
-		.stuck = pool_stuck(h->pool),
-		.why = h->down_why,
+	    .connected = h->connected,
+	    .was_ill = h->told && !h->told_ok,
+	    .down_us = h->connected ? 0 : now - h->down_since_us,
+	    .pending_us = conn_pending_us(h->conn),
+	    .exhausted = pool_exhausted(h->pool),
+	    .stuck = pool_stuck(h->pool),
+	    .why = h->down_why,
 	};
-	char text[HV_TEXT_MAX];
+	char text[HV_TEXT_MAX], version[VERSION_SIZE];
 	bool ok = health_judge(&signs, text);
 
 	if (h->told ? ok == h->told_ok : ok && !h->connected)
@@ -152,10 +97,12 @@ static void check_health(struct hypervisord *h)
 		health_add_processes(text);
 	qb_log(ok ? LOG_INFO : LOG_WARNING, "libvirt: %s", ok ? "answers" : text);
 	if (ok && h->told)
-		want_inventory(h, true);
+		looks_inventory(h->looks, true);
 	h->told = true;
 	h->told_ok = ok;
-	say_health(h, ok, text);
+	version_text(h, version);
+	tell_health(h->link, ok, text, health_memory_mib(h->opt.reserve_mib), health_cpus(),
+		    version);
 }
 
 static void on_health_timer(void *data)
@@ -164,186 +111,30 @@ static void on_health_timer(void *data)
 	qb_loop_timer_handle t;
 
 	check_health(h);
-	qb_loop_timer_add(h->loop, QB_LOOP_LOW, HEALTH_EVERY_MS * 1000000ULL, h, on_health_timer, &t);
+	qb_loop_timer_add(h->loop, QB_LOOP_LOW, HEALTH_EVERY_MS * 1000000ULL, h, on_health_timer,
+			  &t);
 }
 
-/* ---- looks and inventories */
+/* ---- inventories */
 
-static void look_run(struct pool_task *task)
+static void on_news(const struct fact *f, void *user)
 {
-	struct look *k = (struct look *)task;
-	_cleanup_lease_ struct conn_lease lease = { 0 };
+	struct hypervisord *h = user;
 
-	conn_lease(k->h->conn, &lease);
-	if (k->uuid[0])
-		observe(lease.v, k->uuid, &k->sight);
-	else
-		inventory_take(lease.v, &k->inv);
+	tell_fact(h->link, f);
+	job_wake(h->jobs, f->uuid);
 }
 
-static void look_free(struct look *k)
+static void on_inventory(const struct inventory *inv, void *user)
 {
-	if (k->timer)
-		qb_loop_timer_del(k->h->loop, k->timer);
-	inventory_done(&k->inv);
-	free(k);
+	struct hypervisord *h = user;
+
+	tell_inventory(h->link, inv, h->facts);
 }
 
-/* One VM's state is told; one that cannot be told is no news, the next inventory will tell. */
-static void look_done(struct pool_task *task)
+static void on_odd(const char *text, void *user _unused_)
 {
-	struct look *k = (struct look *)task;
-	struct hypervisord *h = k->h;
-	const struct fact *f = NULL;
-
-	if (!k->given_up && k->sight.observed != HV__OBSERVED__OBSERVED_UNKNOWN)
-		f = facts_look(h->facts, k->uuid, k->name, k->sight.observed, k->sight.cause,
-			       k->mark);
-	if (f) {
-		say_fact(h, f);
-		job_wake(h->jobs, k->uuid);
-	}
-	look_free(k);
-}
-
-static struct look *look_new(struct hypervisord *h, void (*done)(struct pool_task *),
-			     void (*late)(void *))
-{
-	struct look *k = hv_xcalloc(1, sizeof(*k));
-
-	k->task.run = look_run;
-	k->task.done = done;
-	k->h = h;
-	k->mark = facts_mark(h->facts);
-	qb_loop_timer_add(h->loop, QB_LOOP_MED, LOOK_TIMEOUT_MS * 1000000ULL, k, late, &k->timer);
-	return k;
-}
-
-/* It hangs: nobody waits for it any longer. */
-static void look_give_up(struct look *k)
-{
-	k->timer = 0;
-	k->given_up = true;
-	if (pool_give_up(k->h->pool, &k->task))
-		look_free(k);
-}
-
-static void look_late(void *data)
-{
-	look_give_up(data);
-}
-
-static void look_at(struct hypervisord *h, const char *uuid, const char *name)
-{
-	struct look *k = look_new(h, look_done, look_late);
-
-	snprintf(k->uuid, sizeof(k->uuid), "%s", uuid);
-	snprintf(k->name, sizeof(k->name), "%s", name);
-	pool_submit(h->pool, &k->task);
-}
-
-/* Says what is new; whoever was there and is not in it is absent. */
-static void tell_changes(struct hypervisord *h, const struct look *k)
-{
-	const struct fact *f;
-
-	for (size_t i = 0; i < k->inv.count; i++) {
-		const struct inventory_item *it = &k->inv.items[i];
-
-		f = facts_look(h->facts, it->uuid, it->name, it->observed, it->cause, k->mark);
-		if (f && !h->full)
-			say_fact(h, f);
-	}
-	for (size_t i = 0; (f = facts_at(h->facts, i)); i++) {
-		if (f->observed == HV__OBSERVED__OBSERVED_ABSENT || inventory_find(&k->inv, f->uuid))
-			continue;
-		f = facts_look(h->facts, f->uuid, "", HV__OBSERVED__OBSERVED_ABSENT,
-			       HV__CAUSE__CAUSE_NONE, k->mark);
-		if (f && !h->full)
-			say_fact(h, f);
-	}
-	facts_drop_absent(h->facts, k->mark);
-}
-
-/* What is known now, which is the inventory with the events that came in meanwhile. */
-static void say_inventory(struct hypervisord *h, const struct inventory *inv)
-{
-	Hv__HvMessage m = HV__HV_MESSAGE__INIT;
-	Hv__HvInventory full = HV__HV_INVENTORY__INIT;
-	_cleanup_free_ Hv__DomainSeen *seen = NULL;
-	_cleanup_free_ Hv__DomainSeen **list = NULL;
-	const struct fact *f;
-	size_t n = 0;
-
-	while (inv->complete && facts_at(h->facts, n))
-		n++;
-	seen = hv_xcalloc(n, sizeof(*seen));
-	list = hv_xcalloc(n, sizeof(*list));
-	full.complete = inv->complete;
-	full.text = (char *)inv->text;
-	full.domains = list;
-	for (size_t i = 0; i < n; i++) {
-		f = facts_at(h->facts, i);
-		if (f->observed == HV__OBSERVED__OBSERVED_ABSENT)
-			continue;
-		hv__domain_seen__init(&seen[i]);
-		seen[i].uuid = (char *)f->uuid;
-		seen[i].name = (char *)f->name;
-		seen[i].observed = f->observed;
-		seen[i].cause = f->cause;
-		list[full.n_domains++] = &seen[i];
-	}
-	m.inventory = &full;
-	send_body(h, &m, HV__HV_MESSAGE__BODY_INVENTORY);
-}
-
-static void inventory_over(struct hypervisord *h, const struct look *k)
-{
-	if (k->inv.complete)
-		tell_changes(h, k);
-	if (k->inv.text[0])
-		qb_log(LOG_WARNING, "inventory: %s", k->inv.text);
-	/* A failure while there is no connection is told when it was asked for; `up` asks again. */
-	if (h->full)
-		say_inventory(h, &k->inv);
-	h->full = false;
-	h->running = NULL;
-	if (h->again) {
-		h->again = false;
-		want_inventory(h, false);
-	}
-}
-
-static void inventory_finished(struct pool_task *task)
-{
-	struct look *k = (struct look *)task;
-
-	if (!k->given_up)
-		inventory_over(k->h, k);
-	look_free(k);
-}
-
-static void inventory_late(void *data)
-{
-	struct look *k = data;
-	struct hypervisord *h = k->h;
-	struct look none = { .h = h };
-
-	look_give_up(k);
-	snprintf(none.inv.text, sizeof(none.inv.text), "libvirt did not answer within %d ms",
-		 LOOK_TIMEOUT_MS);
-	inventory_over(h, &none);
-}
-
-static void want_inventory(struct hypervisord *h, bool full)
-{
-	h->full |= full;
-	if (h->running) {
-		h->again = true;
-		return;
-	}
-	h->running = look_new(h, inventory_finished, inventory_late);
-	pool_submit(h->pool, &h->running->task);
+	qb_log(LOG_WARNING, "inventory: %s", text);
 }
 
 static void on_inventory_timer(void *data)
@@ -352,7 +143,7 @@ static void on_inventory_timer(void *data)
 	qb_loop_timer_handle t;
 
 	if (h->connected)
-		want_inventory(h, false);
+		looks_inventory(h->looks, false);
 	qb_loop_timer_add(h->loop, QB_LOOP_LOW, INVENTORY_EVERY_MS * 1000000ULL, h,
 			  on_inventory_timer, &t);
 }
@@ -362,7 +153,7 @@ static void on_settled(void *data)
 	struct hypervisord *h = data;
 
 	if (h->connected)
-		want_inventory(h, false);
+		looks_inventory(h->looks, false);
 }
 
 /* ---- libvirt's connection and events */
@@ -374,20 +165,21 @@ static void on_opened(virConnectPtr c, void *user)
 
 	events_register(c);
 	if (virConnectGetLibVersion(c, &v) == 0)
-		snprintf(h->version, sizeof(h->version), "%lu.%lu.%lu", v / 1000000,
-			 v / 1000 % 1000, v % 1000);
+		atomic_store(&h->version, v);
 }
 
 static void on_up(void *user)
 {
 	struct hypervisord *h = user;
 	qb_loop_timer_handle t;
+	char version[VERSION_SIZE];
 
 	h->connected = true;
-	qb_log(LOG_INFO, "connected to libvirt %s", h->version);
+	version_text(h, version);
+	qb_log(LOG_INFO, "connected to libvirt %s", version);
 	start_register_heard();
 	check_health(h);
-	want_inventory(h, true);
+	looks_inventory(h->looks, true);
 	job_wake(h->jobs, NULL);
 	qb_loop_timer_add(h->loop, QB_LOOP_LOW, INVENTORY_AFTER_UP_MS * 1000000ULL, h, on_settled,
 			  &t);
@@ -414,12 +206,12 @@ static void on_event(const struct domain_event *ev, void *user)
 	qb_log(LOG_DEBUG, "%s (%s): %s", ev->name, ev->uuid, ev->what);
 	if (!ev->known || (gone && start_register_holds(ev->uuid))) {
 		facts_touch(h->facts, ev->uuid);
-		look_at(h, ev->uuid, ev->name);
+		looks_at(h->looks, ev->uuid, ev->name);
 	} else {
 		f = facts_event(h->facts, ev->uuid, ev->name, ev->observed, ev->cause, ev->arrived);
 	}
 	if (f)
-		say_fact(h, f);
+		tell_fact(h->link, f);
 	job_wake(h->jobs, ev->uuid);
 }
 
@@ -453,49 +245,32 @@ static void add_process(const struct job *j, char text[HV_TEXT_MAX])
 static void on_answer(const struct job *j, void *user)
 {
 	struct hypervisord *h = user;
-	Hv__HvMessage m = HV__HV_MESSAGE__INIT;
-	Hv__HvResult r = HV__HV_RESULT__INIT;
+	Hv__Observed observed = facts_refine(h->facts, j->uuid, j->observed);
 	char text[HV_TEXT_MAX];
 
 	memcpy(text, j->text, sizeof(text));
 	if (j->rc == HV_TIMEOUT || j->rc == HV_HYPERVISOR_DOWN)
 		add_process(j, text);
-	r.id = j->id;
-	r.attempt = j->attempt;
-	r.rc = j->rc;
-	r.text = text;
-	r.observed = facts_refine(h->facts, j->uuid, j->observed);
-	r.began_us = j->began_us;
-	r.ended_us = j->ended_us;
-	m.result = &r;
-	send_body(h, &m, HV__HV_MESSAGE__BODY_RESULT);
+	tell_result(h->link, j, observed, text);
 	qb_log(j->rc == HV_OK ? LOG_INFO : LOG_WARNING, "job %llu, VM %s: %s%s%s",
 	       (unsigned long long)j->id, j->name[0] ? j->name : j->uuid, hv_rc_text(j->rc),
 	       text[0] ? ": " : "", text);
 	if (facts_newer(h->facts, j->uuid, j->mark))
-		look_at(h, j->uuid, j->name);
-	else if (r.observed != HV__OBSERVED__OBSERVED_UNKNOWN)
-		facts_look(h->facts, j->uuid, j->name, r.observed, HV__CAUSE__CAUSE_NONE, j->mark);
+		looks_at(h->looks, j->uuid, j->name);
+	else if (observed != HV__OBSERVED__OBSERVED_UNKNOWN)
+		facts_look(h->facts, j->uuid, j->name, observed, HV__CAUSE__CAUSE_NONE, j->mark);
 }
 
 static void on_progress(const struct job *j, void *user)
 {
-	struct hypervisord *h = user;
-	Hv__HvMessage m = HV__HV_MESSAGE__INIT;
-	Hv__HvProgress p = HV__HV_PROGRESS__INIT;
-
-	p.id = j->id;
-	p.permille = j->permille;
-	p.text = (char *)j->progress;
-	m.progress = &p;
-	send_body(h, &m, HV__HV_MESSAGE__BODY_PROGRESS);
+	tell_progress(((struct hypervisord *)user)->link, j);
 }
 
 static void on_late(const struct job *j, void *user)
 {
 	qb_log(LOG_NOTICE, "job %llu: the call that had hung has returned",
 	       (unsigned long long)j->id);
-	look_at(user, j->uuid, j->name);
+	looks_at(((struct hypervisord *)user)->looks, j->uuid, j->name);
 }
 
 static void on_release(struct job *j, void *user _unused_)
@@ -504,12 +279,12 @@ static void on_release(struct job *j, void *user _unused_)
 }
 
 static const struct job_backend backend = {
-	.step = on_step,
-	.deadline_ms = on_deadline_ms,
-	.answer = on_answer,
-	.progress = on_progress,
-	.late = on_late,
-	.release = on_release,
+    .step = on_step,
+    .deadline_ms = on_deadline_ms,
+    .answer = on_answer,
+    .progress = on_progress,
+    .late = on_late,
+    .release = on_release,
 };
 
 static void wake_one(void *data)
@@ -525,16 +300,6 @@ static void wake_from_thread(const char *uuid)
 
 /* ---- clusterd */
 
-static void pong(struct hypervisord *h, uint64_t seq)
-{
-	Hv__HvMessage m = HV__HV_MESSAGE__INIT;
-	Hv__HvPong p = HV__HV_PONG__INIT;
-
-	p.seq = seq;
-	m.pong = &p;
-	send_body(h, &m, HV__HV_MESSAGE__BODY_PONG);
-}
-
 static void on_request(const Hv__HvRequest *r, void *user)
 {
 	struct hypervisord *h = user;
@@ -547,10 +312,10 @@ static void on_request(const Hv__HvRequest *r, void *user)
 		job_cancel(h->jobs, r->cancel->id);
 		break;
 	case HV__HV_REQUEST__BODY_PING:
-		pong(h, r->ping->seq);
+		tell_pong(h->link, r->ping->seq);
 		break;
 	case HV__HV_REQUEST__BODY_REFRESH:
-		want_inventory(h, true);
+		looks_inventory(h->looks, true);
 		break;
 	case HV__HV_REQUEST__BODY_MANAGED:
 		break;
@@ -586,8 +351,8 @@ static int32_t on_signal(int32_t sig, void *data _unused_)
 
 /* ---- start */
 
-static const char *const levels[] = { "emerg", "alert",	 "crit", "err",
-				      "warning", "notice", "info", "debug" };
+static const char *const levels[] = {"emerg",	"alert",  "crit", "err",
+				     "warning", "notice", "info", "debug"};
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -629,18 +394,18 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option option_table[] = {
-	{ "fd", 'f', "N", 0, "The socket to clusterd", 0 },
-	{ "uri", 'u', "URI", 0, "libvirt's URI (qemu:///system)", 0 },
-	{ "workers", 'w', "N", 0, "Calls to libvirt at a time (6)", 0 },
-	{ "reserve-mib", 'r', "N", 0, "Memory kept for the host itself (5 %, at least 512)", 0 },
-	{ "run-dir", 'd', "DIR", 0, "Where starts under way are noted (/run/hvcluster)", 0 },
-	{ "log-level", 'l', "LEVEL", 0, "err, warning, notice, info (preset) or debug", 0 },
-	{ 0 },
+    {"fd", 'f', "N", 0, "The socket to clusterd", 0},
+    {"uri", 'u', "URI", 0, "libvirt's URI (qemu:///system)", 0},
+    {"workers", 'w', "N", 0, "Calls to libvirt at a time (6)", 0},
+    {"reserve-mib", 'r', "N", 0, "Memory kept for the host itself (5 %, at least 512)", 0},
+    {"run-dir", 'd', "DIR", 0, "Where starts under way are noted (/run/hvcluster)", 0},
+    {"log-level", 'l', "LEVEL", 0, "err, warning, notice, info (preset) or debug", 0},
+    {0},
 };
 static const struct argp argp = {
-	.options = option_table,
-	.parser = parse_option,
-	.doc = "The hypervisor layer of hvcluster. Started and supervised by clusterd.",
+    .options = option_table,
+    .parser = parse_option,
+    .doc = "The hypervisor layer of hvcluster. Started and supervised by clusterd.",
 };
 const char *argp_program_version = "hypervisord " PACKAGE_VERSION;
 
@@ -668,17 +433,19 @@ static void open_register(const struct hypervisord *h)
 	_cleanup_free_ char *dir = hv_xasprintf("%s/starting", h->opt.run_dir);
 
 	if (!start_register_open(dir))
-		qb_log(LOG_WARNING,
-		       "%s cannot be used (%s): a start that a crash of hypervisord interrupts will "
-		       "not be remembered",
-		       dir, strerror(errno));
+		qb_log(
+		    LOG_WARNING,
+		    "%s cannot be used (%s): a start that a crash of hypervisord interrupts will "
+		    "not be remembered",
+		    dir, strerror(errno));
 }
 
 /* Returns what failed, NULL when all is up. */
 static const char *compose(struct hypervisord *h)
 {
-	const struct link_hooks link_hooks = { on_request, on_ended, h };
-	const struct conn_hooks conn_hooks = { on_opened, on_up, on_down, h };
+	const struct link_hooks link_hooks = {on_request, on_ended, h};
+	const struct looks_hooks looks_hooks = {on_news, on_inventory, on_odd, h};
+	const struct conn_hooks conn_hooks = {on_opened, on_up, on_down, h};
 
 	h->loop = qb_loop_create();
 	h->mailbox = h->loop ? mailbox_new(h->loop) : NULL;
@@ -686,6 +453,7 @@ static const char *compose(struct hypervisord *h)
 		return "the main loop";
 	h->facts = facts_new();
 	h->pool = pool_new(h->mailbox, h->opt.workers);
+	h->looks = looks_new(h->loop, h->pool, h->facts, &looks_hooks);
 	h->jobs = job_table_new(h->loop, h->pool, &backend, h);
 	h->link = link_new(h->loop, h->opt.fd, &link_hooks);
 	if (!h->link)
@@ -693,11 +461,12 @@ static const char *compose(struct hypervisord *h)
 	add_signals(h);
 	open_register(h);
 	migrate_init(wake_from_thread);
-	say_ready(h);
+	tell_ready(h->link);
 	if (!events_start(h->mailbox, on_event, h))
 		return "libvirt's event loop";
 	h->down_since_us = job_now_us();
 	h->conn = conn_start(h->mailbox, h->opt.uri, &conn_hooks);
+	looks_use(h->looks, h->conn);
 	return h->conn ? NULL : "the thread of the connection";
 }
 
@@ -707,11 +476,11 @@ int main(int argc, char **argv)
 	const char *failed;
 
 	the_one = h;
-	h->opt = (struct options){ .fd = -1,
-				   .log_level = LOG_INFO,
-				   .uri = "qemu:///system",
-				   .run_dir = "/run/hvcluster",
-				   .workers = 6 };
+	h->opt = (struct options){.fd = -1,
+				  .log_level = LOG_INFO,
+				  .uri = "qemu:///system",
+				  .run_dir = "/run/hvcluster",
+				  .workers = 6};
 	argp_parse(&argp, argc, argv, 0, NULL, &h->opt);
 	mallopt(M_ARENA_MAX, 2); /* threads that mostly wait need no heaps of their own */
 	start_logging(h->opt.log_level);

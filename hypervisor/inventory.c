@@ -14,8 +14,8 @@ static struct inventory_item *add(struct inventory *inv, const char *uuid, const
 
 	/* Grown by doubling: 0, 1, 2, 4 ... are the full sizes. */
 	if ((inv->count & (inv->count - 1)) == 0)
-		inv->items = hv_xrealloc(inv->items, inv->count ? 2 * inv->count : 1,
-					 sizeof(*inv->items));
+		inv->items =
+		    hv_xrealloc(inv->items, inv->count ? 2 * inv->count : 1, sizeof(*inv->items));
 	it = &inv->items[inv->count++];
 	memset(it, 0, sizeof(*it));
 	snprintf(it->uuid, sizeof(it->uuid), "%s", uuid);
@@ -52,6 +52,8 @@ static void add_domain(struct inventory *inv, const virDomainStatsRecord *r)
 	it = add(inv, uuid, virDomainGetName(r->dom));
 	it->observed = s.observed;
 	it->cause = s.cause;
+	if (s.observed == HV__OBSERVED__OBSERVED_UNKNOWN)
+		inv->settling = true;
 }
 
 static bool ask_libvirt(virConnectPtr c, struct inventory *inv)
@@ -71,7 +73,8 @@ static bool ask_libvirt(virConnectPtr c, struct inventory *inv)
 
 /*
  * A QEMU that libvirt did not list may have been started since it answered: only one that is older
- * than that answer is odd, so the processes are listed first and those gone meanwhile looked up again.
+ * than that answer is odd, so the processes are listed first and those gone meanwhile looked up
+ * again.
  */
 static void add_orphans(virConnectPtr c, struct inventory *inv, const struct qemu_proc *procs,
 			size_t n)
@@ -89,7 +92,8 @@ static void add_orphans(virConnectPtr c, struct inventory *inv, const struct qem
 		it->observed = s.observed;
 		it->cause = s.cause;
 		if (s.orphan)
-			snprintf(inv->text, sizeof(inv->text), "VM %.255s: %.200s", it->name, s.text);
+			snprintf(inv->text, sizeof(inv->text), "VM %.255s: %.200s", it->name,
+				 s.text);
 	}
 }
 
@@ -98,9 +102,12 @@ static void add_starting(struct inventory *inv)
 	_cleanup_free_ char(*uuids)[HV_UUID_LEN + 1] = NULL;
 	size_t n = start_register_list(&uuids);
 
-	for (size_t i = 0; i < n; i++)
-		if (!inventory_find(inv, uuids[i]))
-			add(inv, uuids[i], "")->observed = HV__OBSERVED__OBSERVED_UNKNOWN;
+	for (size_t i = 0; i < n; i++) {
+		if (inventory_find(inv, uuids[i]))
+			continue;
+		add(inv, uuids[i], "")->observed = HV__OBSERVED__OBSERVED_UNKNOWN;
+		inv->settling = true;
+	}
 }
 
 void inventory_take(virConnectPtr c, struct inventory *inv)

@@ -19,6 +19,7 @@ struct inventory_item {
 };
 struct inventory {
 	bool complete;
+	bool settling;		/* some are unknown for the moment only */
 	char text[HV_TEXT_MAX]; /* why not; or what is odd about it */
 	struct inventory_item *items;
 	size_t count;

@@ -15,8 +15,8 @@ struct job_private {
 	struct job_table *table;
 	struct job_private *next; /* order of arrival */
 	enum phase phase;
-	enum job_step outcome;	  /* of the last step */
-	bool woken;		  /* while it was stepping */
+	enum job_step outcome; /* of the last step */
+	bool woken;	       /* while it was stepping */
 	uint64_t step_began_us;
 	uint64_t wait_until_us;
 	qb_loop_timer_handle timer;
@@ -142,8 +142,8 @@ static void step(struct job_private *p)
 	p->step_began_us = job_now_us();
 	pool_submit(p->table->pool, &p->task);
 	arm(p, p->job->deadline_us > p->step_began_us + JOB_STUCK_US
-		       ? p->job->deadline_us
-		       : p->step_began_us + JOB_STUCK_US);
+		   ? p->job->deadline_us
+		   : p->step_began_us + JOB_STUCK_US);
 }
 
 static void tell_progress(struct job_private *p)
@@ -184,7 +184,8 @@ static void step_done(struct pool_task *task)
 	} else {
 		tell_progress(p);
 		p->phase = WAITING;
-		p->wait_until_us = j->wait_ms ? job_now_us() + j->wait_ms * HV_US_PER_MS : UINT64_MAX;
+		p->wait_until_us =
+		    j->wait_ms ? job_now_us() + j->wait_ms * HV_US_PER_MS : UINT64_MAX;
 		arm(p, p->wait_until_us < j->deadline_us ? p->wait_until_us : j->deadline_us);
 	}
 }
@@ -197,7 +198,7 @@ static void abandon(struct job_private *p)
 {
 	const char *doing = atomic_load(&p->job->doing);
 	/* The step may still write to its job: answer with the constant parts of it. */
-	struct job said = { .id = p->job->id, .attempt = p->job->attempt, .kind = p->job->kind };
+	struct job said = {.id = p->job->id, .attempt = p->job->attempt, .kind = p->job->kind};
 
 	if (pool_give_up(p->table->pool, &p->task)) {
 		time_out(p, "all workers are held up in calls to libvirt");
@@ -301,7 +302,7 @@ static void supersede(struct job_private *by)
  */
 static bool uri_valid(const char *s)
 {
-	static const char *const schemes[] = { "qemu+tcp://", "qemu+tls://", "qemu+ssh://" };
+	static const char *const schemes[] = {"qemu+tcp://", "qemu+tls://", "qemu+ssh://"};
 	size_t skip = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
@@ -331,7 +332,8 @@ static const char *what_is_wrong(const Hv__HvJob *r)
 	if (r->xml.len > HV_XML_MAX)
 		return "the domain XML is too large";
 	if (r->kind == HV__HV_JOB_KIND__HV_JOB_MIGRATE && !uri_valid(r->target_uri))
-		return "the destination's URI must be qemu+tcp://HOST/system, or tls or ssh, without "
+		return "the destination's URI must be qemu+tcp://HOST/system, or tls or ssh, "
+		       "without "
 		       "parameters";
 	return NULL;
 }
@@ -371,7 +373,8 @@ static struct job_private *find(struct job_table *t, uint64_t id)
 	return found;
 }
 
-/* Is the request served by a job that is under way? One that was cancelled serves no new attempt. */
+/* Is the request served by a job that is under way? One that was cancelled serves no new attempt.
+ */
 static bool under_way(struct job_table *t, const Hv__HvJob *r)
 {
 	struct job_private *p = find(t, r->id);

@@ -18,10 +18,10 @@
  * Jobs of one VM run one after the other in the order of arrival, with these exceptions:
  *  - PROBE looks while a STOP or MIGRATE goes on: those take minutes;
  *  - DESTROY asks every earlier job of the VM to end (HV_SUPERSEDED);
- *  - an abandoned job holds nobody up (the backend must not take "not there" for proven while it lasts).
- * The same id and attempt again while the job is under way changes nothing: one answer will come.
- * The same id with another attempt is the same job, whose answer carries the newer attempt; but after
- * a cancel it is a new one, which waits for the end of the cancelled one.
+ *  - an abandoned job holds nobody up (the backend must not take "not there" for proven while it
+ * lasts). The same id and attempt again while the job is under way changes nothing: one answer will
+ * come. The same id with another attempt is the same job, whose answer carries the newer attempt;
+ * but after a cancel it is a new one, which waits for the end of the cancelled one.
  */
 #ifndef HV_HYPERVISOR_JOB_H
 #define HV_HYPERVISOR_JOB_H
@@ -33,9 +33,10 @@
 
 #include <stdatomic.h>
 
-#define JOB_MAX 4096	    /* one for each VM of a large host, and more: beyond it HV_LIMIT */
+#define JOB_MAX 4096 /* one for each VM of a large host, and more: beyond it HV_LIMIT */
 #define JOB_URI_MAX 512
-#define JOB_STUCK_US (2 * HV_US_PER_S) /* a step that began just before the deadline gets this long */
+#define JOB_STUCK_US                                                                               \
+	(2 * HV_US_PER_S) /* a step that began just before the deadline gets this long */
 
 enum job_step { JOB_DONE, JOB_WAIT };
 
@@ -60,11 +61,11 @@ struct job {
 	_Atomic uint64_t deadline_us; /* a step may move it, to leave room for tidying up */
 
 	/* Of the step that runs, else of the main loop. */
-	uint32_t wait_ms;     /* with JOB_WAIT: 0 waits for a wake or the deadline */
-	unsigned phase;	      /* the backend's; 0 at first */
-	uint64_t mark;	      /* the backend's */
-	void *state;	      /* the backend's; freed by its `release` */
-	uint32_t permille;    /* progress is sent when one of these two has changed */
+	uint32_t wait_ms;  /* with JOB_WAIT: 0 waits for a wake or the deadline */
+	unsigned phase;	   /* the backend's; 0 at first */
+	uint64_t mark;	   /* the backend's */
+	void *state;	   /* the backend's; freed by its `release` */
+	uint32_t permille; /* progress is sent when one of these two has changed */
 	char progress[HV_TEXT_MAX];
 	/* The answer. Preset: HV_OK, "", OBSERVED_UNKNOWN, 0, 0. */
 	enum hv_rc rc;

@@ -32,10 +32,10 @@ static void doing(struct job *j, const char *what)
 uint32_t lifecycle_deadline_ms(const struct job *j)
 {
 	static const uint32_t preset[] = {
-		[HV__HV_JOB_KIND__HV_JOB_START] = 60000,   [HV__HV_JOB_KIND__HV_JOB_STOP] = 0,
-		[HV__HV_JOB_KIND__HV_JOB_DESTROY] = 30000, [HV__HV_JOB_KIND__HV_JOB_MIGRATE] = 600000,
-		[HV__HV_JOB_KIND__HV_JOB_RESUME] = 30000,  [HV__HV_JOB_KIND__HV_JOB_PAUSE] = 30000,
-		[HV__HV_JOB_KIND__HV_JOB_PROBE] = 10000,
+	    [HV__HV_JOB_KIND__HV_JOB_START] = 60000,   [HV__HV_JOB_KIND__HV_JOB_STOP] = 0,
+	    [HV__HV_JOB_KIND__HV_JOB_DESTROY] = 30000, [HV__HV_JOB_KIND__HV_JOB_MIGRATE] = 600000,
+	    [HV__HV_JOB_KIND__HV_JOB_RESUME] = 30000,  [HV__HV_JOB_KIND__HV_JOB_PAUSE] = 30000,
+	    [HV__HV_JOB_KIND__HV_JOB_PROBE] = 10000,
 	};
 	uint32_t ms = j->timeout_ms > 86400000 ? 86400000 : j->timeout_ms;
 
@@ -80,11 +80,10 @@ bool lifecycle_look(struct job *j, virConnectPtr v, struct sight *s, enum job_st
 static void make_transient(struct job *j, virDomainPtr d)
 {
 	doing(j, "virDomainUndefineFlags");
-	virDomainUndefineFlags(d, VIR_DOMAIN_UNDEFINE_MANAGED_SAVE |
-					  VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
-					  VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA |
-					  VIR_DOMAIN_UNDEFINE_KEEP_NVRAM |
-					  VIR_DOMAIN_UNDEFINE_KEEP_TPM);
+	virDomainUndefineFlags(
+	    d, VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+		   VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM |
+		   VIR_DOMAIN_UNDEFINE_KEEP_TPM);
 }
 
 static virDomainPtr lookup(virConnectPtr v, struct job *j)
@@ -134,8 +133,8 @@ static enum hv_rc start_xml(struct job *j, char **ret_xml, char **ret_note)
 }
 
 /*
- * After a call that failed with `text`. Somebody else may have started it meanwhile, or a call of ours
- * that was lost: then the steps that follow look until it is certain, but do not try again.
+ * After a call that failed with `text`. Somebody else may have started it meanwhile, or a call of
+ * ours that was lost: then the steps that follow look until it is certain, but do not try again.
  */
 static enum job_step create_failed(struct job *j, const struct sight *s, const char *text)
 {
@@ -209,7 +208,8 @@ static enum job_step start_step(struct job *j, virConnectPtr v, const struct sig
 		undefine_if_defined(v, j, s);
 		return job_finish(j, HV_OK, "it was running already");
 	case HV__OBSERVED__OBSERVED_PAUSED:
-		return job_finish(j, HV_REFUSED, "it is there, but paused: starting does not resume");
+		return job_finish(j, HV_REFUSED,
+				  "it is there, but paused: starting does not resume");
 	case HV__OBSERVED__OBSERVED_INCOMING:
 		return job_finish(j, HV_REFUSED, "it is just arriving by migration");
 	case HV__OBSERVED__OBSERVED_ABSENT:
@@ -228,8 +228,8 @@ static enum job_step absent(struct job *j, virConnectPtr v, const struct sight *
 	undefine_if_defined(v, j, s);
 	return job_finish(j, HV_OK, "%s",
 			  j->kind == HV__HV_JOB_KIND__HV_JOB_STOP && (j->phase & PHASE_DESTROYED)
-				  ? "the guest did not shut down in time and was destroyed"
-				  : "");
+			      ? "the guest did not shut down in time and was destroyed"
+			      : "");
 }
 
 static enum job_step destroy_step(struct job *j, virConnectPtr v, struct sight *s)
@@ -393,7 +393,7 @@ static enum job_step probe_step(struct job *j, const struct sight *s)
 
 enum job_step lifecycle_step(struct job *j, struct conn *c)
 {
-	_cleanup_lease_ struct conn_lease lease = { 0 };
+	_cleanup_lease_ struct conn_lease lease = {0};
 	enum job_step step = JOB_DONE;
 	virConnectPtr v;
 	struct sight s;

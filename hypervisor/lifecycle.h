@@ -2,17 +2,16 @@
 /*
  * lifecycle.h - the steps of START, STOP, DESTROY, PAUSE, RESUME and PROBE.
  *
- * Level-triggered: each step looks at the VM first and does what is still missing, so that a job may
- * be repeated after any crash and any loss of the connection. The answer carries what was seen after
- * the last thing that was done.
+ * Level-triggered: each step looks at the VM first and does what is still missing, so that a job
+ * may be repeated after any crash and any loss of the connection. The answer carries what was seen
+ * after the last thing that was done.
  *
- *   START    absent -> create; running -> done (adopted); paused, incoming -> HV_REFUSED: START never
- *            resumes; an unknown QEMU process of this VM -> HV_REFUSED, a second one is never started.
- *   STOP     asks the guest at once (ACPI), again with its agent, then every STOP_ASK_EVERY_MS; destroys
- *            it when timeout_ms is over, and at once if it is paused (it could not hear).
- *   DESTROY  until it is proven gone; a QEMU that libvirt has lost sight of is killed directly.
- *   RESUME   until its vCPUs run. PAUSE: until they do not. Absent -> HV_NOT_FOUND.
- *   PROBE    until it is known.
+ *   START    absent -> create; running -> done (adopted); paused, incoming -> HV_REFUSED: START
+ * never resumes; an unknown QEMU process of this VM -> HV_REFUSED, a second one is never started.
+ *   STOP     asks the guest at once (ACPI), again with its agent, then every STOP_ASK_EVERY_MS;
+ * destroys it when timeout_ms is over, and at once if it is paused (it could not hear). DESTROY
+ * until it is proven gone; a QEMU that libvirt has lost sight of is killed directly. RESUME   until
+ * its vCPUs run. PAUSE: until they do not. Absent -> HV_NOT_FOUND. PROBE    until it is known.
  *
  * Domains are transient. If somebody has defined one of ours (libvirt would start it by itself on
  * boot if marked so), START, STOP and DESTROY take the definition away and leave what runs running.
@@ -34,7 +33,8 @@ enum job_step lifecycle_step(struct job *j, struct conn *c);
 /* How long a job may take when the request does not say. */
 uint32_t lifecycle_deadline_ms(const struct job *j);
 
-/* Shared with migrate.c: the beginning of each step; `v` may be NULL. False: *ret_step is to be returned. */
+/* Shared with migrate.c: the beginning of each step; `v` may be NULL. False: *ret_step is to be
+ * returned. */
 bool lifecycle_look(struct job *j, virConnectPtr v, struct sight *ret_sight,
 		    enum job_step *ret_step);
 /* Why the job was asked to end: HV_CANCELLED or HV_SUPERSEDED. */

@@ -18,7 +18,8 @@
 struct link;
 struct link_hooks {
 	void (*request)(const Hv__HvRequest *r, void *user);
-	/* The stream is over: `why` is NULL when clusterd closed it. Nothing of the link may be used. */
+	/* The stream is over: `why` is NULL when clusterd closed it. Nothing of the link may be
+	 * used. */
 	void (*ended)(const char *why, void *user);
 	void *user;
 };

@@ -91,7 +91,8 @@ void mailbox_post(struct mailbox *m, mailbox_fn fn, void *data)
 	*m->end = l;
 	m->end = &l->next;
 	pthread_mutex_unlock(&m->lock);
-	/* The counter cannot overflow in practice; a failed write would only mean "already awake". */
+	/* The counter cannot overflow in practice; a failed write would only mean "already awake".
+	 */
 	if (write(m->fd, &one, sizeof(one)) < 0)
 		return;
 }

@@ -27,8 +27,8 @@ struct call {
 /* What a job remembers between its steps. */
 struct migration {
 	struct call *call;
-	enum hv_rc why;	      /* the end that was asked for: HV_OK none yet */
-	uint64_t aborted_us;  /* when libvirt was last asked to abort */
+	enum hv_rc why;	     /* the end that was asked for: HV_OK none yet */
+	uint64_t aborted_us; /* when libvirt was last asked to abort */
 	char error[HV_TEXT_MAX];
 };
 
@@ -59,7 +59,7 @@ static void call_put(struct call *call)
 /* The whole migration, on a connection of its own. */
 static void migrate(struct call *call)
 {
-	_cleanup_lease_ struct conn_lease lease = { 0 };
+	_cleanup_lease_ struct conn_lease lease = {0};
 	_cleanup_domain_ virDomainPtr d = NULL;
 
 	conn_lease(call->conn, &lease);
@@ -149,8 +149,8 @@ static void get_progress(virDomainPtr d, struct progress *ret)
 	if (virDomainGetJobStats(d, &type, &p, &n, 0) != 0)
 		return;
 	virTypedParamsGetInt(p, n, VIR_DOMAIN_JOB_OPERATION, &operation);
-	ret->migrating = type != VIR_DOMAIN_JOB_NONE &&
-			 operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT;
+	ret->migrating =
+	    type != VIR_DOMAIN_JOB_NONE && operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT;
 	virTypedParamsGetULLong(p, n, VIR_DOMAIN_JOB_DATA_TOTAL, &ret->total);
 	virTypedParamsGetULLong(p, n, VIR_DOMAIN_JOB_DATA_REMAINING, &ret->remaining);
 	virTypedParamsGetULLong(p, n, VIR_DOMAIN_JOB_MEMORY_BPS, &ret->bps);
@@ -174,7 +174,8 @@ static void show_progress(struct job *j, const struct progress *p)
 
 /* ---- steps */
 
-/* Once, when the end is asked for or the time is over; then libvirt is asked to abort, repeatedly. */
+/* Once, when the end is asked for or the time is over; then libvirt is asked to abort, repeatedly.
+ */
 static void end_early(struct job *j, struct migration *m, virDomainPtr d)
 {
 	uint64_t now = job_now_us();
@@ -198,7 +199,8 @@ static enum job_step failed(struct job *j, const struct migration *m)
 {
 	switch ((int)m->why) {
 	case HV_TIMEOUT:
-		return job_finish(j, HV_TIMEOUT, "the migration did not end in time and was aborted");
+		return job_finish(j, HV_TIMEOUT,
+				  "the migration did not end in time and was aborted");
 	case HV_CANCELLED:
 	case HV_SUPERSEDED:
 		return lifecycle_cancelled(j);
@@ -227,7 +229,8 @@ static enum job_step settle(struct job *j, const struct migration *m, const stru
 	return job_finish(j, HV_TIMEOUT, "it is not certain what became of it: %.300s", s->text);
 }
 
-/* libvirt's bookkeeping of a migration may outlast the call by a moment; "running" is then early. */
+/* libvirt's bookkeeping of a migration may outlast the call by a moment; "running" is then early.
+ */
 static enum job_step enter_settle(struct job *j, struct migration *m, const struct sight *s)
 {
 	uint64_t least = job_now_us() + MIGRATE_SETTLE_MS * HV_US_PER_MS;
@@ -318,7 +321,7 @@ static enum job_step look(struct job *j, struct migration *m, virDomainPtr d, st
 
 enum job_step migrate_step(struct job *j, struct conn *c)
 {
-	_cleanup_lease_ struct conn_lease lease = { 0 };
+	_cleanup_lease_ struct conn_lease lease = {0};
 	_cleanup_domain_ virDomainPtr d = NULL;
 	struct migration *m;
 	enum job_step step = JOB_DONE;

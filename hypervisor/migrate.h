@@ -14,8 +14,9 @@
  *
  * VIR_MIGRATE_PAUSED: the destination never runs before its RESUME. libvirt documents that when the
  * last message of a migration is lost the source goes on while the destination may run; paused, it
- * does not. A guest that dirties its memory too fast is slowed down (auto-converge). At the deadline
- * the migration is aborted, and MIGRATE_SETTLE_MS are given for the domain to become definite again.
+ * does not. A guest that dirties its memory too fast is slowed down (auto-converge). At the
+ * deadline the migration is aborted, and MIGRATE_SETTLE_MS are given for the domain to become
+ * definite again.
  */
 #ifndef HV_HYPERVISOR_MIGRATE_H
 #define HV_HYPERVISOR_MIGRATE_H

@@ -4,8 +4,8 @@
  *
  * The rules (hv.Observed):
  *  - ABSENT is a proof, on which the VM may be started elsewhere. It needs all of: libvirt answers
- *    and knows no domain of this UUID that is not shut off; /proc shows no QEMU of this UUID; and no
- *    start of ours may still be on its way inside libvirtd (start_register.h).
+ *    and knows no domain of this UUID that is not shut off; /proc shows no QEMU of this UUID; and
+ * no start of ours may still be on its way inside libvirtd (start_register.h).
  *  - A domain that is being created ("starting up") is UNKNOWN: it may yet fail or run.
  *  - A domain in any other active state is there: RUNNING if its vCPUs may run, also while libvirt
  *    stops it for the last moment of an outgoing migration or shuts it down; PAUSED if they do not;

@@ -154,7 +154,8 @@ pid_t qemu_proc_by_pidfile(const char *name, const char *uuid)
 	return pid > 0 && read_proc(pid, &one) && strcmp(one.uuid, uuid) == 0 ? pid : 0;
 }
 
-/* The pidfd is taken first and the identity checked after: the number cannot be given to another. */
+/* The pidfd is taken first and the identity checked after: the number cannot be given to another.
+ */
 bool qemu_proc_kill(pid_t pid, const char *uuid)
 {
 	struct qemu_proc one;

@@ -23,7 +23,7 @@ static struct {
 	pthread_mutex_t lock;
 	struct entry *first;
 	int dir;
-} reg = { .lock = PTHREAD_MUTEX_INITIALIZER, .dir = -1 };
+} reg = {.lock = PTHREAD_MUTEX_INITIALIZER, .dir = -1};
 
 static struct entry **find(const char *uuid)
 {

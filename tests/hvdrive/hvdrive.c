@@ -40,6 +40,7 @@
 struct job {
 	Hv__HvJob request; /* its strings are leaked: this is a test program that ends soon */
 	bool answered;
+	uint64_t sent_us;
 	unsigned rc;
 	Hv__Observed observed;
 };
@@ -55,12 +56,17 @@ static struct {
 	unsigned lines;
 } d;
 
-static uint64_t now_ms(void)
+static uint64_t now_us(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static uint64_t now_ms(void)
+{
+	return now_us() / 1000;
 }
 
 static _noreturn_ void fail(const char *what, const char *detail)
@@ -75,7 +81,7 @@ static _noreturn_ void fail(const char *what, const char *detail)
 static const char *observed_name(Hv__Observed o)
 {
 	const ProtobufCEnumValue *v =
-		protobuf_c_enum_descriptor_get_value(&hv__observed__descriptor, (int)o);
+	    protobuf_c_enum_descriptor_get_value(&hv__observed__descriptor, (int)o);
 
 	return v ? v->name + strlen("OBSERVED_") : "?";
 }
@@ -83,7 +89,7 @@ static const char *observed_name(Hv__Observed o)
 static const char *cause_name(Hv__Cause c)
 {
 	const ProtobufCEnumValue *v =
-		protobuf_c_enum_descriptor_get_value(&hv__cause__descriptor, (int)c);
+	    protobuf_c_enum_descriptor_get_value(&hv__cause__descriptor, (int)c);
 
 	return v ? v->name + strlen("CAUSE_") : "?";
 }
@@ -105,18 +111,21 @@ static void line(const char *fmt, ...)
 
 static void show_result(const Hv__HvResult *r)
 {
+	uint64_t took_us = 0;
+
 	if (r->id >= 1 && r->id <= d.n_jobs) {
 		struct job *j = &d.jobs[r->id - 1];
 
 		if (j->answered)
 			line("ANSWERED-TWICE %llu", (unsigned long long)r->id);
 		j->answered = true;
+		took_us = now_us() - j->sent_us;
 		j->rc = r->rc;
 		j->observed = r->observed;
 	}
-	line("result %llu attempt %u %s %s call %lld us: %s", (unsigned long long)r->id, r->attempt,
-	     hv_rc_name(r->rc), observed_name(r->observed), (long long)(r->ended_us - r->began_us),
-	     r->text);
+	line("result %llu attempt %u %s %s call %lld us of %lld us: %s", (unsigned long long)r->id,
+	     r->attempt, hv_rc_name(r->rc), observed_name(r->observed),
+	     (long long)(r->ended_us - r->began_us), (long long)took_us, r->text);
 }
 
 static void show_inventory(const Hv__HvInventory *inv)
@@ -169,7 +178,7 @@ static void show(const Hv__HvMessage *m)
 /* Reads what comes within `ms`; returns after one message. False: nothing came. */
 static bool pump(int ms)
 {
-	struct pollfd p = { .fd = d.fd, .events = POLLIN };
+	struct pollfd p = {.fd = d.fd, .events = POLLIN};
 	const uint8_t *payload;
 	size_t len;
 	int got;
@@ -220,6 +229,7 @@ static void send_job(struct job *j)
 
 	r.body_case = HV__HV_REQUEST__BODY_JOB;
 	r.job = &j->request;
+	j->sent_us = now_us();
 	send_request(&r);
 }
 
@@ -269,12 +279,9 @@ static void do_job(char **w, size_t n)
 		const char *word;
 		Hv__HvJobKind kind;
 	} kinds[] = {
-		{ "stop", HV__HV_JOB_KIND__HV_JOB_STOP },
-		{ "destroy", HV__HV_JOB_KIND__HV_JOB_DESTROY },
-		{ "pause", HV__HV_JOB_KIND__HV_JOB_PAUSE },
-		{ "resume", HV__HV_JOB_KIND__HV_JOB_RESUME },
-		{ "probe", HV__HV_JOB_KIND__HV_JOB_PROBE },
-		{ "migrate", HV__HV_JOB_KIND__HV_JOB_MIGRATE },
+	    {"stop", HV__HV_JOB_KIND__HV_JOB_STOP},   {"destroy", HV__HV_JOB_KIND__HV_JOB_DESTROY},
+	    {"pause", HV__HV_JOB_KIND__HV_JOB_PAUSE}, {"resume", HV__HV_JOB_KIND__HV_JOB_RESUME},
+	    {"probe", HV__HV_JOB_KIND__HV_JOB_PROBE}, {"migrate", HV__HV_JOB_KIND__HV_JOB_MIGRATE},
 	};
 	bool migrate = strcmp(w[0], "migrate") == 0;
 	struct job *j;
@@ -452,7 +459,7 @@ static void read_commands(void)
 static void start_child(char **argv)
 {
 	char fd_text[16];
-	char *args[64] = { argv[1], "--fd", fd_text };
+	char *args[64] = {argv[1], "--fd", fd_text};
 	size_t n = 3;
 	int sv[2];
 
@@ -477,8 +484,7 @@ static int end_child(void)
 	close(d.fd);
 	for (int i = 0; i < 200; i++) {
 		if (waitpid(d.child, &status, WNOHANG) == d.child)
-			return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 0
-										   : status != 0;
+			return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 0 : status != 0;
 		poll(NULL, 0, 10);
 	}
 	fail("end", "hypervisord does not end when the socket is closed");

@@ -19,10 +19,11 @@ Test(domain_xml, an_ordinary_domain_is_read)
 {
 	struct domain_info info;
 	char *why;
-	const char *xml = "<?xml version='1.0'?><domain type='kvm' id='3'><name>web1</name>"
-			  "<uuid>" U "</uuid><title>Web &amp; co</title>"
-			  "<memory unit='GiB'>2</memory><currentMemory unit='MiB'>512</currentMemory>"
-			  "<vcpu placement='static' current='2'>4</vcpu></domain>";
+	const char *xml =
+	    "<?xml version='1.0'?><domain type='kvm' id='3'><name>web1</name>"
+	    "<uuid>" U "</uuid><title>Web &amp; co</title>"
+	    "<memory unit='GiB'>2</memory><currentMemory unit='MiB'>512</currentMemory>"
+	    "<vcpu placement='static' current='2'>4</vcpu></domain>";
 
 	cr_assert_eq(parse(xml, &info, &why), HV_OK, "%s", why);
 	cr_assert_str_eq(info.name, "web1");
@@ -49,16 +50,15 @@ static const struct {
 	const char *unit, *number;
 	uint64_t mib;
 } sizes[] = {
-	{ "b", "1048576", 1 },	     { "bytes", "1048577", 2 }, { "k", "2048", 2 },
-	{ "KiB", "2049", 3 },	     { "kb", "1048576", 1000 }, { "M", "7", 7 },
-	{ "MB", "1000", 954 },	     { "gib", "3", 3072 },	{ "GB", "1", 954 },
-	{ "T", "1", 1048576 },	     { "TiB", "16", 16777216 },
+    {"b", "1048576", 1},     {"bytes", "1048577", 2}, {"k", "2048", 2},	       {"KiB", "2049", 3},
+    {"kb", "1048576", 1000}, {"M", "7", 7},	      {"MB", "1000", 954},     {"gib", "3", 3072},
+    {"GB", "1", 954},	     {"T", "1", 1048576},     {"TiB", "16", 16777216},
 };
 
 Test(domain_xml, every_unit_of_libvirt_is_understood_and_rounded_up)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		struct domain_info info = { 0 };
+		struct domain_info info = {0};
 		char xml[256], *why;
 
 		snprintf(xml, sizeof(xml), OPEN "<memory unit='%s'>%s</memory></domain>",
@@ -96,67 +96,67 @@ Test(domain_xml, uuids_get_one_form)
 static const struct {
 	const char *xml, *cause; /* the cause must be named */
 } malformed[] = {
-	{ "", "empty" },
-	{ "hello", "line 1" },
-	{ OPEN MEM, "line 1" },
-	{ OPEN MEM "</domain></domain>", "line 1" },
-	{ "<domain type='kvm'><name>a</name>\n<memory>1</memory\n</domain>", "line 3" },
-	{ "<!DOCTYPE domain>" OPEN MEM "</domain>", "document type" },
-	{ "<!DOCTYPE d [<!ENTITY a 'b'>]>" OPEN MEM "<title>&a;</title></domain>", "document type" },
-	{ "<!DOCTYPE d SYSTEM 'file:///etc/passwd'>" OPEN MEM "</domain>", "document type" },
-	{ OPEN MEM "<title>&unknown;</title></domain>", "unknown" },
-	{ "<network><name>a</name></network>", "<network>" },
-	{ "<x:domain xmlns:x='y' type='kvm'/>", "outermost" },
-	{ "<domain><name>a</name>" MEM "</domain>", "no type" },
-	{ "<domain type='xen'><name>a</name>" MEM "</domain>", "'xen'" },
-	{ "<domain type='kvm'>" MEM "</domain>", "<name>" },
-	{ "<domain type='kvm'><name/>" MEM "</domain>", "name" },
-	{ "<domain type='kvm'><name>a/b</name>" MEM "</domain>", "'a/b'" },
-	{ "<domain type='kvm'><name>a b</name>" MEM "</domain>", "'a b'" },
-	{ "<domain type='kvm'><name>-a</name>" MEM "</domain>", "'-a'" },
-	{ "<domain type='kvm'><name>a\nb</name>" MEM "</domain>", "'a?b'" },
-	{ "<domain type='kvm'><name>a<b/></name>" MEM "</domain>", "name" },
-	{ "<domain type='kvm'><name>1234567890123456789012345678901234567890123456789012345678901234"
-	  "</name>" MEM "</domain>",
-	  "name" },
-	{ OPEN "<name>b</name>" MEM "</domain>", "more than once" },
-	{ OPEN MEM MEM "</domain>", "more than once" },
-	{ OPEN MEM "<vcpu>1</vcpu><vcpu>2</vcpu></domain>", "more than once" },
-	{ OPEN MEM "<uuid>" U "</uuid><uuid>" U "</uuid></domain>", "more than once" },
-	{ OPEN MEM "<uuid>123</uuid></domain>", "'123'" },
-	{ OPEN MEM "<uuid>" U "0</uuid></domain>", "UUID" },
-	{ OPEN MEM "<uuid>x1234567-89ab-cdef-0123-456789abcdef</uuid></domain>", "UUID" },
-	{ OPEN MEM "<uuid>00000000-0000-0000-0000-000000000000</uuid></domain>", "UUID" },
-	{ OPEN MEM "<uuid></uuid></domain>", "UUID" },
-	{ OPEN "</domain>", "<memory>" },
-	{ OPEN "<memory>0</memory></domain>", "<memory>" },
-	{ OPEN "<memory>-1</memory></domain>", "<memory>" },
-	{ OPEN "<memory>1e3</memory></domain>", "<memory>" },
-	{ OPEN "<memory>12 34</memory></domain>", "<memory>" },
-	{ OPEN "<memory unit='XiB'>1</memory></domain>", "'XiB'" },
-	{ OPEN "<memory unit=''>1</memory></domain>", "unit" },
-	{ OPEN "<memory unit='KiBi'>1</memory></domain>", "'KiBi'" },
-	{ OPEN "<memory unit='TiB'>17</memory></domain>", "larger" },
-	{ OPEN "<memory unit='EiB'>18446744073709551615</memory></domain>", "<memory>" },
-	{ OPEN "<memory unit='EiB'>16</memory></domain>", "larger" },
-	{ OPEN "<memory>99999999999999999999999</memory></domain>", "<memory>" },
-	{ OPEN MEM "<currentMemory unit='MiB'>2</currentMemory></domain>", "<currentMemory>" },
-	{ OPEN "<cpu><numa><cell memory='x'/></numa></cpu></domain>", "NUMA" },
-	{ OPEN MEM "<vcpu>0</vcpu></domain>", "<vcpu>" },
-	{ OPEN MEM "<vcpu>4097</vcpu></domain>", "<vcpu>" },
-	{ OPEN MEM "<vcpu>4294967297</vcpu></domain>", "<vcpu>" },
-	{ OPEN MEM "<vcpu>two</vcpu></domain>", "<vcpu>" },
-	{ OPEN MEM "<vcpu/></domain>", "<vcpu>" },
-	{ OPEN MEM "<devices><disk><driver type='auto'/></disk></devices></domain>", "auto" },
-	{ "\xff\xfe<\0d\0", "line 1" },
-	{ OPEN MEM "<title>\xc3\x28</title></domain>", "line 1" },
-	{ OPEN MEM "<title>\x1b[2J</title></domain>", "line 1" },
+    {"", "empty"},
+    {"hello", "line 1"},
+    {OPEN MEM, "line 1"},
+    {OPEN MEM "</domain></domain>", "line 1"},
+    {"<domain type='kvm'><name>a</name>\n<memory>1</memory\n</domain>", "line 3"},
+    {"<!DOCTYPE domain>" OPEN MEM "</domain>", "document type"},
+    {"<!DOCTYPE d [<!ENTITY a 'b'>]>" OPEN MEM "<title>&a;</title></domain>", "document type"},
+    {"<!DOCTYPE d SYSTEM 'file:///etc/passwd'>" OPEN MEM "</domain>", "document type"},
+    {OPEN MEM "<title>&unknown;</title></domain>", "unknown"},
+    {"<network><name>a</name></network>", "<network>"},
+    {"<x:domain xmlns:x='y' type='kvm'/>", "outermost"},
+    {"<domain><name>a</name>" MEM "</domain>", "no type"},
+    {"<domain type='xen'><name>a</name>" MEM "</domain>", "'xen'"},
+    {"<domain type='kvm'>" MEM "</domain>", "<name>"},
+    {"<domain type='kvm'><name/>" MEM "</domain>", "name"},
+    {"<domain type='kvm'><name>a/b</name>" MEM "</domain>", "'a/b'"},
+    {"<domain type='kvm'><name>a b</name>" MEM "</domain>", "'a b'"},
+    {"<domain type='kvm'><name>-a</name>" MEM "</domain>", "'-a'"},
+    {"<domain type='kvm'><name>a\nb</name>" MEM "</domain>", "'a?b'"},
+    {"<domain type='kvm'><name>a<b/></name>" MEM "</domain>", "name"},
+    {"<domain type='kvm'><name>1234567890123456789012345678901234567890123456789012345678901234"
+     "</name>" MEM "</domain>",
+     "name"},
+    {OPEN "<name>b</name>" MEM "</domain>", "more than once"},
+    {OPEN MEM MEM "</domain>", "more than once"},
+    {OPEN MEM "<vcpu>1</vcpu><vcpu>2</vcpu></domain>", "more than once"},
+    {OPEN MEM "<uuid>" U "</uuid><uuid>" U "</uuid></domain>", "more than once"},
+    {OPEN MEM "<uuid>123</uuid></domain>", "'123'"},
+    {OPEN MEM "<uuid>" U "0</uuid></domain>", "UUID"},
+    {OPEN MEM "<uuid>x1234567-89ab-cdef-0123-456789abcdef</uuid></domain>", "UUID"},
+    {OPEN MEM "<uuid>00000000-0000-0000-0000-000000000000</uuid></domain>", "UUID"},
+    {OPEN MEM "<uuid></uuid></domain>", "UUID"},
+    {OPEN "</domain>", "<memory>"},
+    {OPEN "<memory>0</memory></domain>", "<memory>"},
+    {OPEN "<memory>-1</memory></domain>", "<memory>"},
+    {OPEN "<memory>1e3</memory></domain>", "<memory>"},
+    {OPEN "<memory>12 34</memory></domain>", "<memory>"},
+    {OPEN "<memory unit='XiB'>1</memory></domain>", "'XiB'"},
+    {OPEN "<memory unit=''>1</memory></domain>", "unit"},
+    {OPEN "<memory unit='KiBi'>1</memory></domain>", "'KiBi'"},
+    {OPEN "<memory unit='TiB'>17</memory></domain>", "larger"},
+    {OPEN "<memory unit='EiB'>18446744073709551615</memory></domain>", "<memory>"},
+    {OPEN "<memory unit='EiB'>16</memory></domain>", "larger"},
+    {OPEN "<memory>99999999999999999999999</memory></domain>", "<memory>"},
+    {OPEN MEM "<currentMemory unit='MiB'>2</currentMemory></domain>", "<currentMemory>"},
+    {OPEN "<cpu><numa><cell memory='x'/></numa></cpu></domain>", "NUMA"},
+    {OPEN MEM "<vcpu>0</vcpu></domain>", "<vcpu>"},
+    {OPEN MEM "<vcpu>4097</vcpu></domain>", "<vcpu>"},
+    {OPEN MEM "<vcpu>4294967297</vcpu></domain>", "<vcpu>"},
+    {OPEN MEM "<vcpu>two</vcpu></domain>", "<vcpu>"},
+    {OPEN MEM "<vcpu/></domain>", "<vcpu>"},
+    {OPEN MEM "<devices><disk><driver type='auto'/></disk></devices></domain>", "auto"},
+    {"\xff\xfe<\0d\0", "line 1"},
+    {OPEN MEM "<title>\xc3\x28</title></domain>", "line 1"},
+    {OPEN MEM "<title>\x1b[2J</title></domain>", "line 1"},
 };
 
 Test(domain_xml, malformed_input_is_refused_with_its_cause)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(malformed); i++) {
-		struct domain_info info = { .vcpus = 77 };
+		struct domain_info info = {.vcpus = 77};
 		char *why;
 
 		cr_expect_eq(parse(malformed[i].xml, &info, &why), HV_BAD_XML, "case %zu: %s", i,
@@ -211,9 +211,9 @@ Test(domain_xml, depth_is_limited)
 	static const struct {
 		unsigned levels;
 		enum hv_rc rc;
-	} cases[] = { { DOMAIN_XML_DEPTH_MAX - 1, HV_OK },
-		      { DOMAIN_XML_DEPTH_MAX, HV_BAD_XML },
-		      { 5000, HV_BAD_XML } };
+	} cases[] = {{DOMAIN_XML_DEPTH_MAX - 1, HV_OK},
+		     {DOMAIN_XML_DEPTH_MAX, HV_BAD_XML},
+		     {5000, HV_BAD_XML}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct domain_info info;
@@ -241,8 +241,8 @@ Test(domain_xml, size_is_limited)
 Test(domain_xml, a_uuid_is_inserted_or_replaced)
 {
 	static const char *const xmls[] = {
-		OPEN MEM "</domain>",
-		OPEN "<uuid>ffffffff-89ab-cdef-0123-456789abcdef</uuid>" MEM "</domain>",
+	    OPEN MEM "</domain>",
+	    OPEN "<uuid>ffffffff-89ab-cdef-0123-456789abcdef</uuid>" MEM "</domain>",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(xmls); i++) {
@@ -277,7 +277,8 @@ Test(domain_xml, a_name_takes_the_place_of_the_one_it_had)
 	const char *xml = OPEN MEM "</domain>";
 	size_t len = 0;
 
-	cr_assert_eq(domain_xml_set_name(xml, strlen(xml), "other-1", &out, &len, &why), HV_OK, "%s", why);
+	cr_assert_eq(domain_xml_set_name(xml, strlen(xml), "other-1", &out, &len, &why), HV_OK,
+		     "%s", why);
 	cr_assert_eq(strlen(out), len);
 	cr_assert_eq(domain_xml_parse(out, len, &info, NULL), HV_OK);
 	cr_assert_str_eq(info.name, "other-1");
@@ -296,10 +297,9 @@ static char *prepared(const char *xml, bool kvm, char **ret_note)
 Test(domain_xml, with_kvm_only_the_trace_of_another_host_goes)
 {
 	_cleanup_free_ char *note = NULL;
-	_cleanup_free_ char *out = prepared(
-		"<domain type='kvm' id='3'><name>web1</name>" MEM
-		"<cpu mode='host-passthrough'/></domain>",
-		true, &note);
+	_cleanup_free_ char *out = prepared("<domain type='kvm' id='3'><name>web1</name>" MEM
+					    "<cpu mode='host-passthrough'/></domain>",
+					    true, &note);
 
 	cr_assert_null(note);
 	cr_assert_not(strstr(out, "id="));
@@ -311,8 +311,8 @@ Test(domain_xml, without_kvm_it_is_emulated_and_says_so)
 {
 	_cleanup_free_ char *note = NULL;
 	_cleanup_free_ char *out = prepared(
-		OPEN MEM "<cpu mode='host-passthrough' check='none' migratable='on'/></domain>",
-		false, &note);
+	    OPEN MEM "<cpu mode='host-passthrough' check='none' migratable='on'/></domain>", false,
+	    &note);
 
 	cr_assert(strstr(out, "type=\"qemu\""));
 	cr_assert(strstr(out, "<cpu mode=\"maximum\"/>"));
@@ -322,8 +322,8 @@ Test(domain_xml, without_kvm_it_is_emulated_and_says_so)
 Test(domain_xml, a_domain_that_asks_for_emulation_is_left_alone)
 {
 	_cleanup_free_ char *note = NULL;
-	_cleanup_free_ char *out = prepared(
-		"<domain type='qemu'><name>a</name>" MEM "</domain>", false, &note);
+	_cleanup_free_ char *out =
+	    prepared("<domain type='qemu'><name>a</name>" MEM "</domain>", false, &note);
 
 	cr_assert(strstr(out, "type=\"qemu\""));
 	cr_assert_null(note);
@@ -332,12 +332,12 @@ Test(domain_xml, a_domain_that_asks_for_emulation_is_left_alone)
 Test(domain_xml, image_formats_are_never_left_to_guessing)
 {
 	_cleanup_free_ char *note = NULL;
-	_cleanup_free_ char *out = prepared(
-		OPEN MEM "<devices><disk type='file'><source file='/a'/></disk>"
-			 "<disk type='file'><driver name='qemu'/><source file='/b'/></disk>"
-			 "<disk type='file'><driver type='qcow2'/><source file='/c'/></disk>"
-			 "</devices></domain>",
-		true, &note);
+	_cleanup_free_ char *out =
+	    prepared(OPEN MEM "<devices><disk type='file'><source file='/a'/></disk>"
+			      "<disk type='file'><driver name='qemu'/><source file='/b'/></disk>"
+			      "<disk type='file'><driver type='qcow2'/><source file='/c'/></disk>"
+			      "</devices></domain>",
+		     true, &note);
 	unsigned raw = 0, qcow2 = 0;
 
 	for (const char *p = out; (p = strstr(p, "type=\"raw\"")); p++)

@@ -169,7 +169,8 @@ Test(hv_start_register, outlives_the_process, .init = make_dir, .fini = remove_d
 	cr_assert_eq(unlink(path), 0);
 }
 
-Test(hv_start_register, leaves_no_file_of_a_call_that_returned, .init = make_dir, .fini = remove_dir)
+Test(hv_start_register, leaves_no_file_of_a_call_that_returned, .init = make_dir,
+     .fini = remove_dir)
 {
 	char path[128];
 
@@ -187,19 +188,19 @@ static const struct {
 	int state, reason;
 	Hv__Observed observed;
 } states[] = {
-	{ VIR_DOMAIN_NOSTATE, 0, UNKNOWN },
-	{ VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED, RUNNING },
-	{ VIR_DOMAIN_BLOCKED, 0, RUNNING },
-	{ VIR_DOMAIN_SHUTDOWN, 0, RUNNING },
-	{ VIR_DOMAIN_PMSUSPENDED, 0, RUNNING },
-	{ VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER, PAUSED },
-	{ VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_IOERROR, PAUSED },
-	{ VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_STARTING_UP, UNKNOWN },
-	{ VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION, INCOMING },
-	{ VIR_DOMAIN_PAUSED, 9999, PAUSED },
-	{ VIR_DOMAIN_CRASHED, 0, PAUSED },
-	{ VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_CRASHED, ABSENT },
-	{ 9999, 0, UNKNOWN },
+    {VIR_DOMAIN_NOSTATE, 0, UNKNOWN},
+    {VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED, RUNNING},
+    {VIR_DOMAIN_BLOCKED, 0, RUNNING},
+    {VIR_DOMAIN_SHUTDOWN, 0, RUNNING},
+    {VIR_DOMAIN_PMSUSPENDED, 0, RUNNING},
+    {VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER, PAUSED},
+    {VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_IOERROR, PAUSED},
+    {VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_STARTING_UP, UNKNOWN},
+    {VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION, INCOMING},
+    {VIR_DOMAIN_PAUSED, 9999, PAUSED},
+    {VIR_DOMAIN_CRASHED, 0, PAUSED},
+    {VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_CRASHED, ABSENT},
+    {9999, 0, UNKNOWN},
 };
 
 Test(hv_observe, every_state_has_its_meaning_and_what_is_new_is_unknown)
@@ -230,31 +231,31 @@ Test(hv_events, lifecycle_events_say_what_became_of_the_vm)
 		Hv__Observed observed;
 		Hv__Cause cause;
 	} cases[] = {
-		{ VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED, true, false, RUNNING, NONE },
-		{ VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_MIGRATED, true, true, INCOMING,
-		  HV__CAUSE__CAUSE_MIGRATED },
-		{ VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED, true, false, PAUSED,
-		  HV__CAUSE__CAUSE_ADMIN },
-		{ VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED, false, false,
-		  UNKNOWN, NONE },
-		{ VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_IOERROR, true, false, PAUSED,
-		  HV__CAUSE__CAUSE_IO_ERROR },
-		{ VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_MIGRATED, true, false, RUNNING,
-		  NONE },
-		{ VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN, true, false, ABSENT,
-		  HV__CAUSE__CAUSE_GUEST_SHUTDOWN },
-		{ VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_CRASHED, true, false, ABSENT,
-		  HV__CAUSE__CAUSE_CRASHED },
-		{ VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_MIGRATED, true, false, ABSENT,
-		  HV__CAUSE__CAUSE_MIGRATED },
-		{ VIR_DOMAIN_EVENT_STOPPED, 9999, true, false, ABSENT, HV__CAUSE__CAUSE_FAILED },
-		{ VIR_DOMAIN_EVENT_SHUTDOWN, 0, false, false, UNKNOWN, NONE },
-		{ VIR_DOMAIN_EVENT_DEFINED, 0, false, false, UNKNOWN, NONE },
-		{ 9999, 0, false, false, UNKNOWN, NONE },
+	    {VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED, true, false, RUNNING, NONE},
+	    {VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_MIGRATED, true, true, INCOMING,
+	     HV__CAUSE__CAUSE_MIGRATED},
+	    {VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED, true, false, PAUSED,
+	     HV__CAUSE__CAUSE_ADMIN},
+	    {VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED, false, false, UNKNOWN,
+	     NONE},
+	    {VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_IOERROR, true, false, PAUSED,
+	     HV__CAUSE__CAUSE_IO_ERROR},
+	    {VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_MIGRATED, true, false, RUNNING,
+	     NONE},
+	    {VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN, true, false, ABSENT,
+	     HV__CAUSE__CAUSE_GUEST_SHUTDOWN},
+	    {VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_CRASHED, true, false, ABSENT,
+	     HV__CAUSE__CAUSE_CRASHED},
+	    {VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_MIGRATED, true, false, ABSENT,
+	     HV__CAUSE__CAUSE_MIGRATED},
+	    {VIR_DOMAIN_EVENT_STOPPED, 9999, true, false, ABSENT, HV__CAUSE__CAUSE_FAILED},
+	    {VIR_DOMAIN_EVENT_SHUTDOWN, 0, false, false, UNKNOWN, NONE},
+	    {VIR_DOMAIN_EVENT_DEFINED, 0, false, false, UNKNOWN, NONE},
+	    {9999, 0, false, false, UNKNOWN, NONE},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct domain_event ev = { .what = "" };
+		struct domain_event ev = {.what = ""};
 		bool told = events_translate(cases[i].event, cases[i].detail, &ev);
 
 		cr_expect_eq(told, cases[i].told, "case %zu", i);
@@ -272,15 +273,15 @@ Test(hv_health, is_ill_only_for_a_reason_and_names_it)
 		struct health_signs s;
 		const char *cause; /* NULL: well */
 	} cases[] = {
-		{ { .connected = true, .why = "" }, NULL },
-		{ { .connected = false, .down_us = 100000, .why = "x" }, NULL },
-		{ { .connected = false, .down_us = 600000, .why = "died" }, "died" },
-		{ { .connected = false, .was_ill = true, .down_us = 1, .why = "died" }, "died" },
-		{ { .connected = true, .was_ill = true, .why = "" }, NULL },
-		{ { .connected = true, .pending_us = 1000000, .why = "" }, NULL },
-		{ { .connected = true, .pending_us = 3000000, .why = "" }, "request hangs" },
-		{ { .connected = false, .pending_us = 3000000, .why = "" }, "opening" },
-		{ { .connected = true, .exhausted = true, .stuck = 12, .why = "" }, "12 calls" },
+	    {{.connected = true, .why = ""}, NULL},
+	    {{.connected = false, .down_us = 100000, .why = "x"}, NULL},
+	    {{.connected = false, .down_us = 600000, .why = "died"}, "died"},
+	    {{.connected = false, .was_ill = true, .down_us = 1, .why = "died"}, "died"},
+	    {{.connected = true, .was_ill = true, .why = ""}, NULL},
+	    {{.connected = true, .pending_us = 1000000, .why = ""}, NULL},
+	    {{.connected = true, .pending_us = 3000000, .why = ""}, "request hangs"},
+	    {{.connected = false, .pending_us = 3000000, .why = ""}, "opening"},
+	    {{.connected = true, .exhausted = true, .stuck = 12, .why = ""}, "12 calls"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The order, waiting and deadlines of jobs, with steps made for the purpose instead of libvirt's. */
+/* The order, waiting and deadlines of jobs, with steps made for the purpose instead of libvirt's.
+ */
 #include "hypervisor/job.h"
 
 #include <criterion/criterion.h>
@@ -31,7 +32,7 @@ static struct world {
 	size_t n_answers, wanted;
 	unsigned late, progress;
 	bool guard;
-	sem_t go;		  /* lets one "hang" step return */
+	sem_t go;		   /* lets one "hang" step return */
 	atomic_uint busy, busiest; /* steps at a time */
 	atomic_uint steps;
 } w;
@@ -96,8 +97,8 @@ static void fake_late(const struct job *j _unused_, void *user _unused_)
 	qb_loop_stop(w.loop);
 }
 
-static const struct job_backend fake = { fake_step,	fake_deadline, fake_answer,
-					 fake_progress, fake_late,     NULL };
+static const struct job_backend fake = {fake_step,     fake_deadline, fake_answer,
+					fake_progress, fake_late,     NULL};
 
 static void setup_with(unsigned workers)
 {
@@ -405,15 +406,15 @@ Test(hv_job, a_destroy_does_not_wait_for_a_guest_to_shut_down, .init = setup)
 
 Test(hv_job, malformed_requests_are_answered_and_nothing_is_run, .init = setup)
 {
-	static const char *const uris[] = { "",
-					    "qemu:///system",
-					    "test:///default",
-					    "qemu+tcp://",
-					    "qemu+tcp:///system",
-					    "qemu+ext:///system?command=/tmp/x",
-					    "qemu+ssh://h/system?netcat=/tmp/x",
-					    "qemu+tcp://h/system;x",
-					    "qemu+tcp://-oProxyCommand=x/system" };
+	static const char *const uris[] = {"",
+					   "qemu:///system",
+					   "test:///default",
+					   "qemu+tcp://",
+					   "qemu+tcp:///system",
+					   "qemu+ext:///system?command=/tmp/x",
+					   "qemu+ssh://h/system?netcat=/tmp/x",
+					   "qemu+tcp://h/system;x",
+					   "qemu+tcp://-oProxyCommand=x/system"};
 	Hv__HvJob r = HV__HV_JOB__INIT;
 
 	submit(0, 1, START, VM_A, "quick", 0);
@@ -443,9 +444,9 @@ Test(hv_job, malformed_requests_are_answered_and_nothing_is_run, .init = setup)
 
 Test(hv_job, destinations_of_every_transport_are_taken, .init = setup)
 {
-	static const char *const uris[] = { "qemu+tcp://host2/system", "qemu+tls://10.1.2.3:16514/system",
-					    "qemu+ssh://root@host2/system",
-					    "qemu+tcp://[fe80::1]/system" };
+	static const char *const uris[] = {
+	    "qemu+tcp://host2/system", "qemu+tls://10.1.2.3:16514/system",
+	    "qemu+ssh://root@host2/system", "qemu+tcp://[fe80::1]/system"};
 	Hv__HvJob r = HV__HV_JOB__INIT;
 
 	r.kind = MIGRATE;
