@@ -259,4 +259,5 @@ void faults_heal(struct sim *s)
 		if (h->power && !h->proc.up)
 			sim_at(s, prng_range(&s->rng, 10 * MS, SEC), start_again, h, 0);
 	}
+	s->mind->heal(s);
 }

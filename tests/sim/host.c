@@ -14,10 +14,7 @@ bool process_runs(const struct host *h)
 uint64_t process_cluster_us(struct sim *s, struct host *h)
 {
 	struct process *p = &h->proc;
-	uint64_t at = p->mind ? s->mind->cluster_us(p->mind) : 0;
-
-	/* As clusterd: the last event's time, and what has passed here since. A new cluster begins at its wall clock. */
-	return at ? at + (s->now_us - p->applied_at_us) : s->now_us + 1;
+	return p->mind ? s->mind->cluster_us(p->mind) : 1;
 }
 
 static void applied(struct sim *s, struct host *h, const struct rl_entry *e)
@@ -27,6 +24,7 @@ static void applied(struct sim *s, struct host *h, const struct rl_entry *e)
 
 	hv_assert(e->index == p->applied + 1);
 	p->applied = e->index;
+	p->applied_epoch = e->epoch;
 	check_applied(s, h, e);
 	s->mind->apply(p->mind, e);
 	p->applied_at_us = s->now_us;
@@ -54,6 +52,7 @@ static void carry_out(struct sim *s, struct host *h, const struct rl_output *out
 	case RL_OUT_INSTALL:
 		sim_trace(s, "node %u installs the state at %llu", h->id, (unsigned long long)out->index);
 		p->applied = out->index;
+		p->applied_epoch = (struct rl_epoch){ 0 };
 		p->applied_at_us = s->now_us;
 		s->mind->install(p->mind, out->index, out->data, out->len);
 		break;
@@ -78,10 +77,11 @@ void process_drain(struct sim *s, struct host *h)
 	struct process *p = &h->proc;
 	struct rl_output out;
 
-	/* What is carried out may take the power from this very host. */
-	while (p->log && rl_next_output(p->log, &out))
-		if (!s->failed && p->up)
-			carry_out(s, h, &out);
+	do {
+		while (p->log && rl_next_output(p->log, &out))
+			if (!s->failed && p->up)
+				carry_out(s, h, &out);
+	} while (p->up && !s->failed && s->mind->settled(p->mind));
 }
 
 void process_feed(struct sim *s, struct host *h, struct rl_input *in)
@@ -223,6 +223,7 @@ void process_start(struct sim *s, struct host *h)
 	p->up = true;
 	p->incarnation = ++h->disk.incarnation;
 	p->booted_us = h->powered_us;
+	p->started_us = s->now_us;
 	sim_trace(s, "node %u starts, incarnation %llu%s", h->id, (unsigned long long)p->incarnation, h->disk.damaged ? ", store damaged" : "");
 	p->mind = s->mind->new(s, h);
 	config(s, h, &cfg);

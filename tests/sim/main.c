@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* hvsim: the command line of the simulator. */
-#include "tests/sim/sim.h"
+#include "tests/sim/vms.h"
 
 #include <errno.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static bool read_number(const char *text, const char **ret_end, uint64_t *ret)
 	return end != text && *text >= '0' && *text <= '9' && errno == 0;
 }
 
-struct job {
+struct share {
 	uint64_t first, last, step;
 	const struct mind_ops *mind;
 };
@@ -52,7 +52,7 @@ static bool run_seed(uint64_t seed, const struct mind_ops *mind, FILE *trace)
 }
 
 /* One byte a seed: a child that dies leaves its present seed without one. */
-static void child(const struct job *j, int fd)
+static void child(const struct share *j, int fd)
 {
 	for (uint64_t seed = j->first; seed <= j->last; seed += j->step) {
 		char verdict = run_seed(seed, j->mind, NULL) ? '.' : 'F';
@@ -64,7 +64,7 @@ static void child(const struct job *j, int fd)
 }
 
 struct runner {
-	struct job job;
+	struct share job;
 	pid_t pid;
 	int fd;
 	uint64_t next;
@@ -123,7 +123,7 @@ static int run_many(uint64_t first, uint64_t last, unsigned jobs, const struct m
 	uint64_t passed = 0, failed = 0;
 
 	for (unsigned i = 0; i < jobs; i++) {
-		runners[i].job = (struct job){ first + i, last, jobs, mind };
+		runners[i].job = (struct share){ first + i, last, jobs, mind };
 		runners[i].next = first + i;
 		runner_go(&runners[i]);
 	}
@@ -176,7 +176,7 @@ static bool parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .mind = &plain_mind, .jobs = 1 };
+	struct options o = { .mind = &vms_mind, .jobs = 1 };
 	bool ok;
 
 	hv_on_panic = on_panic;

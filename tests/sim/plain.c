@@ -154,7 +154,13 @@ static uint64_t plain_digest(struct mind *m)
 
 static uint64_t plain_cluster_us(struct mind *m)
 {
-	return m->st.cluster_us;
+	/* The last event's time, and what has passed here since. */
+	return m->st.cluster_us + (m->s->now_us - m->h->proc.applied_at_us) + 1;
+}
+
+static bool plain_settled(struct mind *m)
+{
+	return false;
 }
 
 static void plain_status(struct mind *m, const struct rl_status *st)
@@ -236,6 +242,15 @@ static void plain_power_off(struct sim *s, struct host *h)
 {
 }
 
+static void plain_heal(struct sim *s)
+{
+}
+
+static bool plain_quiet(struct sim *s)
+{
+	return true;
+}
+
 static void plain_start(struct sim *s)
 {
 	s->mind_world = hv_xcalloc(1, sizeof(struct plain_world));
@@ -270,7 +285,10 @@ const struct mind_ops plain_mind = {
 	.digest = plain_digest,
 	.cluster_us = plain_cluster_us,
 	.status = plain_status,
+	.settled = plain_settled,
 	.poll = plain_poll,
+	.heal = plain_heal,
+	.quiet = plain_quiet,
 	.power_off = plain_power_off,
 	.start = plain_start,
 	.stop = plain_stop,

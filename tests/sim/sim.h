@@ -10,9 +10,11 @@
  *   faults.c  what goes wrong, and when all is healed
  *   check.c   invariants of the log, looked at from outside
  *   plain.c   a trivial state machine as the mind: for the log alone
+ *   vms_*.c   the real brain with hypervisors, fence devices and administrators around it (vms.h)
+ *   world.c   one run from boot to verdict
  *   main.c    the command line
  *
- * The code under test is the object code that ships: libreplog.a.
+ * The code under test is the object code that ships: the pure libraries, and clusterd's clockless parts.
  */
 #ifndef HV_TESTS_SIM_SIM_H
 #define HV_TESTS_SIM_SIM_H
@@ -99,8 +101,11 @@ struct mind_ops {
 	uint64_t (*digest)(struct mind *m);
 	uint64_t (*cluster_us)(struct mind *m); /* of the last applied event */
 	void (*status)(struct mind *m, const struct rl_status *st); /* the log's status changed */
+	bool (*settled)(struct mind *m); /* all outputs are carried out; true: it may have made more */
 	void (*poll)(struct mind *m); /* regularly: clients, fences, executors */
 	void (*power_off)(struct sim *s, struct host *h); /* what runs on the host is gone */
+	void (*heal)(struct sim *s);
+	bool (*quiet)(struct sim *s); /* healed, and nothing more to wait for */
 	void (*end)(struct sim *s); /* healed and quiet: liveness */
 	void (*start)(struct sim *s);
 	void (*stop)(struct sim *s);
@@ -120,6 +125,8 @@ struct process {
 	struct write_copy *batch; /* under way */
 	size_t n_batch;
 	uint64_t applied;
+	struct rl_epoch applied_epoch; /* of that entry */
+	uint64_t started_us;
 	bool disk_failed; /* the store has given up: it writes nothing more */
 	uint64_t applied_at_us; /* simulated time of the last apply */
 	uint64_t seq;	  /* of proposals */
@@ -219,7 +226,10 @@ void check_applied(struct sim *s, struct host *h, const struct rl_entry *e);
 void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest);
 void check_end(struct sim *s);
 
-/* main.c */
+/* check.c: all members, same state; NULL or what is not so */
+const char *check_quiet(struct sim *s, char *buf, size_t size);
+
+/* world.c */
 bool sim_run(uint64_t seed, const struct mind_ops *mind, FILE *trace, char *ret_failure, size_t size);
 
 #endif

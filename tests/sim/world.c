@@ -5,7 +5,10 @@
 #include <string.h>
 
 #define FAULTS_US (35 * SEC)
-#define HEALED_US (25 * SEC)
+#define FORCE_US (12 * SEC)   /* after healing: the administrator looks */
+#define HEALED_US (400 * SEC) /* at most: backed-off retries are up to a minute apart */
+#define LOOK_US (2 * SEC)
+#define LOOKS 3 /* quiet so many times in a row */
 
 static void first_boot(struct sim *s, struct host *h, uint64_t arg)
 {
@@ -65,6 +68,23 @@ static void administrator(struct sim *s)
 	}
 }
 
+/* Until everyone has agreed that nothing more is to be done. */
+static void until_quiet(struct sim *s)
+{
+	uint64_t end = s->now_us + HEALED_US, force = s->now_us + FORCE_US;
+	unsigned looks = 0;
+	char buf[256];
+
+	while (!s->failed && s->now_us < end && looks < LOOKS) {
+		sim_run_until(s, s->now_us + LOOK_US);
+		looks = !s->failed && !check_quiet(s, buf, sizeof(buf)) && s->mind->quiet(s) ? looks + 1 : 0;
+		if (!s->failed && force && s->now_us >= force) {
+			administrator(s);
+			force = 0;
+		}
+	}
+}
+
 bool sim_run(uint64_t seed, const struct mind_ops *mind, FILE *trace, char *ret_failure, size_t size)
 {
 	struct sim s = { .seed = seed, .mind = mind, .trace = trace };
@@ -75,10 +95,7 @@ bool sim_run(uint64_t seed, const struct mind_ops *mind, FILE *trace, char *ret_
 	sim_run_until(&s, FAULTS_US);
 	if (!s.failed)
 		faults_heal(&s);
-	sim_run_until(&s, FAULTS_US + HEALED_US / 2);
-	if (!s.failed)
-		administrator(&s);
-	sim_run_until(&s, FAULTS_US + HEALED_US);
+	until_quiet(&s);
 	if (!s.failed)
 		check_end(&s);
 	if (!s.failed)

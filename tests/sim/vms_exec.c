@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The executor of one node: compares the operations of the state with its jobs (as clusterd/executor.h says). */
+#include "tests/sim/vms.h"
+
+static struct job *job_find(struct mind *m, hv_op_id op)
+{
+	for (size_t i = 0; i < m->n_jobs; i++)
+		if (m->jobs[i].op == op)
+			return &m->jobs[i];
+	return NULL;
+}
+
+static bool ours(const struct mind *m, const struct operation *op)
+{
+	if (!op || op->state != OP_RUNNING || op->node != m->h->id)
+		return false;
+	/* Behind a barrier fencing is all that is done. */
+	return op->kind == OP_FENCE || (!cluster_barrier(m->c) && !rl_status(m->h->proc.log)->barrier);
+}
+
+static void job_remove(struct mind *m, size_t i)
+{
+	struct job *j = &m->jobs[i];
+
+	if (!j->done)
+		vms_cancel(m->s, m->h, j->op);
+	m->jobs[i] = m->jobs[--m->n_jobs];
+}
+
+static void job_start(struct mind *m, const struct operation *op)
+{
+	struct job *j = job_find(m, op->id);
+
+	if (!j) {
+		if (m->n_jobs == m->cap_jobs) {
+			m->cap_jobs = m->cap_jobs ? m->cap_jobs * 2 : 16;
+			m->jobs = hv_xrealloc(m->jobs, m->cap_jobs, sizeof(*m->jobs));
+		}
+		j = &m->jobs[m->n_jobs++];
+	} else if (j->attempt == op->attempt) {
+		return;
+	}
+	*j = (struct job){ .op = op->id, .attempt = op->attempt, .kind = op->kind, .running = true };
+	j->cancelled = op->cancel;
+	vms_call(m, op);
+	if (op->cancel)
+		vms_cancel(m->s, m->h, op->id);
+}
+
+static void propose_result(struct mind *m, struct job *j)
+{
+	Hv__Event ev = HV__EVENT__INIT;
+	Hv__OpResult r = HV__OP_RESULT__INIT;
+
+	if (proposer_pending(m->proposer, j->mark))
+		return;
+	r.op = j->op;
+	r.attempt = j->attempt;
+	r.node = m->h->id;
+	r.rc = j->rc;
+	r.text = j->rc == HV_OK ? "" : "simulated";
+	r.observed = j->observed;
+	r.began_us = cluster_time_at(&m->time, j->began_us);
+	r.ended_us = cluster_time_at(&m->time, j->ended_us);
+	r.fenced_node = j->fenced;
+	ev.body_case = HV__EVENT__BODY_OP_RESULT;
+	ev.op_result = &r;
+	j->mark = mind_propose(m, &ev, j->kind == OP_FENCE ? RL_FENCE : RL_COMMAND, j->fenced);
+}
+
+void exec_reconcile(struct mind *m)
+{
+	bool current = mind_current(m);
+
+	for (size_t i = m->n_jobs; i-- > 0;) {
+		const struct operation *op = cluster_op(m->c, m->jobs[i].op);
+
+		/* Without quorum nobody is fenced; VM jobs go on, they are about VMs of this node. */
+		if (current ? !ours(m, op) : m->jobs[i].kind == OP_FENCE)
+			job_remove(m, i);
+		else if (current && op->cancel && !m->jobs[i].cancelled && !m->jobs[i].done) {
+			m->jobs[i].cancelled = true;
+			vms_cancel(m->s, m->h, op->id);
+		}
+	}
+	if (!current)
+		return;
+	for (size_t i = 0; i < cluster_op_count(m->c); i++) {
+		const struct operation *op = cluster_op_at(m->c, i);
+
+		if (ours(m, op) && op->kind != OP_NODE_DRAIN && op->kind != OP_VM_REQUEST)
+			job_start(m, op);
+	}
+	for (size_t i = 0; i < m->n_jobs; i++)
+		if (m->jobs[i].done)
+			propose_result(m, &m->jobs[i]);
+}
+
+void exec_result(struct mind *m, const struct call *call, enum hv_rc rc, Hv__Observed observed, hv_node_id fenced)
+{
+	struct job *j = job_find(m, call->op);
+
+	if (!j || j->attempt != call->attempt || j->done)
+		return;
+	j->done = true;
+	j->running = false;
+	j->rc = rc;
+	j->observed = observed;
+	j->fenced = fenced;
+	j->began_us = call->began_us;
+	j->ended_us = mind_mono(m);
+	if (call->vm >= 0 && observed != HV__OBSERVED__OBSERVED_UNKNOWN)
+		intake_observed(m->intake, ((struct vms_world *)m->s->mind_world)->uuid[call->vm], observed);
+}

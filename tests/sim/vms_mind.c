@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One node's brain, as clusterd's driver and wiring have it. */
+#include "tests/sim/vms.h"
+
+#include <string.h>
+
+uint64_t mind_mono(const struct mind *m)
+{
+	return m->s->now_us - m->h->powered_us + 1;
+}
+
+static uint64_t mind_cluster_us(struct mind *m)
+{
+	return cluster_time_at(&m->time, mind_mono(m));
+}
+
+/* May act: active, and nothing that was committed before is still to come. */
+bool mind_current(const struct mind *m)
+{
+	const struct rl_status *st = rl_status(m->h->proc.log);
+
+	return st->phase == RL_ACTIVE && st->quorate && rl_epoch_cmp(&m->h->proc.applied_epoch, &st->epoch) == 0;
+}
+
+/* ---- proposing */
+
+static enum hv_rc propose(void *user, enum rl_entry_type type, hv_node_id fenced, const uint8_t *data, size_t len)
+{
+	struct mind *m = user;
+
+	return process_propose(m->s, m->h, type, fenced, data, len);
+}
+
+static void dropped(void *user, uint64_t mark, enum hv_rc rc)
+{
+}
+
+uint64_t mind_propose(struct mind *m, const Hv__Event *ev, enum rl_entry_type type, hv_node_id fenced)
+{
+	const char *why = NULL;
+	Hv__Event probe = *ev;
+
+	probe.proposer = m->h->id;
+	if (!event_valid(&probe, &why)) {
+		sim_fail(m->s, "node %u would propose a malformed event: %s", m->h->id, why);
+		return 0;
+	}
+	m->unsettled = true;
+	return proposer_put(m->proposer, ev, type, fenced);
+}
+
+static uint64_t intake_propose(void *user, const Hv__Event *ev)
+{
+	return mind_propose(user, ev, RL_COMMAND, 0);
+}
+
+static uint64_t tick_propose(void *user, const Hv__Event *ev, bool fence)
+{
+	return mind_propose(user, ev, fence ? RL_FENCE : RL_COMMAND, 0);
+}
+
+static bool pending(void *user, uint64_t mark)
+{
+	struct mind *m = user;
+
+	return proposer_pending(m->proposer, mark);
+}
+
+/* ---- life */
+
+static void make_list(struct sim *s, struct host *h, struct nodelist *list)
+{
+	list->self = h->id;
+	list->n_nodes = s->n;
+	for (size_t i = 0; i < s->n; i++) {
+		list->nodes[i].id = s->hosts[i].id;
+		list->nodes[i].votes = 1;
+		snprintf(list->nodes[i].name, sizeof(list->nodes[i].name), "host%u", s->hosts[i].id);
+	}
+}
+
+static struct mind *vms_new(struct sim *s, struct host *h)
+{
+	static const struct proposer_ops proposer_ops = { .propose = propose, .dropped = dropped };
+	static const struct intake_ops intake_ops = { .propose = intake_propose, .pending = pending };
+	struct mind *m = hv_xcalloc(1, sizeof(*m));
+	char boot_id[32];
+
+	m->s = s;
+	m->h = h;
+	m->c = cluster_new();
+	cluster_time_installed(&m->time, cluster_now_us(m->c), mind_mono(m));
+	action_list_init(&m->actions);
+	m->proposer = proposer_new(h->id, h->proc.incarnation, &proposer_ops, m);
+	snprintf(boot_id, sizeof(boot_id), "boot-%u-%llu", h->id, (unsigned long long)h->powers);
+	m->intake = intake_new(boot_id, &intake_ops, m);
+	intake_set_self(m->intake, h->id, h->proc.incarnation);
+	make_list(s, h, &m->list);
+	return m;
+}
+
+static void vms_free(struct mind *m)
+{
+	intake_free(m->intake);
+	proposer_free(m->proposer);
+	action_list_done(&m->actions);
+	cluster_free(m->c);
+	free(m->jobs);
+	free(m);
+}
+
+/* ---- outputs of the log */
+
+/* I3: whoever owns a VM next has a higher epoch. */
+static void check_epochs(struct mind *m, bool forget)
+{
+	for (size_t i = 0; i < cluster_vm_count(m->c); i++) {
+		const struct vm *vm = cluster_vm_at(m->c, i);
+		int k = vms_find(m->s, vm->uuid);
+
+		if (!forget && vm->node && vm->node != m->vm_node[k] && vm->epoch <= m->vm_epoch[k] && m->vm_node[k])
+			sim_fail(m->s, "I3: %s goes from node %u to %u, epoch %llu after %llu", vm->name, m->vm_node[k], vm->node,
+				 (unsigned long long)vm->epoch, (unsigned long long)m->vm_epoch[k]);
+		if (vm->node || forget)
+			m->vm_node[k] = vm->node;
+		m->vm_epoch[k] = vm->epoch;
+	}
+}
+
+static void trace_journal(struct mind *m, const struct action *a)
+{
+	const struct journal_line *l = m->s->trace ? cluster_journal(m->c, a->op) : NULL;
+
+	if (l)
+		sim_trace(m->s, "node %u: %s: %s -> %s: %s", m->h->id, l->object, l->from, l->to, l->cause);
+}
+
+static void take_actions(struct mind *m)
+{
+	for (size_t i = 0; i < m->actions.count; i++) {
+		const struct action *a = &m->actions.items[i];
+
+		if (a->kind == ACTION_JOURNAL)
+			trace_journal(m, a);
+		if (a->kind == ACTION_REPLY && a->node == m->h->id && a->incarnation == m->h->proc.incarnation)
+			admin_reply(m, a);
+	}
+	action_list_clear(&m->actions);
+}
+
+static void vms_apply(struct mind *m, const struct rl_entry *e)
+{
+	Hv__Event *ev = hv__event__unpack(NULL, e->len, e->data);
+	const char *broken;
+
+	hv_assert(ev);
+	brain_step(m->c, e->index, ev, &m->actions);
+	cluster_time_applied(&m->time, cluster_now_us(m->c), mind_mono(m));
+	broken = brain_check(m->c);
+	if (broken)
+		sim_fail(m->s, "node %u, entry %llu: %s", m->h->id, (unsigned long long)e->index, broken);
+	check_epochs(m, false);
+	take_actions(m);
+	proposer_applied(m->proposer, ev);
+	hv__event__free_unpacked(ev, NULL);
+	intake_state_changed(m->intake, mind_mono(m), false);
+	m->unsettled = true;
+}
+
+static void vms_install(struct mind *m, uint64_t index, const uint8_t *data, size_t len)
+{
+	const char *why = "it is damaged";
+	struct cluster *c = len ? brain_decode(data, len, &why) : cluster_new();
+
+	if (!c) {
+		sim_fail(m->s, "node %u: snapshot at %llu: %s", m->h->id, (unsigned long long)index, why);
+		return;
+	}
+	cluster_free(m->c);
+	m->c = c;
+	memset(m->vm_node, 0, sizeof(m->vm_node));
+	check_epochs(m, true);
+	cluster_time_installed(&m->time, cluster_now_us(c), mind_mono(m));
+	m->was_current = false;
+	m->unsettled = true;
+}
+
+static uint8_t *vms_snapshot(struct mind *m, uint64_t index, size_t *ret_len)
+{
+	hv_assert(cluster_index(m->c) == index);
+	return brain_encode(m->c, ret_len);
+}
+
+static uint64_t vms_digest(struct mind *m)
+{
+	return cluster_digest(m->c);
+}
+
+static void vms_status(struct mind *m, const struct rl_status *st)
+{
+	m->unsettled = true;
+}
+
+/* As clusterd's wiring: when all that was put out is carried out. */
+static bool vms_settled(struct mind *m)
+{
+	static const struct ticker_ops ops = { .propose = tick_propose, .pending = pending };
+	const struct rl_status *st = rl_status(m->h->proc.log);
+	bool current = mind_current(m);
+
+	if (!m->unsettled)
+		return false;
+	m->unsettled = false;
+	if (proposer_count(m->proposer) && st->pending == 0)
+		proposer_log_is_empty(m->proposer);
+	if (current && !m->was_current)
+		intake_state_changed(m->intake, mind_mono(m), true);
+	m->was_current = current;
+	exec_reconcile(m);
+	m->due_us = 0;
+	if (current) {
+		intake_reconcile(m->intake, m->c, mind_mono(m));
+		if (rl_status(m->h->proc.log)->coordinator == m->h->id)
+			m->due_us = ticker_reconcile(&m->ticker, m->c, &m->list, rl_status(m->h->proc.log), mind_cluster_us(m), &ops, m);
+	}
+	m->unsettled = false;
+	proposer_flush(m->proposer, mind_cluster_us(m), m->s->now_us / 1000);
+	return true;
+}
+
+void mind_wake(struct mind *m)
+{
+	m->unsettled = true;
+	process_drain(m->s, m->h);
+}
+
+static void vms_poll(struct mind *m)
+{
+	uint64_t next = intake_next_us(m->intake);
+
+	if (!m->inventory_sent && m->s->now_us - m->h->proc.started_us > 300 * MS)
+		vms_inventory(m);
+	if ((next && mind_mono(m) >= next) || (m->due_us && mind_cluster_us(m) >= m->due_us))
+		m->unsettled = true;
+}
+
+static void chance(struct sim *s, struct host *h, uint64_t arg)
+{
+	if (s->healing)
+		return;
+	vms_chance(s);
+	admin_step(s);
+	sim_at(s, prng_range(&s->rng, 50 * MS, 900 * MS), chance, NULL, 0);
+}
+
+static void vms_start(struct sim *s)
+{
+	struct vms_world *w = hv_xcalloc(1, sizeof(*w));
+
+	s->mind_world = w;
+	w->max_vms = (unsigned)prng_range(&s->rng, 2, VMS);
+	for (int k = 0; k < VMS; k++) {
+		snprintf(w->name[k], sizeof(w->name[k]), "vm%d", k);
+		snprintf(w->uuid[k], sizeof(w->uuid[k]), "00000000-0000-4000-8000-%012d", k);
+	}
+	sim_at(s, 3 * SEC, chance, NULL, 0);
+}
+
+static void vms_stop(struct sim *s)
+{
+	struct vms_world *w = s->mind_world;
+
+	free(w->calls);
+	free(w);
+}
+
+static bool vms_quiet(struct sim *s)
+{
+	char buf[256];
+
+	return !admin_unsettled(s, buf, sizeof(buf));
+}
+
+static void vms_heal_all(struct sim *s)
+{
+	vms_heal(s);
+	admin_heal(s);
+}
+
+static void vms_end(struct sim *s)
+{
+	struct vms_world *w = s->mind_world;
+	char buf[256];
+	const char *why = admin_unsettled(s, buf, sizeof(buf));
+
+	if (why)
+		sim_fail(s, "L1: long after all was healed: %s", why);
+	sim_trace(s, "end: %llu commands, %llu starts, %llu migrations, %llu fences", (unsigned long long)w->commands,
+		  (unsigned long long)w->starts, (unsigned long long)w->migrations, (unsigned long long)w->fences);
+}
+
+const struct mind_ops vms_mind = {
+	.new = vms_new,
+	.free = vms_free,
+	.apply = vms_apply,
+	.install = vms_install,
+	.snapshot = vms_snapshot,
+	.digest = vms_digest,
+	.cluster_us = mind_cluster_us,
+	.status = vms_status,
+	.settled = vms_settled,
+	.poll = vms_poll,
+	.power_off = vms_power_off,
+	.start = vms_start,
+	.stop = vms_stop,
+	.heal = vms_heal_all,
+	.quiet = vms_quiet,
+	.end = vms_end,
+};
