@@ -198,13 +198,13 @@ void admin_step(struct sim *s)
 	if (!cluster_vm(h->proc.mind->c, w->uuid[k])) {
 		if (!w->asked[k].removed)
 			add_vm(s, h, k);
-	} else if (x < 300) {
-		vm_command(s, h, k);
-	} else if (x < 330) {
-		node_command(s, h, target, true);
 	} else if (x < 400) {
+		vm_command(s, h, k);
+	} else if (x < 430) {
+		node_command(s, h, target, true);
+	} else if (x < 500) {
 		node_command(s, h, target, false);
-	} else if (x < 420) {
+	} else if (x < 520) {
 		confirm(s, h, target);
 	}
 }

@@ -250,7 +250,7 @@ static void chance(struct sim *s, struct host *h, uint64_t arg)
 		return;
 	vms_chance(s);
 	admin_step(s);
-	sim_at(s, prng_range(&s->rng, 50 * MS, 900 * MS), chance, NULL, 0);
+	sim_at(s, prng_range(&s->rng, 10 * MS, 400 * MS), chance, NULL, 0);
 }
 
 static void vms_start(struct sim *s)
