@@ -66,7 +66,7 @@ unsigned driver_divergences(const struct driver *d);
 uint64_t driver_now_us(const struct driver *d);
 uint64_t driver_time_at(const struct driver *d, uint64_t mono_us);
 
-/* See proposer.h. 0: not accepted (the node is not current, or there is no room). */
+/* See proposer.h. 0: not accepted (not current, behind a barrier, or no room). */
 uint64_t driver_propose(struct driver *d, const Hv__Event *ev, enum rl_entry_type type,
 			hv_node_id fenced);
 bool driver_pending(const struct driver *d, uint64_t mark);

@@ -10,7 +10,8 @@ uint64_t driver_propose(struct driver *d, const Hv__Event *ev, enum rl_entry_typ
 	const char *why = NULL;
 	Hv__Event checked = *ev;
 
-	if (!driver_current(d))
+	/* The log would refuse it: its owner looks again when the barrier has gone. */
+	if (!driver_current(d) || (type != RL_FENCE && rl_status(d->log)->barrier))
 		return 0;
 	checked.proposer = d->self;
 	checked.at_us = driver_now_us(d);

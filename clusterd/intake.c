@@ -291,8 +291,10 @@ static void propose_observed(struct intake *in, struct mirror_item *item, const 
 	ev.body_case = HV__EVENT__BODY_VM_OBSERVED;
 	ev.vm_observed = &body;
 	item->mark = in->ops.propose(in->user, &ev);
-	if (!item->mark)
+	if (!item->mark) {
+		in->compare_now = true; /* at the next occasion */
 		return;
+	}
 	item->told = true;
 	item->told_observed = item->observed;
 	item->told_epoch = vm->epoch;
@@ -362,7 +364,7 @@ void intake_reconcile(struct intake *in, const struct cluster *c, uint64_t now_u
 		return;
 	if (!in->compare_now && !due && !(in->compare_at_us && now_us >= in->compare_at_us))
 		return;
-	in->compare_now = false;
+	in->compare_now = false; /* a proposal that is not taken sets it again */
 	in->compare_at_us = 0;
 	reconcile_vms(in, c, now_us);
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define PATIENCE_US (200 * HV_US_PER_MS)
+
 static bool same_nodes(const struct cluster *c, const struct nodelist *list)
 {
 	size_t configured = 0;
@@ -82,6 +84,11 @@ uint64_t ticker_reconcile(struct ticker *t, const struct cluster *c, const struc
 		return 0;
 	if (due > now_us)
 		return due;
+	/* A deadline that a tick did not move must not become a storm of ticks. */
+	if (due == t->ticked_due_us && now_us - t->ticked_at_us < PATIENCE_US)
+		return t->ticked_at_us + PATIENCE_US;
+	t->ticked_due_us = due;
+	t->ticked_at_us = now_us;
 	t->tick_mark = propose_tick(status->barrier > 0, ops, user);
 	return 0;
 }

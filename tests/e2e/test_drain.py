@@ -28,7 +28,7 @@ def test_drain_of_ten_running_guests(lab, cluster):
 def test_a_linux_guest_keeps_its_uptime(lab, cluster):
     add_guests(lab, cluster, ["linux"], on="host1", tiny=False)
     wait_until(lambda: len(lab.beats("linux")) > 3, 20, "heartbeats")
-    cluster.run("vm", "migrate", "linux", "host3", "--wait")
+    cluster.run("vm", "migrate", "linux", "--to", "host3", "--wait")
     assert lab.guests() == {"linux": ["host3"]}
     assert_alive(lab, ["linux"])
     assert len(boots(lab, "linux")) == 1

@@ -26,7 +26,7 @@ def still_works(lab, cluster, host):
     """The host takes part again: a new VM can be moved there."""
     add_guests(lab, cluster, ["probe"])
     if lab.guests()["probe"] != [host]:
-        cluster.run("vm", "migrate", "probe", host, "--wait")
+        cluster.run("vm", "migrate", "probe", "--to", host, "--wait")
     assert lab.guests()["probe"] == [host]
 
 

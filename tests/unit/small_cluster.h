@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * small_cluster.h - a state for tests of clusterd's parts, made by the real brain from real events: two
- * nodes, host1 (id 1) and host2 (id 2), both online, and VMs that host1 runs.
+ * small_cluster.h - a state for tests of clusterd's parts, made by the real brain from real events:
+ * two nodes, host1 (id 1) and host2 (id 2), both online, and VMs that host1 runs.
  */
 #ifndef HV_TESTS_SMALL_CLUSTER_H
 #define HV_TESTS_SMALL_CLUSTER_H
@@ -34,7 +34,7 @@ static inline void small_view(struct small *s)
 {
 	Hv__Event ev = HV__EVENT__INIT;
 	Hv__View view = HV__VIEW__INIT;
-	Hv__Member m[2], *members[2] = { &m[0], &m[1] };
+	Hv__Member m[2], *members[2] = {&m[0], &m[1]};
 
 	for (uint32_t i = 0; i < 2; i++) {
 		hv__member__init(&m[i]);
@@ -53,7 +53,7 @@ static inline void small_names(struct small *s)
 {
 	Hv__Event ev = HV__EVENT__INIT;
 	Hv__NodesConfigured body = HV__NODES_CONFIGURED__INIT;
-	Hv__ConfiguredNode n[2], *nodes[2] = { &n[0], &n[1] };
+	Hv__ConfiguredNode n[2], *nodes[2] = {&n[0], &n[1]};
 
 	for (uint32_t i = 0; i < 2; i++) {
 		hv__configured_node__init(&n[i]);
@@ -87,7 +87,7 @@ static inline void small_report(struct small *s, hv_node_id node)
 
 static inline struct small small_new(void)
 {
-	struct small s = { .c = cluster_new() };
+	struct small s = {.c = cluster_new()};
 
 	action_list_init(&s.actions);
 	small_view(&s);
@@ -114,7 +114,8 @@ static inline void small_command(struct small *s, Hv__Command *cmd)
 	small_step(s, &ev);
 }
 
-static inline const struct vm *small_vm_add(struct small *s, const char *name, const char *uuid, bool started)
+static inline const struct vm *small_vm_add(struct small *s, const char *name, const char *uuid,
+					    bool started)
 {
 	Hv__Command cmd = HV__COMMAND__INIT;
 	Hv__VmAdd add = HV__VM_ADD__INIT;

@@ -50,7 +50,7 @@ static bool still_in_flight(void *user, uint64_t mark)
 
 static struct intake *intake_on_host1(struct notes *n)
 {
-	static const struct intake_ops ops = { note, still_in_flight };
+	static const struct intake_ops ops = {note, still_in_flight};
 	struct intake *in = intake_new("boot", &ops, n);
 
 	intake_set_self(in, 1, SMALL_INCARNATION);
@@ -112,7 +112,7 @@ static struct small running(struct intake *in)
 
 Test(intake, a_joining_node_reports_once_its_inventory_is_known)
 {
-	struct notes n = { 0 };
+	struct notes n = {0};
 	struct intake *in = intake_on_host1(&n);
 	struct small s = small_new();
 
@@ -131,7 +131,7 @@ Test(intake, a_joining_node_reports_once_its_inventory_is_known)
 
 Test(intake, it_reports_without_an_inventory_when_that_takes_too_long)
 {
-	struct notes n = { 0 };
+	struct notes n = {0};
 	struct intake *in = intake_on_host1(&n);
 	struct small s = small_new();
 
@@ -144,7 +144,7 @@ Test(intake, it_reports_without_an_inventory_when_that_takes_too_long)
 
 Test(intake, nothing_is_said_about_a_join_of_an_earlier_process)
 {
-	struct notes n = { 0 };
+	struct notes n = {0};
 	struct intake *in = intake_on_host1(&n);
 	struct small s = small_new();
 
@@ -157,7 +157,7 @@ Test(intake, nothing_is_said_about_a_join_of_an_earlier_process)
 
 Test(intake, what_is_as_believed_is_not_mentioned)
 {
-	struct notes n = { 0 };
+	struct notes n = {0};
 	struct intake *in = intake_on_host1(&n);
 
 	running(in);
@@ -166,7 +166,7 @@ Test(intake, what_is_as_believed_is_not_mentioned)
 
 Test(intake, a_crash_is_told_with_its_cause)
 {
-	struct notes n = { 0 };
+	struct notes n = {0};
 	struct intake *in = intake_on_host1(&n);
 	struct small s = running(in);
 
@@ -179,7 +179,7 @@ Test(intake, a_crash_is_told_with_its_cause)
 
 Test(intake, a_vm_that_is_missing_from_a_complete_inventory_is_absent)
 {
-	struct notes n = { 0 };
+	struct notes n = {0};
 	struct intake *in = intake_on_host1(&n);
 	struct small s = running(in);
 
@@ -191,7 +191,7 @@ Test(intake, a_vm_that_is_missing_from_a_complete_inventory_is_absent)
 
 Test(intake, an_incomplete_inventory_says_nothing_about_anybody)
 {
-	struct notes n = { 0 };
+	struct notes n = {0};
 	struct intake *in = intake_on_host1(&n);
 	struct small s = running(in);
 	Hv__HvInventory inv = HV__HV_INVENTORY__INIT;
@@ -204,7 +204,7 @@ Test(intake, an_incomplete_inventory_says_nothing_about_anybody)
 
 Test(intake, the_same_difference_is_repeated_only_after_a_while)
 {
-	struct notes n = { 0 };
+	struct notes n = {0};
 	struct intake *in = intake_on_host1(&n);
 	struct small s = running(in);
 
@@ -220,7 +220,7 @@ Test(intake, the_same_difference_is_repeated_only_after_a_while)
 
 Test(intake, while_an_operation_runs_here_its_executor_speaks_for_the_vm)
 {
-	struct notes n = { 0 };
+	struct notes n = {0};
 	struct intake *in = intake_on_host1(&n);
 	struct small s = small_online();
 	const struct vm *vm = small_vm_add(&s, "web1", UUID, true);
@@ -235,7 +235,7 @@ Test(intake, while_an_operation_runs_here_its_executor_speaks_for_the_vm)
 
 Test(intake, a_copy_that_does_not_belong_here_is_told)
 {
-	struct notes n = { 0 };
+	struct notes n = {0};
 	struct intake *in = intake_on_host1(&n);
 	struct small s = small_online();
 
@@ -249,7 +249,7 @@ Test(intake, a_copy_that_does_not_belong_here_is_told)
 
 Test(intake, bad_health_is_told_when_it_lasts_and_good_health_at_once)
 {
-	struct notes n = { 0 };
+	struct notes n = {0};
 	struct intake *in = intake_on_host1(&n);
 	struct small s = running(in);
 	unsigned before = n.healths;
