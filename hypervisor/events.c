@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
 static struct {
 	struct mailbox *mailbox;
@@ -178,9 +179,14 @@ void events_register(virConnectPtr c)
 
 static void *run(void *data _unused_)
 {
-	for (;;)
-		if (virEventRunDefaultImpl() != 0)
-			virResetLastError();
+	const struct timespec breath = {.tv_nsec = 10000000};
+
+	for (;;) {
+		if (virEventRunDefaultImpl() == 0)
+			continue;
+		virResetLastError();
+		nanosleep(&breath, NULL);
+	}
 	return NULL;
 }
 

@@ -25,12 +25,9 @@ bool health_judge(const struct health_signs *s, char text[HV_TEXT_MAX])
 
 void health_add_processes(char text[HV_TEXT_MAX])
 {
-	_cleanup_free_ struct qemu_proc *list = NULL;
-	size_t count = 0, len = strlen(text);
+	size_t len = strlen(text);
 
-	if (!qemu_proc_list(&list, &count))
-		return;
-	snprintf(text + len, HV_TEXT_MAX - len, "; QEMU processes alive: %zu", count);
+	snprintf(text + len, HV_TEXT_MAX - len, "; QEMU processes alive: %zu", qemu_proc_count());
 }
 
 uint64_t health_memory_rest(uint64_t total_mib, uint64_t reserve_mib)

@@ -235,7 +235,7 @@ static uint32_t on_deadline_ms(const struct job *j, void *user _unused_)
 /* libvirt cannot tell; what does the host itself show? */
 static void add_process(const struct job *j, char text[HV_TEXT_MAX])
 {
-	pid_t pid = qemu_proc_by_pidfile(j->name, j->uuid);
+	pid_t pid = qemu_proc_by_pidfile(j->name);
 	size_t len = strlen(text);
 
 	if (pid > 0)

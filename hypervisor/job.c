@@ -317,7 +317,7 @@ static bool uri_valid(const char *s)
 	return true;
 }
 
-static const char *what_is_wrong(const Hv__HvJob *r)
+const char *job_request_fault(const Hv__HvJob *r)
 {
 	if (r->id == 0)
 		return "the job has no id";
@@ -332,8 +332,7 @@ static const char *what_is_wrong(const Hv__HvJob *r)
 	if (r->xml.len > HV_XML_MAX)
 		return "the domain XML is too large";
 	if (r->kind == HV__HV_JOB_KIND__HV_JOB_MIGRATE && !uri_valid(r->target_uri))
-		return "the destination's URI must be qemu+tcp://HOST/system, or tls or ssh, "
-		       "without "
+		return "the destination must be qemu+tcp://HOST/system, or tls or ssh, no "
 		       "parameters";
 	return NULL;
 }
@@ -410,7 +409,7 @@ static struct job_private *append(struct job_table *t, const Hv__HvJob *r)
 
 void job_submit(struct job_table *t, const Hv__HvJob *r)
 {
-	const char *wrong = what_is_wrong(r);
+	const char *wrong = job_request_fault(r);
 	struct job_private *p;
 
 	if (wrong) {

@@ -96,6 +96,8 @@ struct job_table *job_table_new(qb_loop_t *loop, struct pool *pool,
 /* No step may be running. NULL is fine. */
 void job_table_free(struct job_table *t);
 
+/* What is wrong with a request, in a sentence; NULL: it is well-formed. Pure. */
+const char *job_request_fault(const Hv__HvJob *request);
 /* Takes a request, checks it, and answers at once if it is malformed or too much. */
 void job_submit(struct job_table *t, const Hv__HvJob *request);
 /* Unknown ids are ignored: the answer may be on its way. */

@@ -136,10 +136,23 @@ pid_t qemu_proc_find(const char *uuid)
 	return 0;
 }
 
-pid_t qemu_proc_by_pidfile(const char *name, const char *uuid)
+size_t qemu_proc_count(void)
+{
+	_cleanup_(dir_closep) DIR *dir = opendir("/proc");
+	const struct dirent *d;
+	size_t count = 0;
+
+	while (dir && (d = readdir(dir))) {
+		pid_t pid = to_pid(d->d_name);
+
+		count += pid > 0 && comm_is_qemu(pid);
+	}
+	return count;
+}
+
+pid_t qemu_proc_by_pidfile(const char *name)
 {
 	char path[128 + HV_NAME_MAX], text[32];
-	struct qemu_proc one;
 	ssize_t n;
 	pid_t pid;
 
@@ -151,7 +164,7 @@ pid_t qemu_proc_by_pidfile(const char *name, const char *uuid)
 		return 0;
 	text[n] = '\0';
 	pid = to_pid(text);
-	return pid > 0 && read_proc(pid, &one) && strcmp(one.uuid, uuid) == 0 ? pid : 0;
+	return pid > 0 && comm_is_qemu(pid) ? pid : 0;
 }
 
 /* The pidfd is taken first and the identity checked after: the number cannot be given to another.

@@ -5,7 +5,8 @@
  *
  * A QEMU that libvirt started carries "-name guest=NAME,..." and "-uuid UUID" on its command line.
  * A zombie (its command line is empty) does not run anything and is not listed. Reads files only;
- * some milliseconds for a few hundred processes. Safe from any thread.
+ * some milliseconds for a few hundred processes. Safe from any thread, but reading the command line
+ * of a process that hangs in the kernel may hang, too: in the main loop only what says "quick".
  */
 #ifndef HV_HYPERVISOR_QEMU_PROC_H
 #define HV_HYPERVISOR_QEMU_PROC_H
@@ -25,11 +26,10 @@ struct qemu_proc {
 bool qemu_proc_list(struct qemu_proc **ret_list, size_t *ret_count);
 /* That of one VM: its pid; 0: there is none; -1: cannot tell. */
 pid_t qemu_proc_find(const char *uuid);
-/*
- * The quick look: the pid in libvirt's pid file of that name, if it is alive and has this UUID.
- * 0 says only that the pid file leads nowhere.
- */
-pid_t qemu_proc_by_pidfile(const char *name, const char *uuid);
+/* Quick: how many there are. */
+size_t qemu_proc_count(void);
+/* Quick: the pid in libvirt's pid file of that name, if it is a QEMU. 0: the file leads nowhere. */
+pid_t qemu_proc_by_pidfile(const char *name);
 /* SIGKILL, if `pid` still is the QEMU of this VM. Returns false with errno. */
 bool qemu_proc_kill(pid_t pid, const char *uuid);
 
