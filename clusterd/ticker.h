@@ -14,7 +14,8 @@
 
 struct ticker {
 	uint64_t tick_mark, nodes_mark, feature_mark;
-	uint64_t ticked_due_us, ticked_at_us; /* the deadline of the last tick, and when that was proposed */
+	uint64_t ticked_due_us,
+	    ticked_at_us; /* the deadline of the last tick, and when that was proposed */
 };
 struct ticker_ops {
 	uint64_t (*propose)(void *user, const Hv__Event *ev, bool fence);

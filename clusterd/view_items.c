@@ -30,12 +30,20 @@ const char *view_node_name(const struct view *v, hv_node_id id)
 	return n ? n->name : "";
 }
 
+/*
+ * The two clocks differ by a constant but for the milliseconds between reading one and the other;
+ * to the second it is the same for every event and on every node, so that what stands still looks
+ * so.
+ */
 uint64_t view_wall_of(const struct view *v, uint64_t at_us)
 {
-	uint64_t now = cluster_now_us(v->c), wall = cluster_wall_ms(v->c);
-	uint64_t ago_ms = now > at_us ? (now - at_us) / HV_US_PER_MS : 0;
+	uint64_t now_ms = cluster_now_us(v->c) / HV_US_PER_MS, wall = cluster_wall_ms(v->c);
+	uint64_t offset_ms;
 
-	return at_us && wall > ago_ms ? wall - ago_ms : 0;
+	if (!at_us || wall < now_ms)
+		return 0;
+	offset_ms = (wall - now_ms + 500) / 1000 * 1000;
+	return at_us / HV_US_PER_MS + offset_ms;
 }
 
 static char *reason_text(const struct reason *reason)

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from labkit import wait_until
 from support import add_guests, names
 
 pytestmark = [pytest.mark.timing]
@@ -14,6 +15,7 @@ NEVER = 2**64 - 1
 def test_our_own_share_of_a_failover(lab, cluster):
     add_guests(lab, cluster, names(10), on="host3")
     lab.off("host3")
+    wait_until(lambda: set(lab.guests()) == set(names(10)), 60, "ten QEMUs elsewhere")
     cluster.wait_running(names(10))
     report = cluster.report()
     print(f"own share: first VM {report['own_first_us'] / 1000:.1f} ms, "
