@@ -136,6 +136,8 @@ static void settle_vms(struct cluster *c)
 
 		set_remove(&c->dirty, vm);
 		vm->dirty = false;
+		if (vm->request)
+			vm_touch(c, vm); /* and its request is looked at */
 		vm_settle(c, vm);
 	}
 }

@@ -71,7 +71,7 @@ static const char *check_vm_op(const struct cluster *c, const struct vm *vm)
 	MUST(op_suits(vm->state, op->kind), "a VM's operation does not suit its state");
 	MUST(op->node == vm->node, "a VM's operation is carried out by another node than its owner");
 	MUST(op->kind != OP_VM_MIGRATE || op->target == vm->target, "a migration's target is not the VM's");
-	MUST(op->kind != OP_VM_START || vm->stale_ops == 0, "a VM starts while an old copy may exist");
+	MUST(op->kind != OP_VM_START || vm->stale_ops == 0 || op->cancel || cluster_barrier(c), "a VM starts while an old copy may exist");
 	return NULL;
 }
 
@@ -90,7 +90,7 @@ static const char *check_vm(const struct cluster *c, const struct vm *vm)
 
 		MUST(n->state != NODE_OFFLINE, "a node that is proven off owns a VM");
 		MUST(!lost || vm->state == VM_RECOVERING, "a VM of a lost node is not recovering");
-		MUST(vm->state != VM_RECOVERING || lost || n->state == NODE_JOINING, "a VM recovers from a node that is there");
+		MUST(vm->state != VM_RECOVERING || n->state != NODE_ONLINE, "a VM recovers from a node that has reported");
 	}
 	MUST(vm->state != VM_FAILED || vm->retry_us, "a failed VM is not tried again");
 	MUST(vm->state == VM_RUNNING || vm->state == VM_STOPPED || vm->reason.code != REASON_NONE, "a VM is not where it should be, without a reason");

@@ -282,6 +282,8 @@ static void vm_settle_busy(struct cluster *c, struct vm *vm)
 	hv_assert(op && op->state == OP_RUNNING);
 	if (stop && (op->kind == OP_VM_START || op->kind == OP_VM_MIGRATE))
 		op_cancel(c, op);
+	if (vm->stale_ops && op->kind == OP_VM_START)
+		op_cancel(c, op); /* a copy turned up meanwhile: it goes first */
 	if (op->kind == OP_VM_STOP && (!stop || (req && (req->flags & OP_F_FORCE))))
 		op_cancel(c, op);
 }

@@ -38,11 +38,33 @@ static struct cluster *decoded(const struct world *w)
 	return c;
 }
 
+/* Decoded anew before this step, or the one that has followed since an earlier step. */
+static void replica_prepare(struct world *w)
+{
+	if (w->follow && w->replica)
+		return;
+	cluster_free(w->replica);
+	w->replica = w->twin && w->index ? decoded(w) : NULL;
+}
+
+static void replica_step(struct world *w, const Hv__Event *ev)
+{
+	struct action_list out;
+
+	if (!w->replica)
+		return;
+	action_list_init(&out);
+	brain_step(w->replica, w->index, ev, &out);
+	cr_assert_eq(out.count, w->out.count);
+	cr_assert_eq(cluster_digest(w->replica), cluster_digest(w->c), "a replica decoded from a snapshot decides otherwise");
+	action_list_done(&out);
+}
+
 void step(struct world *w, Hv__Event *ev, hv_node_id proposer)
 {
-	struct cluster *twin = w->twin && w->index ? decoded(w) : NULL;
 	const char *bad;
 
+	replica_prepare(w);
 	ev->at_us = w->now_us;
 	ev->wall_ms = 1700000000000 + w->now_us / 1000;
 	ev->proposer = proposer;
@@ -59,16 +81,7 @@ void step(struct world *w, Hv__Event *ev, hv_node_id proposer)
 	}
 	cr_assert(!bad, "%s", bad);
 	take_reply(w);
-	if (twin) {
-		struct action_list out;
-
-		action_list_init(&out);
-		brain_step(twin, w->index, ev, &out);
-		cr_assert_eq(cluster_digest(twin), cluster_digest(w->c), "a replica decoded from a snapshot decides otherwise");
-		cr_assert_eq(out.count, w->out.count);
-		action_list_done(&out);
-		cluster_free(twin);
-	}
+	replica_step(w, ev);
 	w->now_us += 1000;
 }
 
@@ -393,6 +406,7 @@ struct world *world_new(unsigned nodes)
 void world_free(struct world *w)
 {
 	action_list_done(&w->out);
+	cluster_free(w->replica);
 	cluster_free(w->c);
 	free(w);
 }

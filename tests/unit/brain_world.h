@@ -15,7 +15,9 @@ struct world {
 	uint64_t index, now_us;
 	uint64_t seq[HV_MAX_NODES + 1], incarnation[HV_MAX_NODES + 1];
 	struct action_list out; /* of the latest step */
-	bool twin;		/* check the decoded replica too */
+	bool twin;		/* a decoded replica must decide the same */
+	bool follow;		/* the same replica goes on, it is not decoded anew */
+	struct cluster *replica;
 	/* the latest answer to a command */
 	enum hv_rc rc;
 	char text[HV_TEXT_MAX + 1], hint[256];
