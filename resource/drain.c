@@ -159,11 +159,11 @@ static bool drain_move(struct cluster *c, struct node *n)
 	for (size_t i = 0; i < n->owned.count; i++)
 		set_append(&by_rank, n->owned.items[i]);
 	set_sort(&by_rank);
-	for (size_t i = 0; i < by_rank.count; i++) {
+	for (size_t i = 0; i < by_rank.count && n->migrations_running < c->tuning.migrate_parallel; i++) {
 		_cleanup_free_ char *why = NULL;
 		enum drain_item item = drain_item(c, n, by_rank.items[i], &why);
 
-		if (item == ITEM_READY && n->migrations_running < c->tuning.migrate_parallel)
+		if (item == ITEM_READY)
 			move_one(c, n, by_rank.items[i]);
 		moving |= item != ITEM_STUCK;
 	}

@@ -103,8 +103,8 @@ static const char *check_node(const struct cluster *c, const struct node *n)
 	uint64_t mem = 0;
 
 	MUST((n->state == NODE_FENCING) == (n->fence_op != 0), "fencing without an operation, or the other way round");
-	MUST(!n->fence_op || (fence && fence->state == OP_RUNNING && fence->victim == n->id && fence->node != n->id), "a node's fence operation is not one");
-	MUST(!n->drain_op || (drain && drain->state == OP_RUNNING && drain->target == n->id), "a node's drain operation is not one");
+	MUST(!n->fence_op || (fence && fence->state == OP_RUNNING && fence->kind == OP_FENCE && fence->victim == n->id && fence->node != n->id), "a node's fence operation is not one");
+	MUST(!n->drain_op || (drain && drain->state == OP_RUNNING && drain->kind == OP_NODE_DRAIN && drain->target == n->id), "a node's drain operation is not one");
 	MUST(!n->drain_op || n->admin == NODE_DRAINING, "a drain operation of a node that is not drained");
 	MUST(!n->barrier || n->state == NODE_LOST || n->state == NODE_FENCING || n->state == NODE_MANAGER_DOWN, "a barrier of a node that is not lost");
 	MUST(n->state != NODE_OFFLINE || (!n->owned.count && !n->stale_ops), "a node that is proven off may run something");

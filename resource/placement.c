@@ -207,9 +207,12 @@ static void block(struct cluster *c, struct vm *vm)
 static void fail(struct cluster *c, struct vm *vm)
 {
 	uint64_t pause = backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us, vm->attempts);
+	struct why why = why_same(&vm->reason);
 
+	if (why.code != REASON_START_FAILED) /* it had to wait meanwhile */
+		why = WHY(START_FAILED, .subject = node_name(c, vm->avoid[vm->n_avoid - 1]));
 	vm->n_avoid = 0;
-	vm_move(c, vm, VM_FAILED, why_same(&vm->reason));
+	vm_move(c, vm, VM_FAILED, why);
 	vm_set_retry(c, vm, c->now_us + pause);
 }
 
@@ -265,25 +268,35 @@ static void reconsider_blocked(struct cluster *c)
 	}
 }
 
+/* Those that came to wait in this step and were not reached: the others know it already. */
+static void say_queued(struct cluster *c)
+{
+	for (size_t i = 0; i < c->n_touched_vms; i++) {
+		struct vm *vm = c->touched_vms[i];
+
+		if (!vm->gone && vm->ready && vm->reason.code != REASON_STALE_COPY)
+			vm_reason(c, vm, WHY(QUEUED, .text = QUEUE_TEXT));
+	}
+}
+
 void placement_settle(struct cluster *c)
 {
-	bool full = false;
-	size_t count;
-
 	if (c->freed) {
 		c->freed = false;
 		reconsider_blocked(c);
 	}
-	if (c->ready.count == 0)
-		return;
-	_cleanup_free_ struct vm **vms = copy_of(&c->ready, &count);
-	for (size_t i = 0; i < count; i++) {
-		full = full || (any_place(c) && !start_slot_free(c));
-		if (vms[i]->stale_ops)
-			vm_reason(c, vms[i], WHY(STALE_COPY, .subject = "another node"));
-		else if (full)
-			vm_reason(c, vms[i], WHY(QUEUED, .text = QUEUE_TEXT));
-		else if (!place(c, vms[i]))
-			break;
+	/* In order of rank, until every slot is taken; placing one takes it out of the set. */
+	for (size_t i = 0; i < c->ready.count;) {
+		struct vm *vm = c->ready.items[i];
+
+		if (any_place(c) && !start_slot_free(c)) {
+			say_queued(c);
+			return;
+		}
+		if (vm->stale_ops)
+			vm_reason(c, vm, WHY(STALE_COPY, .subject = "another node"));
+		else if (!place(c, vm))
+			return;
+		i += vm->ready;
 	}
 }

@@ -167,14 +167,39 @@ static bool get_vm(struct cluster *c, const Hv__SnapVm *m, const char **ret_why)
 	return true;
 }
 
+/* What its kind needs: everyone relies on it. */
+static bool op_complete(const Hv__SnapOp *m)
+{
+	switch ((enum op_kind)m->kind) {
+	case OP_VM_START:
+	case OP_VM_STOP:
+	case OP_VM_DESTROY:
+	case OP_VM_MIGRATE:
+	case OP_VM_RESUME:
+	case OP_VM_PAUSE:
+	case OP_VM_PROBE:
+		return *m->vm && m->node;
+	case OP_FENCE:
+	case OP_FENCE_TEST:
+		return *m->device && m->victim && m->node;
+	case OP_NODE_DRAIN:
+		return m->target;
+	case OP_VM_REQUEST:
+		return *m->vm;
+	case OP_NONE:
+		break;
+	}
+	return false;
+}
+
 static bool get_op(struct cluster *c, const Hv__SnapOp *m, const char **ret_why)
 {
 	struct operation *op = hv_xcalloc(1, sizeof(*op));
 
 	op->id = m->id;
-	if (m->kind > OP_VM_REQUEST || m->state > OP_FAILED || !set_add(&c->ops, op)) {
+	if (m->state > OP_FAILED || !op_complete(m) || !set_add(&c->ops, op)) {
 		free(op);
-		*ret_why = "snapshot: an operation twice, or of unknown kind";
+		*ret_why = "snapshot: an operation twice, incomplete or of unknown kind";
 		return false;
 	}
 	op->kind = (enum op_kind)m->kind;
