@@ -7,8 +7,9 @@
 #include <jansson.h>
 #include <string.h>
 
-#define ANSWER_MS 10000	 /* a question is answered from memory */
-#define COMMIT_MS 60000	 /* a command when it is committed: the daemon itself gives up long before */
+#define ANSWER_MS 10000 /* a question is answered from memory */
+#define COMMIT_MS 60000 /* a command when it is committed: the daemon itself gives up long before  \
+			 */
 
 static const char *hint_of(unsigned rc)
 {
@@ -25,7 +26,8 @@ static const char *hint_of(unsigned rc)
 	case HV_COROSYNC_DOWN:
 		return "systemctl start corosync";
 	case HV_NOT_CONFIGURED:
-		return "corosync-cmapctl nodelist, and compare the names and addresses with this host's";
+		return "corosync-cmapctl nodelist, and compare the names and addresses with this "
+		       "host's";
 	default:
 		return "hvcluster events -n 20";
 	}
@@ -45,25 +47,35 @@ static enum hv_rc fail_harmless(struct cli *cli, enum client_result result)
 {
 	switch (result) {
 	case CLIENT_NO_DAEMON:
-		return cli_fail(cli, HV_NO_DAEMON, "systemctl start clusterd, or look why it ended: journalctl -u clusterd",
-				"clusterd is not running on this node");
+		return cli_fail(
+		    cli, HV_NO_DAEMON,
+		    "systemctl start clusterd, or look why it ended: journalctl -u clusterd",
+		    "clusterd is not running on this node");
 	case CLIENT_DENIED:
-		return cli_fail(cli, HV_NOT_PERMITTED, "the same command as root", "clusterd talks to root only");
+		return cli_fail(cli, HV_NOT_PERMITTED, "the same command as root",
+				"clusterd talks to root only");
 	case CLIENT_IMPOSTOR:
 		return cli_fail(cli, HV_NOT_PERMITTED, "ss -xlp, to see which program it is",
 				"the program that answers in clusterd's place is not run by root");
 	case CLIENT_HUNG:
-		return cli_fail(cli, HV_TIMEOUT, "systemctl status clusterd", "clusterd is there, but does not take connections");
+		return cli_fail(cli, HV_TIMEOUT, "systemctl status clusterd",
+				"clusterd is there, but does not take connections");
 	case CLIENT_TOO_LARGE:
-		return cli_fail(cli, HV_TOO_LARGE, NULL, "the request is larger than a message may be (%u bytes)", HV_IPC_MAX);
+		return cli_fail(cli, HV_TOO_LARGE, NULL,
+				"the request is larger than a message may be (%u bytes)",
+				HV_IPC_MAX);
 	case CLIENT_TROUBLE:
-		return cli_fail(cli, HV_FAILED, "journalctl -u clusterd", "clusterd cannot be asked: %s", strerror(errno));
+		return cli_fail(cli, HV_FAILED, "journalctl -u clusterd",
+				"clusterd cannot be asked: %s", strerror(errno));
 	case CLIENT_LOST:
-		return cli_fail(cli, HV_TRY_AGAIN, "the same command again", "clusterd ended before it answered");
+		return cli_fail(cli, HV_TRY_AGAIN, "the same command again",
+				"clusterd ended before it answered");
 	case CLIENT_SILENT:
-		return cli_fail(cli, HV_TIMEOUT, "systemctl status clusterd", "clusterd does not answer");
+		return cli_fail(cli, HV_TIMEOUT, "systemctl status clusterd",
+				"clusterd does not answer");
 	case CLIENT_GARBLED:
-		return cli_fail(cli, HV_PROTOCOL, "hvcluster --version, and compare with 'clusterd --version'",
+		return cli_fail(cli, HV_PROTOCOL,
+				"hvcluster --version, and compare with 'clusterd --version'",
 				"clusterd's answer is not understood");
 	case CLIENT_ANSWERED:
 		break;
@@ -76,14 +88,16 @@ static bool was_sent(enum client_result result)
 	return result == CLIENT_LOST || result == CLIENT_SILENT || result == CLIENT_GARBLED;
 }
 
-static enum hv_rc fail_uncertain(struct cli *cli, enum client_result result, const struct request_words *words)
+static enum hv_rc fail_uncertain(struct cli *cli, enum client_result result,
+				 const struct request_words *words)
 {
-	const char *why = result == CLIENT_LOST	  ? "clusterd ended before it answered" :
-			  result == CLIENT_SILENT ? "clusterd has not answered" :
-						    "clusterd's answer is not understood";
+	const char *why = result == CLIENT_LOST	    ? "clusterd ended before it answered"
+			  : result == CLIENT_SILENT ? "clusterd has not answered"
+						    : "clusterd's answer is not understood";
 
-	return cli_fail(cli, HV_UNCERTAIN, words->look, "%s: %s; the request may or may not have been accepted",
-			words->subject, why);
+	return cli_fail(cli, HV_UNCERTAIN, words->look,
+			"%s: %s; the request may or may not have been accepted", words->subject,
+			why);
 }
 
 /* The daemon's "no", or an answer to something else. */
@@ -92,14 +106,16 @@ static enum hv_rc check_response(struct cli *cli, const Hv__ControlResponse *res
 	_cleanup_free_ char *usual = usual_hint(cli, response->rc);
 
 	if (response->rc != HV_OK)
-		return cli_fail(cli, (enum hv_rc)response->rc, *response->hint ? response->hint : usual, "%s",
+		return cli_fail(cli, (enum hv_rc)response->rc,
+				*response->hint ? response->hint : usual, "%s",
 				*response->text ? response->text : hv_rc_text(response->rc));
 	if ((int)response->body_case != expected)
 		return fail_harmless(cli, CLIENT_GARBLED);
 	return HV_OK;
 }
 
-enum hv_rc cli_ask(struct cli *cli, Hv__ControlRequest *request, int expected, Hv__ControlResponse **ret)
+enum hv_rc cli_ask(struct cli *cli, Hv__ControlRequest *request, int expected,
+		   Hv__ControlResponse **ret)
 {
 	_cleanup_response_ Hv__ControlResponse *response = NULL;
 	enum client_result result;
@@ -124,7 +140,8 @@ static void show_accepted_json(struct cli *cli, const Hv__ControlResponse *respo
 	json_show(cli, response, object, false);
 }
 
-static void show_accepted(struct cli *cli, const Hv__ControlResponse *response, const struct request_words *words)
+static void show_accepted(struct cli *cli, const Hv__ControlResponse *response,
+			  const struct request_words *words)
 {
 	uint64_t op = response->command->op;
 
@@ -136,9 +153,11 @@ static void show_accepted(struct cli *cli, const Hv__ControlResponse *response, 
 		out_printf(&cli->out, PLAIN, "%s: %s\n", words->subject, words->done);
 		return;
 	}
-	out_printf(&cli->out, PLAIN, "%s: %s%s (operation %llu)\n", words->subject, words->accepted ? "" : "will be ",
+	out_printf(&cli->out, PLAIN, "%s: %s%s (operation %llu)\n", words->subject,
+		   words->accepted ? "" : "will be ",
 		   words->accepted ? words->accepted : words->done, (unsigned long long)op);
-	out_printf(&cli->out, DIM, "  follow it: hvcluster op show %llu --wait\n", (unsigned long long)op);
+	out_printf(&cli->out, DIM, "  follow it: hvcluster op show %llu --wait\n",
+		   (unsigned long long)op);
 }
 
 enum hv_rc cli_command(struct cli *cli, Hv__Command *command, const struct request_words *words)
@@ -163,7 +182,8 @@ enum hv_rc cli_command(struct cli *cli, Hv__Command *command, const struct reque
 		return rc;
 	if (*response->command->object) { /* only the daemon knew the name of what was made */
 		named.subject = subject = hv_xasprintf("vm %s", response->command->object);
-		named.look = look = hv_xasprintf("hvcluster vm explain %s", response->command->object);
+		named.look = look =
+		    hv_xasprintf("hvcluster vm explain %s", response->command->object);
 	}
 	if (cli->options.wait && response->command->op)
 		return cli_wait_op(cli, response->command->op, &named, false);

@@ -40,8 +40,8 @@ void response_freep(Hv__ControlResponse **response)
 
 static void error_as_json(struct cli *cli, enum hv_rc rc, const char *text, const char *hint)
 {
-	json_t *object = json_pack("{s:{s:s,s:i,s:s,s:s}}", "error", "code", hv_rc_name(rc), "status",
-				   hv_rc_exit_status(rc), "text", text, "hint", hint);
+	json_t *object = json_pack("{s:{s:s,s:i,s:s,s:s}}", "error", "code", hv_rc_name(rc),
+				   "status", hv_rc_exit_status(rc), "text", text, "hint", hint);
 
 	hv_assert(object);
 	json_dumpf(object, cli->out.file, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -51,7 +51,8 @@ static void error_as_json(struct cli *cli, enum hv_rc rc, const char *text, cons
 
 enum hv_rc cli_fail(struct cli *cli, enum hv_rc rc, const char *hint, const char *fmt, ...)
 {
-	_cleanup_free_ char *raw = NULL, *text = NULL, *clean_hint = format_clean(hint ? hint : "", false);
+	_cleanup_free_ char *raw = NULL, *text = NULL,
+			    *clean_hint = format_clean(hint ? hint : "", false);
 	va_list ap;
 	int n;
 
@@ -89,8 +90,10 @@ enum hv_rc cli_check_name(struct cli *cli, const char *what, const char *name)
 {
 	if (hv_name_valid(name))
 		return HV_OK;
-	return cli_fail(cli, HV_BAD_INPUT, "letters, digits, '.', '_' and '-', the first a letter or digit, 63 at most",
-			"'%.80s' is not the name of a %s", name, what);
+	return cli_fail(
+	    cli, HV_BAD_INPUT,
+	    "letters, digits, '.', '_' and '-', the first a letter or digit, 63 at most",
+	    "'%.80s' is not the name of a %s", name, what);
 }
 
 /* ---------------------------------------------------------------- the command line */
@@ -107,8 +110,9 @@ static enum hv_rc set_colours(struct cli *cli)
 		out_init(&cli->err, cli->err.file, (enum colour_when)i);
 		return HV_OK;
 	}
-	return given ? cli_fail(cli, HV_USAGE, "--color auto, --color always or --color never", "there is no --color '%s'", given) :
-		       HV_OK;
+	return given ? cli_fail(cli, HV_USAGE, "--color auto, --color always or --color never",
+				"there is no --color '%s'", given)
+		     : HV_OK;
 }
 
 static enum hv_rc unknown_command(struct cli *cli, const char *const *words, size_t n)
@@ -120,10 +124,12 @@ static enum hv_rc unknown_command(struct cli *cli, const char *const *words, siz
 		return HV_USAGE;
 	}
 	suggestion = command_suggest(words, n);
-	hint = suggestion ? hv_xasprintf("hvcluster %s", suggestion) :
-	       command_is_group(words[0]) ? hv_xasprintf("hvcluster help %s", words[0]) : hv_xstrdup("hvcluster help");
+	hint = suggestion		    ? hv_xasprintf("hvcluster %s", suggestion)
+	       : command_is_group(words[0]) ? hv_xasprintf("hvcluster help %s", words[0])
+					    : hv_xstrdup("hvcluster help");
 	if (n > 1 && command_is_group(words[0]))
-		return cli_fail(cli, HV_USAGE, hint, "there is no command '%s %s'", words[0], words[1]);
+		return cli_fail(cli, HV_USAGE, hint, "there is no command '%s %s'", words[0],
+				words[1]);
 	return cli_fail(cli, HV_USAGE, hint, "there is no command '%s'", words[0]);
 }
 
@@ -136,17 +142,20 @@ static enum hv_rc check_args(struct cli *cli, const struct command *c)
 	if (cli->n_args < c->min_args)
 		return cli_fail(cli, HV_USAGE, hint, "'%s' needs %s", title, c->words);
 	if (cli->n_args > c->max_args)
-		return cli_fail(cli, HV_USAGE, hint, "'%s' does not take '%s'", title, cli->args[c->max_args]);
+		return cli_fail(cli, HV_USAGE, hint, "'%s' does not take '%s'", title,
+				cli->args[c->max_args]);
 	return HV_OK;
 }
 
 static enum hv_rc run_command(struct cli *cli, const struct command *c, int argc, char **argv)
 {
 	const char **words = hv_xcalloc((size_t)argc + 1, sizeof(*words));
-	_cleanup_free_ char *why = NULL, *title = command_title(c), *hint = hv_xasprintf("hvcluster help %s", title);
+	_cleanup_free_ char *why = NULL, *title = command_title(c),
+			    *hint = hv_xasprintf("hvcluster help %s", title);
 	enum hv_rc rc;
 
-	rc = options_parse(&cli->options, c->options | COMMON, false, argc, argv, words, &cli->n_args, &why);
+	rc = options_parse(&cli->options, c->options | COMMON, false, argc, argv, words,
+			   &cli->n_args, &why);
 	for (size_t i = 0; i < cli->n_args && i < CLI_ARGS_MAX; i++)
 		cli->args[i] = words[i];
 	free(words);
@@ -196,9 +205,11 @@ static enum hv_rc run(struct cli *cli, int argc, char **argv)
 	}
 	c = command_find(words, n, &used);
 	if (c) /* what getopt takes for the program's name is the command's last word */
-		return run_command(cli, c, (int)(n - used) + 1, argv + (argc - (int)(n - used) - 1));
+		return run_command(cli, c, (int)(n - used) + 1,
+				   argv + (argc - (int)(n - used) - 1));
 	if (command_is_group(words[0]) &&
-	    (cli->options.help || (n == 2 && (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0)))) {
+	    (cli->options.help ||
+	     (n == 2 && (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0)))) {
 		help_group(&cli->out, words[0]);
 		return HV_OK;
 	}
@@ -235,6 +246,7 @@ int cli_main(int argc, char **argv, const char *service, FILE *in, FILE *out, FI
 	rc = run(&cli, argc, argv);
 	client_done(&cli.client);
 	if (fflush(out) != 0 || ferror(out))
-		rc = cli_fail(&cli, HV_IO, NULL, "the output could not be written: %s", strerror(errno));
+		rc = cli_fail(&cli, HV_IO, NULL, "the output could not be written: %s",
+			      strerror(errno));
 	return hv_rc_exit_status(rc);
 }

@@ -2,9 +2,10 @@
 /*
  * cli.h - what every command of the hvcluster program works with.
  *
- * A command is a row in commands.c and a function here that returns a result code, whose exit status
- * the program ends with. Results go to cli->out, all else (errors, notes, progress when --json took
- * the output) to cli->err. An error is said once, by cli_fail(), where it can be explained:
+ * A command is a row in commands.c and a function here that returns a result code, whose exit
+ * status the program ends with. Results go to cli->out, all else (errors, notes, progress when
+ * --json took the output) to cli->err. An error is said once, by cli_fail(), where it can be
+ * explained:
  *
  *     hvcluster: CAUSE
  *       try: NEXT COMMAND
@@ -43,33 +44,39 @@ struct cli {
 	struct client client;
 };
 
-/* The program: reads the command line, runs the command, returns the exit status. Closes nothing it was given. */
+/* The program: reads the command line, runs the command, returns the exit status. Closes nothing it
+ * was given. */
 int cli_main(int argc, char **argv, const char *service, FILE *in, FILE *out, FILE *err);
 
-/* Says why and what to do next (`hint` may be NULL or ""), also as {"error": ...} with --json. Returns `rc`. */
-enum hv_rc cli_fail(struct cli *cli, enum hv_rc rc, const char *hint, const char *fmt, ...) _printf_(4, 5);
+/* Says why and what to do next (`hint` may be NULL or ""), also as {"error": ...} with --json.
+ * Returns `rc`. */
+enum hv_rc cli_fail(struct cli *cli, enum hv_rc rc, const char *hint, const char *fmt, ...)
+    _printf_(4, 5);
 /* A remark on the error stream. */
 void cli_note(struct cli *cli, const char *fmt, ...) _printf_(2, 3);
-/* Is this a name that the cluster could know? If not, says so: HV_BAD_INPUT. `what`: "node", "VM", "device". */
+/* Is this a name that the cluster could know? If not, says so: HV_BAD_INPUT. `what`: "node", "VM",
+ * "device". */
 enum hv_rc cli_check_name(struct cli *cli, const char *what, const char *name);
 uint64_t cli_wall_ms(void);
 uint64_t cli_monotonic_ms(void);
 
 /* ---- ask.c: requests. Failures are said before they return. */
 /* A question; the answer's body is the one of `expected` (enum Hv__ControlResponse__BodyCase). */
-enum hv_rc cli_ask(struct cli *cli, Hv__ControlRequest *request, int expected, Hv__ControlResponse **ret);
+enum hv_rc cli_ask(struct cli *cli, Hv__ControlRequest *request, int expected,
+		   Hv__ControlResponse **ret);
 /*
- * A command, as the row of the table says: --wait waits for its operation, --json prints what came of it.
- * `subject` names the object ("vm web1"), `done` says it in the past ("started"), `look` is the command that
- * shows the object's state, for the hints. "will be started" and "not started" follow from `done`, unless
- * `accepted` and `failed` say it better.
+ * A command, as the row of the table says: --wait waits for its operation, --json prints what came
+ * of it. `subject` names the object ("vm web1"), `done` says it in the past ("started"), `look` is
+ * the command that shows the object's state, for the hints. "will be started" and "not started"
+ * follow from `done`, unless `accepted` and `failed` say it better.
  */
 struct request_words {
 	const char *subject, *done, *look;
 	const char *accepted, *failed;
 };
 enum hv_rc cli_command(struct cli *cli, Hv__Command *command, const struct request_words *words);
-/* Waits for an operation that is known by id: progress, result. With `quiet` the success is not told. */
+/* Waits for an operation that is known by id: progress, result. With `quiet` the success is not
+ * told. */
 enum hv_rc cli_wait_op(struct cli *cli, uint64_t op, const struct request_words *words, bool quiet);
 
 void response_freep(Hv__ControlResponse **response);
@@ -77,10 +84,13 @@ void response_freep(Hv__ControlResponse **response);
 
 /* ---- json.c: a message as JSON, keys as in proto/control.proto */
 struct json_t *json_of(const ProtobufCMessage *message);
-/* Prints the object, with who answered and whether that may be old, and frees it. `lines`: on one line. */
-void json_show(struct cli *cli, const Hv__ControlResponse *response, struct json_t *object, bool lines);
+/* Prints the object, with who answered and whether that may be old, and frees it. `lines`: on one
+ * line. */
+void json_show(struct cli *cli, const Hv__ControlResponse *response, struct json_t *object,
+	       bool lines);
 /* The same with one key of the object only. */
-void json_show_part(struct cli *cli, const Hv__ControlResponse *response, struct json_t *object, const char *key);
+void json_show_part(struct cli *cli, const Hv__ControlResponse *response, struct json_t *object,
+		    const char *key);
 
 /* ---- tables that several commands show */
 void show_vms(struct cli *cli, Hv__VmInfo *const *vms, size_t n, unsigned indent);

@@ -11,8 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CONNECT_MS 3000 /* clusterd never blocks: one that takes this long to accept is stopped or dying */
-#define SLICE_MS 1000	/* how often libqb is made to look whether the server is still there */
+#define CONNECT_MS                                                                                 \
+	3000 /* clusterd never blocks: one that takes this long to accept is stopped or dying */
+#define SLICE_MS 1000 /* how often libqb is made to look whether the server is still there */
 
 static uint64_t now_ms(void)
 {
@@ -72,7 +73,8 @@ static enum client_result open_connection(struct client *c, const char *service)
 		n = poll(&p, 1, CONNECT_MS);
 	} while (n < 0 && errno == EINTR);
 	if (n == 0)
-		return CLIENT_HUNG; /* libqb has no way to give up a half-made connection: it ends with the program */
+		return CLIENT_HUNG; /* libqb has no way to give up a half-made connection: it ends
+				       with the program */
 	rc = qb_ipcc_connect_continue(connection);
 	if (rc != 0)
 		return connect_result(-rc);
@@ -105,11 +107,13 @@ static enum client_result send_request(struct client *c, const Hv__ControlReques
 		return CLIENT_ANSWERED;
 	errno = sent < 0 ? (int)-sent : EIO;
 	/* A datagram goes whole or not at all: nothing was sent. */
-	return sent == -ENOTCONN || sent == -ECONNREFUSED || sent == -EPIPE || sent == -ECONNRESET ? CLIENT_NO_DAEMON :
-												       CLIENT_TROUBLE;
+	return sent == -ENOTCONN || sent == -ECONNREFUSED || sent == -EPIPE || sent == -ECONNRESET
+		   ? CLIENT_NO_DAEMON
+		   : CLIENT_TROUBLE;
 }
 
-static enum client_result receive_response(struct client *c, int timeout_ms, Hv__ControlResponse **ret)
+static enum client_result receive_response(struct client *c, int timeout_ms,
+					   Hv__ControlResponse **ret)
 {
 	const size_t head = sizeof(struct qb_ipc_response_header);
 	const struct qb_ipc_response_header *header = (struct qb_ipc_response_header *)c->buffer;
@@ -135,8 +139,9 @@ static enum client_result receive_response(struct client *c, int timeout_ms, Hv_
 	return *ret ? CLIENT_ANSWERED : CLIENT_GARBLED;
 }
 
-enum client_result client_ask(struct client *c, const char *service, const Hv__ControlRequest *request,
-			      int timeout_ms, Hv__ControlResponse **ret)
+enum client_result client_ask(struct client *c, const char *service,
+			      const Hv__ControlRequest *request, int timeout_ms,
+			      Hv__ControlResponse **ret)
 {
 	enum client_result result;
 

@@ -37,8 +37,10 @@ struct client {
 
 void client_init(struct client *c);
 void client_done(struct client *c);
-/* The answer is the caller's (hv__control_response__free_unpacked). Waits for at most `timeout_ms`. */
-enum client_result client_ask(struct client *c, const char *service, const Hv__ControlRequest *request,
-			      int timeout_ms, Hv__ControlResponse **ret);
+/* The answer is the caller's (hv__control_response__free_unpacked). Waits for at most `timeout_ms`.
+ */
+enum client_result client_ask(struct client *c, const char *service,
+			      const Hv__ControlRequest *request, int timeout_ms,
+			      Hv__ControlResponse **ret);
 
 #endif

@@ -39,10 +39,14 @@ static enum hv_rc follow(struct cli *cli, uint64_t next)
 		request.body_case = HV__CONTROL_REQUEST__BODY_EVENTS;
 		request.events = &events;
 		if (steady_ask(&steady, cli, &request, FOLLOW_MS, &response) != STEADY_ANSWERED)
-			return cli_fail(cli, steady.rc, "hvcluster status", "the events end here: %s", steady.why);
-		if (response->rc != HV_OK || response->body_case != HV__CONTROL_RESPONSE__BODY_EVENTS)
-			return cli_fail(cli, response->rc ? (enum hv_rc)response->rc : HV_PROTOCOL, response->hint,
-					"the events end here: %s", *response->text ? response->text : hv_rc_text(response->rc));
+			return cli_fail(cli, steady.rc, "hvcluster status",
+					"the events end here: %s", steady.why);
+		if (response->rc != HV_OK ||
+		    response->body_case != HV__CONTROL_RESPONSE__BODY_EVENTS)
+			return cli_fail(cli, response->rc ? (enum hv_rc)response->rc : HV_PROTOCOL,
+					response->hint, "the events end here: %s",
+					*response->text ? response->text
+							: hv_rc_text(response->rc));
 		if (response->events->gap)
 			cli_note(cli, "some events are missing here: more happened than is kept");
 		show_lines(cli, response);
@@ -61,8 +65,10 @@ static enum hv_rc ask_page(struct cli *cli, Hv__EventsRequest *events, Hv__Contr
 	return cli_ask(cli, &request, HV__CONTROL_RESPONSE__BODY_EVENTS, ret);
 }
 
-/* Where the last `lines` events begin. An answer holds so many only: the rest comes page after page. */
-static enum hv_rc find_start(struct cli *cli, uint64_t lines, uint64_t *ret_since, Hv__ControlResponse **ret)
+/* Where the last `lines` events begin. An answer holds so many only: the rest comes page after
+ * page. */
+static enum hv_rc find_start(struct cli *cli, uint64_t lines, uint64_t *ret_since,
+			     Hv__ControlResponse **ret)
 {
 	Hv__EventsRequest events = HV__EVENTS_REQUEST__INIT;
 	enum hv_rc rc;

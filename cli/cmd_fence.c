@@ -42,7 +42,8 @@ static void add_pair(Hv__KeyValue **list, size_t *n, const char *key, size_t key
 	list[(*n)++] = pair;
 }
 
-/* Long options of fence agents are written with '-' on the command line and '_' on standard input. */
+/* Long options of fence agents are written with '-' on the command line and '_' on standard input.
+ */
 static bool is_key(const char *key, size_t len)
 {
 	if (len == 0 || len > HV_NAME_MAX)
@@ -50,16 +51,19 @@ static bool is_key(const char *key, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		char c = key[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		      c == '_' || c == '-'))
 			return false;
 	}
 	return true;
 }
 
-/* What fence agents call their secrets: password, passwd, snmp_priv_passwd, api_token ... "password_script" is a path. */
+/* What fence agents call their secrets: password, passwd, snmp_priv_passwd, api_token ...
+ * "password_script" is a path. */
 static bool names_secret(const char *given)
 {
-	static const char *const marks[] = {"passw", "passphrase", "secret", "token", "community", "priv_key", "hmac"};
+	static const char *const marks[] = {"passw",	 "passphrase", "secret", "token",
+					    "community", "priv_key",   "hmac"};
 	_cleanup_free_ char *key = hv_xstrndup(given, strcspn(given, "="));
 
 	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
@@ -75,14 +79,19 @@ static enum hv_rc add_option(struct cli *cli, struct device *d, const char *give
 	const char *value = given + len + 1;
 
 	if (!given[len] || !is_key(given, len))
-		return cli_fail(cli, HV_BAD_INPUT, "-o ip=10.0.9.1", "-o takes KEY=VALUE, not '%.80s'", given);
+		return cli_fail(cli, HV_BAD_INPUT, "-o ip=10.0.9.1",
+				"-o takes KEY=VALUE, not '%.80s'", given);
 	if (names_secret(given))
-		return cli_fail(cli, HV_BAD_INPUT, "--secret-file password=FILE, or --secret-stdin password",
-				"a password on the command line can be seen by every user of this host");
+		return cli_fail(
+		    cli, HV_BAD_INPUT, "--secret-file password=FILE, or --secret-stdin password",
+		    "a password on the command line can be seen by every user of this host");
 	if (strlen(value) > HV_OPTION_MAX)
-		return cli_fail(cli, HV_TOO_LARGE, NULL, "the value of '%.*s' is longer than %d bytes", (int)len, given, HV_OPTION_MAX);
+		return cli_fail(cli, HV_TOO_LARGE, NULL,
+				"the value of '%.*s' is longer than %d bytes", (int)len, given,
+				HV_OPTION_MAX);
 	if (strpbrk(value, "\r\n"))
-		return cli_fail(cli, HV_BAD_INPUT, NULL, "the value of '%.*s' has a line's end in it", (int)len, given);
+		return cli_fail(cli, HV_BAD_INPUT, NULL,
+				"the value of '%.*s' has a line's end in it", (int)len, given);
 	add_pair(d->options, &d->add.n_options, given, len, hv_xstrdup(value));
 	return HV_OK;
 }
@@ -95,7 +104,8 @@ static enum hv_rc add_secret_file(struct cli *cli, struct device *d, const char 
 	enum hv_rc rc;
 
 	if (!given[len] || !is_key(given, len))
-		return cli_fail(cli, HV_BAD_INPUT, "--secret-file password=/root/bmc1", "--secret-file takes KEY=FILE, not '%.80s'", given);
+		return cli_fail(cli, HV_BAD_INPUT, "--secret-file password=/root/bmc1",
+				"--secret-file takes KEY=FILE, not '%.80s'", given);
 	rc = secret_from_file(given + len + 1, &secret, &warning, &why);
 	if (rc != HV_OK)
 		return cli_fail(cli, rc, "ls -l, or --secret-stdin KEY to type it", "%s", why);
@@ -112,7 +122,8 @@ static enum hv_rc add_secret_stdin(struct cli *cli, struct device *d, const char
 	enum hv_rc rc;
 
 	if (!is_key(key, strlen(key)))
-		return cli_fail(cli, HV_BAD_INPUT, "--secret-stdin password", "--secret-stdin takes a KEY, not '%.80s'", key);
+		return cli_fail(cli, HV_BAD_INPUT, "--secret-stdin password",
+				"--secret-stdin takes a KEY, not '%.80s'", key);
 	rc = secret_from_stream(cli->in, cli->err.file, prompt, &secret, &why);
 	if (rc != HV_OK)
 		return cli_fail(cli, rc, "--secret-file KEY=FILE", "%s", why);
@@ -126,9 +137,11 @@ static enum hv_rc read_device(struct cli *cli, struct device *d)
 	enum hv_rc rc = HV_OK;
 
 	if (o->secret_stdin.count > 1 && !isatty(fileno(cli->in)))
-		return cli_fail(cli, HV_USAGE, "--secret-file KEY=FILE for the others", "standard input holds one secret only");
+		return cli_fail(cli, HV_USAGE, "--secret-file KEY=FILE for the others",
+				"standard input holds one secret only");
 	if (o->secret_file.count + o->secret_stdin.count > HV_MAX_DEVICE_OPTIONS)
-		return cli_fail(cli, HV_TOO_LARGE, NULL, "more than %d secrets", HV_MAX_DEVICE_OPTIONS);
+		return cli_fail(cli, HV_TOO_LARGE, NULL, "more than %d secrets",
+				HV_MAX_DEVICE_OPTIONS);
 	for (size_t i = 0; rc == HV_OK && i < o->option.count; i++)
 		rc = add_option(cli, d, o->option.items[i]);
 	for (size_t i = 0; rc == HV_OK && i < o->secret_file.count; i++)
@@ -150,7 +163,8 @@ static enum hv_rc check_names(struct cli *cli)
 
 static enum hv_rc device_command(struct cli *cli, Hv__Command *command, const char *done)
 {
-	_cleanup_free_ char *subject = hv_xasprintf("fence device %s of %s", cli->args[1], cli->args[0]);
+	_cleanup_free_ char *subject =
+	    hv_xasprintf("fence device %s of %s", cli->args[1], cli->args[0]);
 	_cleanup_free_ char *look = hv_xasprintf("hvcluster fence list %s", cli->args[0]);
 	const struct request_words words = {subject, done, look, NULL, NULL};
 
@@ -166,7 +180,8 @@ enum hv_rc cmd_fence_add(struct cli *cli)
 	if (rc != HV_OK)
 		return rc;
 	if (!cli->options.agent)
-		return cli_fail(cli, HV_USAGE, "ls /usr/sbin/fence_*, and --agent with one of them", "which fence agent? --agent is missing");
+		return cli_fail(cli, HV_USAGE, "ls /usr/sbin/fence_*, and --agent with one of them",
+				"which fence agent? --agent is missing");
 	rc = read_device(cli, &d);
 	if (rc != HV_OK)
 		return rc;
@@ -181,7 +196,8 @@ enum hv_rc cmd_fence_add(struct cli *cli)
 	command.fence_add = &d.add;
 	rc = device_command(cli, &command, "added");
 	if (rc == HV_OK && !cli->options.json)
-		out_printf(&cli->out, DIM, "  see if it works: hvcluster fence test %s\n", cli->args[0]);
+		out_printf(&cli->out, DIM, "  see if it works: hvcluster fence test %s\n",
+			   cli->args[0]);
 	return rc;
 }
 
@@ -231,9 +247,12 @@ enum hv_rc cmd_fence_list(struct cli *cli)
 	show_stale(cli, response);
 	show_devices(cli, r->devices, r->n_devices, 0);
 	if (!r->n_devices)
-		out_printf(&cli->out, PLAIN, "No fence devices. Add one: hvcluster help fence add\n");
+		out_printf(&cli->out, PLAIN,
+			   "No fence devices. Add one: hvcluster help fence add\n");
 	for (size_t i = 0; i < r->n_unprotected; i++)
-		out_printf(&cli->out, RED, "%s has no fence device: if it is lost, its VMs wait for 'hvcluster fence confirm %s'\n",
+		out_printf(&cli->out, RED,
+			   "%s has no fence device: if it is lost, its VMs wait for 'hvcluster "
+			   "fence confirm %s'\n",
 			   r->unprotected[i], r->unprotected[i]);
 	return HV_OK;
 }
@@ -243,7 +262,8 @@ enum hv_rc cmd_fence_list(struct cli *cli)
 static enum hv_rc test_device(struct cli *cli, const char *device)
 {
 	_cleanup_free_ char *subject = hv_xasprintf("fence device %s of %s", device, cli->args[0]);
-	_cleanup_free_ char *look = hv_xasprintf("hvcluster fence list %s, and the agent's options in its man page", cli->args[0]);
+	_cleanup_free_ char *look = hv_xasprintf(
+	    "hvcluster fence list %s, and the agent's options in its man page", cli->args[0]);
 	const struct request_words words = {subject, "tested", look, NULL, NULL};
 	Hv__Command command = HV__COMMAND__INIT;
 	Hv__FenceTest test = HV__FENCE_TEST__INIT;
@@ -272,7 +292,8 @@ enum hv_rc cmd_fence_test(struct cli *cli)
 		return rc;
 	r = response->fence_list;
 	if (!r->n_devices)
-		return cli_fail(cli, HV_NOT_FOUND, "hvcluster help fence add", "node %s has no fence device", cli->args[0]);
+		return cli_fail(cli, HV_NOT_FOUND, "hvcluster help fence add",
+				"node %s has no fence device", cli->args[0]);
 	for (size_t i = 0; i < r->n_devices; i++) {
 		rc = test_device(cli, r->devices[i]->device);
 		if (worst == HV_OK)
@@ -288,15 +309,18 @@ static enum hv_rc ask_for_name(struct cli *cli, const char *node)
 	char line[HV_NAME_MAX + 16];
 
 	if (!isatty(fileno(cli->in))) {
-		_cleanup_free_ char *hint = hv_xasprintf("hvcluster fence confirm %s --yes, when you have seen that it is off", node);
+		_cleanup_free_ char *hint = hv_xasprintf(
+		    "hvcluster fence confirm %s --yes, when you have seen that it is off", node);
 
 		return cli_fail(cli, HV_USAGE, hint, "there is no terminal to ask on");
 	}
 	out_printf(&cli->err, RED, "You are about to say that %s is switched off.\n", node);
 	out_printf(&cli->err, PLAIN,
-		   "The cluster then starts its VMs elsewhere, at once. If %s still runs, they run twice and destroy\n"
+		   "The cluster then starts its VMs elsewhere, at once. If %s still runs, they run "
+		   "twice and destroy\n"
 		   "their disks. Look at the machine itself: being silent is not being off.\n"
-		   "Type its name to go on: ", node);
+		   "Type its name to go on: ",
+		   node);
 	fflush(cli->err.file);
 	if (!fgets(line, sizeof(line), cli->in))
 		line[0] = '\0';

@@ -11,8 +11,8 @@ static void show_node(struct cli *cli, const Hv__NodeShowResponse *r)
 	const Hv__NodeInfo *n = r->node;
 
 	show_nodes(cli, &r->node, 1, 0);
-	out_printf(o, PLAIN, "\nid %u, %u vote%s, protocol level %u, boot %s\n", n->id, n->votes, n->votes == 1 ? "" : "s",
-		   n->feature, *n->boot_id ? n->boot_id : "unknown");
+	out_printf(o, PLAIN, "\nid %u, %u vote%s, protocol level %u, boot %s\n", n->id, n->votes,
+		   n->votes == 1 ? "" : "s", n->feature, *n->boot_id ? n->boot_id : "unknown");
 	if (*n->health)
 		out_printf(o, PLAIN, "hypervisor: %s\n", n->health);
 	if (r->n_fence) {
@@ -51,7 +51,8 @@ enum hv_rc cmd_node_show(struct cli *cli)
 	if (rc != HV_OK)
 		return rc;
 	if (!response->node_show->node)
-		return cli_fail(cli, HV_PROTOCOL, "hvcluster --version", "clusterd's answer has no node in it");
+		return cli_fail(cli, HV_PROTOCOL, "hvcluster --version",
+				"clusterd's answer has no node in it");
 	if (cli->options.json) {
 		json_show(cli, response, json_of(&response->node_show->base), false);
 		return HV_OK;

@@ -9,7 +9,8 @@ static enum hv_rc read_id(struct cli *cli, uint64_t *ret)
 	int64_t id;
 
 	if (!options_number(cli->args[0], 1, INT64_MAX, &id))
-		return cli_fail(cli, HV_BAD_INPUT, "hvcluster op list", "'%s' is not the number of an operation", cli->args[0]);
+		return cli_fail(cli, HV_BAD_INPUT, "hvcluster op list",
+				"'%s' is not the number of an operation", cli->args[0]);
 	*ret = (uint64_t)id;
 	return HV_OK;
 }
@@ -49,7 +50,9 @@ enum hv_rc cmd_op_show(struct cli *cli)
 	if (!cli->options.wait)
 		return show_op(cli, id);
 	subject = hv_xasprintf("operation %" PRIu64, id);
-	return cli_wait_op(cli, id, &(struct request_words){subject, "done", "hvcluster status", NULL, NULL}, false);
+	return cli_wait_op(cli, id,
+			   &(struct request_words){subject, "done", "hvcluster status", NULL, NULL},
+			   false);
 }
 
 enum hv_rc cmd_op_cancel(struct cli *cli)
@@ -67,7 +70,8 @@ enum hv_rc cmd_op_cancel(struct cli *cli)
 	cancel.op = id;
 	command.body_case = HV__COMMAND__BODY_OP_CANCEL;
 	command.op_cancel = &cancel;
-	return cli_command(cli, &command, &(struct request_words){subject, "cancelled", look, NULL, NULL});
+	return cli_command(cli, &command,
+			   &(struct request_words){subject, "cancelled", look, NULL, NULL});
 }
 
 enum hv_rc cmd_set(struct cli *cli)
@@ -81,13 +85,15 @@ enum hv_rc cmd_set(struct cli *cli)
 	set.value = (char *)cli->args[1];
 	command.body_case = HV__COMMAND__BODY_SETTING_SET;
 	command.setting_set = &set;
-	return cli_command(cli, &command, &(struct request_words){subject, done, "hvcluster settings", NULL, NULL});
+	return cli_command(
+	    cli, &command,
+	    &(struct request_words){subject, done, "hvcluster settings", NULL, NULL});
 }
 
 enum hv_rc cmd_settings(struct cli *cli)
 {
 	_cleanup_response_ Hv__ControlResponse *response = NULL;
-	_cleanup_(table_done) struct table t = { 0 };
+	_cleanup_(table_done) struct table t = {0};
 	Hv__ControlRequest request = HV__CONTROL_REQUEST__INIT;
 	Hv__SettingsRequest settings = HV__SETTINGS_REQUEST__INIT;
 	enum hv_rc rc;

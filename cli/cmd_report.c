@@ -5,7 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* The VM whose time at `offset` is the least, or with `latest` the greatest; NULL if it never came. */
+/* The VM whose time at `offset` is the least, or with `latest` the greatest; NULL if it never came.
+ */
 static const Hv__FailoverVm *extreme_vm(const Hv__FailoverReport *r, size_t offset, bool latest)
 {
 	const Hv__FailoverVm *found = NULL;
@@ -22,7 +23,8 @@ static const Hv__FailoverVm *extreme_vm(const Hv__FailoverReport *r, size_t offs
 	return found;
 }
 
-/* A row of the timeline. What has not happened is left out; `last` is the moment of the row before. */
+/* A row of the timeline. What has not happened is left out; `last` is the moment of the row before.
+ */
 static void phase(struct table *t, uint64_t us, uint64_t *last, const char *text)
 {
 	char at[FORMAT_LEN], step[FORMAT_LEN];
@@ -35,7 +37,8 @@ static void phase(struct table *t, uint64_t us, uint64_t *last, const char *text
 	*last = us;
 }
 
-static void vm_phase(struct table *t, const Hv__FailoverVm *vm, uint64_t us, uint64_t *last, const char *what)
+static void vm_phase(struct table *t, const Hv__FailoverVm *vm, uint64_t us, uint64_t *last,
+		     const char *what)
 {
 	_cleanup_free_ char *text = NULL;
 
@@ -47,7 +50,7 @@ static void vm_phase(struct table *t, const Hv__FailoverVm *vm, uint64_t us, uin
 
 static void show_timeline(const struct out *o, const Hv__FailoverReport *r)
 {
-	_cleanup_(table_done) struct table t = { 0 };
+	_cleanup_(table_done) struct table t = {0};
 	const Hv__FailoverVm *began = extreme_vm(r, offsetof(Hv__FailoverVm, began_us), false);
 	const Hv__FailoverVm *first = extreme_vm(r, offsetof(Hv__FailoverVm, running_us), false);
 	const Hv__FailoverVm *final = extreme_vm(r, offsetof(Hv__FailoverVm, running_us), true);
@@ -68,7 +71,7 @@ static void show_timeline(const struct out *o, const Hv__FailoverReport *r)
 
 static void show_failover_vms(const struct out *o, const Hv__FailoverReport *r)
 {
-	_cleanup_(table_done) struct table t = { 0 };
+	_cleanup_(table_done) struct table t = {0};
 	char a[FORMAT_LEN], b[FORMAT_LEN], c[FORMAT_LEN], d[FORMAT_LEN];
 
 	if (!r->n_vms)
@@ -84,7 +87,8 @@ static void show_failover_vms(const struct out *o, const Hv__FailoverReport *r)
 		table_cell(&t, PLAIN, "%s", format_us(a, vm->decided_us));
 		table_cell(&t, PLAIN, "%s", format_us(b, vm->began_us));
 		table_cell(&t, PLAIN, "%s", format_us(c, vm->ended_us));
-		table_cell(&t, running ? GREEN : YELLOW, "%s", running ? format_us(d, vm->running_us) : "not yet");
+		table_cell(&t, running ? GREEN : YELLOW, "%s",
+			   running ? format_us(d, vm->running_us) : "not yet");
 		table_cell(&t, RED, "%s", running ? "" : vm->result);
 	}
 	table_print(&t, o);
@@ -96,8 +100,8 @@ static void show_report(const struct out *o, const Hv__FailoverReport *r)
 	char moment[FORMAT_LEN], ago[FORMAT_LEN];
 
 	out_printf(o, BOLD, "Failover %" PRIu64 ": %s was lost", r->id, r->victim);
-	out_printf(o, PLAIN, " at %s (%s), %s\n", format_moment(moment, r->wall_ms, now), format_ago(ago, r->wall_ms, now),
-		   r->done ? "over" : "not over yet");
+	out_printf(o, PLAIN, " at %s (%s), %s\n", format_moment(moment, r->wall_ms, now),
+		   format_ago(ago, r->wall_ms, now), r->done ? "over" : "not over yet");
 	if (*r->proof)
 		out_printf(o, PLAIN, "  proof that it was off: %s\n", r->proof);
 	fputc('\n', o->file);
@@ -108,8 +112,11 @@ static void show_report(const struct out *o, const Hv__FailoverReport *r)
 	out_printf(o, BOLD, "\nOur own share: ");
 	out_printf(o, PLAIN, "%s for the first VM", format_step_us(moment, 0, r->own_first_us) + 1);
 	if (r->own_last_us != FORMAT_NEVER)
-		out_printf(o, PLAIN, ", %s for the last", format_step_us(moment, 0, r->own_last_us) + 1);
-	out_printf(o, DIM, "\n  (all but the fence agent's run and libvirt's work; corosync noticed the loss before 0)\n");
+		out_printf(o, PLAIN, ", %s for the last",
+			   format_step_us(moment, 0, r->own_last_us) + 1);
+	out_printf(o, DIM,
+		   "\n  (all but the fence agent's run and libvirt's work; corosync noticed the "
+		   "loss before 0)\n");
 }
 
 enum hv_rc cmd_report_failover(struct cli *cli)
@@ -121,8 +128,8 @@ enum hv_rc cmd_report_failover(struct cli *cli)
 	enum hv_rc rc;
 
 	if (cli->n_args && !options_number(cli->args[0], 1, INT64_MAX, &id))
-		return cli_fail(cli, HV_BAD_INPUT, "hvcluster report failover, for the latest", "'%s' is not the number of a failover",
-				cli->args[0]);
+		return cli_fail(cli, HV_BAD_INPUT, "hvcluster report failover, for the latest",
+				"'%s' is not the number of a failover", cli->args[0]);
 	report.id = (uint64_t)id;
 	request.body_case = HV__CONTROL_REQUEST__BODY_REPORT_FAILOVER;
 	request.report_failover = &report;

@@ -5,20 +5,23 @@
 #include <inttypes.h>
 #include <string.h>
 
-static void show_cluster(const struct out *o, const Hv__ControlResponse *response, const Hv__StatusResponse *s)
+static void show_cluster(const struct out *o, const Hv__ControlResponse *response,
+			 const Hv__StatusResponse *s)
 {
 	out_printf(o, BOLD, "Cluster %s: ", s->cluster);
 	if (s->quorate)
 		out_printf(o, GREEN, "quorate");
 	else
 		out_printf(o, RED, "NOT QUORATE");
-	out_printf(o, PLAIN, " (%u of %u votes, %u needed)", s->votes, s->votes_total, s->votes_needed);
+	out_printf(o, PLAIN, " (%u of %u votes, %u needed)", s->votes, s->votes_total,
+		   s->votes_needed);
 	if (*s->coordinator)
 		out_printf(o, PLAIN, ", coordinator %s", s->coordinator);
 	fputc('\n', o->file);
 	out_printf(o, PLAIN, "Asked %s: ", *response->node ? response->node : "this node");
 	if (s->active)
-		out_printf(o, PLAIN, "in epoch %s, %" PRIu64 " entries applied", s->epoch, s->applied);
+		out_printf(o, PLAIN, "in epoch %s, %" PRIu64 " entries applied", s->epoch,
+			   s->applied);
 	else
 		out_printf(o, RED, "not active%s%s", *s->local_reason ? ": " : "", s->local_reason);
 	fputc('\n', o->file);
@@ -47,7 +50,7 @@ static void show_counts(const struct out *o, const Hv__StatusResponse *s)
 /* Not the table of `vm list`: here only what is wrong and why matters. */
 static void show_attention(struct cli *cli, const Hv__StatusResponse *s)
 {
-	_cleanup_(table_done) struct table t = { 0 };
+	_cleanup_(table_done) struct table t = {0};
 	uint64_t now = cli_wall_ms();
 	char buf[FORMAT_LEN];
 
@@ -66,7 +69,8 @@ static void show_attention(struct cli *cli, const Hv__StatusResponse *s)
 	}
 	table_print(&t, &cli->out);
 	if (s->attention_total > s->n_attention)
-		out_printf(&cli->out, DIM, "  and %zu more: hvcluster vm list\n", s->attention_total - s->n_attention);
+		out_printf(&cli->out, DIM, "  and %zu more: hvcluster vm list\n",
+			   s->attention_total - s->n_attention);
 }
 
 /* Parts of other operations are left out: `op list` has them. */
@@ -129,7 +133,8 @@ enum hv_rc cmd_status(struct cli *cli)
 }
 
 /* One part of the status under its own key. */
-static enum hv_rc show_part(struct cli *cli, const char *key, void (*show)(struct cli *cli, const Hv__StatusResponse *s))
+static enum hv_rc show_part(struct cli *cli, const char *key,
+			    void (*show)(struct cli *cli, const Hv__StatusResponse *s))
 {
 	_cleanup_response_ Hv__ControlResponse *response = NULL;
 	enum hv_rc rc = ask_status(cli, &response);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* `node`: the value of --on or --to, NULL if not given. */
-static enum hv_rc vm_command(struct cli *cli, Hv__Command *command, const char *done, const char *node)
+static enum hv_rc vm_command(struct cli *cli, Hv__Command *command, const char *done,
+			     const char *node)
 {
 	_cleanup_free_ char *subject = hv_xasprintf("vm %s", cli->args[0]);
 	_cleanup_free_ char *look = hv_xasprintf("hvcluster vm explain %s", cli->args[0]);
@@ -85,7 +86,8 @@ enum hv_rc cmd_vm_stop(struct cli *cli)
 	Hv__VmStop stop = HV__VM_STOP__INIT;
 
 	if (cli->options.force && (cli->options.given & OPTION(GRACE)))
-		return cli_fail(cli, HV_USAGE, "hvcluster help vm stop", "--force does not wait, so it does not take --timeout");
+		return cli_fail(cli, HV_USAGE, "hvcluster help vm stop",
+				"--force does not wait, so it does not take --timeout");
 	stop.name = (char *)cli->args[0];
 	stop.force = cli->options.force;
 	stop.timeout_s = cli->options.grace_s;

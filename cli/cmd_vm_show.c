@@ -86,7 +86,8 @@ enum hv_rc cmd_vm_list(struct cli *cli)
 	show_stale(cli, p.pages[0]);
 	show_vms(cli, p.vms, p.n_vms, 0);
 	if (!p.n_vms)
-		out_printf(&cli->out, PLAIN, "No VMs%s%s. Add one: hvcluster vm add FILE.xml\n", cli->options.node ? " on " : "",
+		out_printf(&cli->out, PLAIN, "No VMs%s%s. Add one: hvcluster vm add FILE.xml\n",
+			   cli->options.node ? " on " : "",
 			   cli->options.node ? cli->options.node : "");
 	return HV_OK;
 }
@@ -110,7 +111,8 @@ static enum hv_rc ask_vm(struct cli *cli, bool xml, bool explain, Hv__ControlRes
 	if (rc != HV_OK)
 		return rc;
 	if (!(*ret)->vm_show->vm)
-		return cli_fail(cli, HV_PROTOCOL, "hvcluster --version", "clusterd's answer has no VM in it");
+		return cli_fail(cli, HV_PROTOCOL, "hvcluster --version",
+				"clusterd's answer has no VM in it");
 	if (cli->options.json)
 		json_show(cli, *ret, json_of(&(*ret)->vm_show->base), false);
 	else
@@ -130,7 +132,8 @@ static void show_headline(const struct out *o, const Hv__VmInfo *vm)
 	if (*vm->target)
 		out_printf(o, PLAIN, ", on its way to %s", vm->target);
 	if (vm->since_wall_ms)
-		out_printf(o, PLAIN, ", since %s", format_ago(ago, vm->since_wall_ms, cli_wall_ms()));
+		out_printf(o, PLAIN, ", since %s",
+			   format_ago(ago, vm->since_wall_ms, cli_wall_ms()));
 	fputc('\n', o->file);
 }
 
@@ -143,15 +146,19 @@ static void show_vm(struct cli *cli, const Hv__VmShowResponse *r)
 	show_headline(o, vm);
 	if (*vm->reason)
 		out_wrapped(o, 2, vm->reason);
-	out_printf(o, PLAIN, "  meant to be %s; memory %s, %u vCPU%s, priority %d", vm->intent, format_mib(buf, vm->mem_mib),
-		   vm->vcpus, vm->vcpus == 1 ? "" : "s", vm->priority);
+	out_printf(o, PLAIN, "  meant to be %s; memory %s, %u vCPU%s, priority %d", vm->intent,
+		   format_mib(buf, vm->mem_mib), vm->vcpus, vm->vcpus == 1 ? "" : "s",
+		   vm->priority);
 	if (r->stop_timeout_s)
 		out_printf(o, PLAIN, ", has %u s to shut down", r->stop_timeout_s);
-	out_printf(o, PLAIN, "\n  uuid %s, had %" PRIu64 " owner%s so far\n", vm->uuid, vm->epoch, vm->epoch == 1 ? "" : "s");
+	out_printf(o, PLAIN, "\n  uuid %s, had %" PRIu64 " owner%s so far\n", vm->uuid, vm->epoch,
+		   vm->epoch == 1 ? "" : "s");
 	if (vm->attempts)
-		out_printf(o, YELLOW, "  %u start%s failed in a row\n", vm->attempts, vm->attempts == 1 ? "" : "s");
+		out_printf(o, YELLOW, "  %u start%s failed in a row\n", vm->attempts,
+			   vm->attempts == 1 ? "" : "s");
 	if (vm->retry_in_ms)
-		out_printf(o, YELLOW, "  tried again in %s\n", format_duration(buf, vm->retry_in_ms));
+		out_printf(o, YELLOW, "  tried again in %s\n",
+			   format_duration(buf, vm->retry_in_ms));
 	if (vm->op)
 		out_printf(o, PLAIN, "  operation %" PRIu64 " is at work on it\n", vm->op);
 	if (r->n_events) {
@@ -180,7 +187,7 @@ enum hv_rc cmd_vm_show(struct cli *cli)
 
 static void show_placement(const struct out *o, const Hv__VmShowResponse *r)
 {
-	_cleanup_(table_done) struct table t = { 0 };
+	_cleanup_(table_done) struct table t = {0};
 
 	table_init(&t, 2, "NODE|FITS|>SCORE|WHY");
 	for (size_t i = 0; i < r->n_placement; i++) {

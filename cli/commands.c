@@ -8,65 +8,88 @@
 #define SHOWS (OPTION(JSON))
 #define ACTS (OPTION(JSON) | OPTION(WAIT) | OPTION(TIMEOUT))
 
-/* In the order of the help. */
+/* clang-format off */
+/* In the order of the help: group, name, words, summary, details, least and most words, options, function. */
 static const struct command commands[] = {
-	{"", "status", "", "the cluster on one screen: who is there, what needs attention", NULL, 0, 0, SHOWS, cmd_status},
+	{"", "status", "", "the cluster on one screen: who is there, what needs attention",
+	 NULL, 0, 0, SHOWS, cmd_status},
 
-	{"node", "list", "", "the nodes", NULL, 0, 0, SHOWS, cmd_node_list},
-	{"node", "show", "NODE", "one node: what it runs, how it is fenced, what happened to it", NULL, 1, 1, SHOWS, cmd_node_show},
+	{"node", "list", "", "the nodes",
+	 NULL, 0, 0, SHOWS, cmd_node_list},
+	{"node", "show", "NODE", "one node: what it runs, how it is fenced, what happened to it",
+	 NULL, 1, 1, SHOWS, cmd_node_show},
 	{"node", "drain", "NODE", "move every VM off a node, by live migration, and keep it empty",
 	 "The node stays a member of the cluster; it may be rebooted or repaired when the drain is\n"
-	 "done. With --wait the command shows how far it is and what holds it.", 1, 1, ACTS, cmd_node_drain},
+	 "done. With --wait the command shows how far it is and what holds it.",
+	 1, 1, ACTS, cmd_node_drain},
 	{"node", "resume", "NODE", "let a drained node hold VMs again",
-	 "VMs are not moved back by themselves: 'hvcluster vm migrate' does that.", 1, 1, ACTS, cmd_node_resume},
+	 "VMs are not moved back by themselves: 'hvcluster vm migrate' does that.",
+	 1, 1, ACTS, cmd_node_resume},
 
 	{"vm", "add", "FILE.xml", "hand a VM to the cluster, which keeps it running from now on",
-	 "FILE.xml is a libvirt domain XML ('-': standard input). Its disks must lie on storage that every\n"
-	 "node sees. The XML is kept by the cluster; libvirt knows the VM only while it runs.", 1, 1,
-	 ACTS | OPTION(NAME) | OPTION(PRIORITY) | OPTION(STOPPED) | OPTION(STOP_TIMEOUT), cmd_vm_add},
-	{"vm", "remove", "VM", "take a stopped VM out of the cluster; its disks are left alone", NULL, 1, 1,
-	 ACTS | OPTION(STOP_FIRST), cmd_vm_remove},
-	{"vm", "start", "VM", "start a VM, and keep it running from now on", NULL, 1, 1, ACTS | OPTION(ON), cmd_vm_start},
+	 "FILE.xml is a libvirt domain XML ('-': standard input). Its disks must lie on storage that\n"
+	 "every node sees. The XML is kept by the cluster; libvirt knows the VM only while it runs.",
+	 1, 1, ACTS | OPTION(NAME) | OPTION(PRIORITY) | OPTION(STOPPED) | OPTION(STOP_TIMEOUT), cmd_vm_add},
+	{"vm", "remove", "VM", "take a stopped VM out of the cluster; its disks are left alone",
+	 NULL, 1, 1, ACTS | OPTION(STOP_FIRST), cmd_vm_remove},
+	{"vm", "start", "VM", "start a VM, and keep it running from now on",
+	 NULL, 1, 1, ACTS | OPTION(ON), cmd_vm_start},
 	{"vm", "stop", "VM", "shut a VM down, and keep it stopped from now on",
-	 "The guest is asked to shut down; if it does not, it is switched off after a while.", 1, 1,
-	 OPTION(JSON) | OPTION(WAIT) | OPTION(FORCE) | OPTION(GRACE), cmd_vm_stop},
-	{"vm", "migrate", "VM", "move a running VM to another node; the guest does not notice", NULL, 1, 1,
-	 ACTS | OPTION(TO), cmd_vm_migrate},
-	{"vm", "pause", "VM", "stop a VM's processors where they are", NULL, 1, 1, ACTS, cmd_vm_pause},
-	{"vm", "resume", "VM", "let a paused VM go on", NULL, 1, 1, ACTS, cmd_vm_resume},
-	{"vm", "list", "", "the VMs", NULL, 0, 0, SHOWS | OPTION(NODE), cmd_vm_list},
-	{"vm", "show", "VM", "one VM: its size, where it is, what happened to it", NULL, 1, 1, SHOWS | OPTION(XML), cmd_vm_show},
-	{"vm", "explain", "VM", "why a VM is where it is, and which other nodes could hold it", NULL, 1, 1, SHOWS, cmd_vm_explain},
+	 "The guest is asked to shut down; if it does not, it is switched off after a while.",
+	 1, 1, OPTION(JSON) | OPTION(WAIT) | OPTION(FORCE) | OPTION(GRACE), cmd_vm_stop},
+	{"vm", "migrate", "VM", "move a running VM to another node; the guest does not notice",
+	 NULL, 1, 1, ACTS | OPTION(TO), cmd_vm_migrate},
+	{"vm", "pause", "VM", "stop a VM's processors where they are",
+	 NULL, 1, 1, ACTS, cmd_vm_pause},
+	{"vm", "resume", "VM", "let a paused VM go on",
+	 NULL, 1, 1, ACTS, cmd_vm_resume},
+	{"vm", "list", "", "the VMs",
+	 NULL, 0, 0, SHOWS | OPTION(NODE), cmd_vm_list},
+	{"vm", "show", "VM", "one VM: its size, where it is, what happened to it",
+	 NULL, 1, 1, SHOWS | OPTION(XML), cmd_vm_show},
+	{"vm", "explain", "VM", "why a VM is where it is, and which other nodes could hold it",
+	 NULL, 1, 1, SHOWS, cmd_vm_explain},
 
 	{"fence", "add", "NODE DEVICE", "tell the cluster how to power a node off",
-	 "AGENT is a fence agent (see 'ls /usr/sbin/fence_*' and its man page); its options are given with -o.\n"
-	 "Passwords are read from a file or from standard input: what is on a command line, everyone can see.\n"
-	 "A device of the same name is replaced. Then try it with 'hvcluster fence test'.\n\n"
-	 "  hvcluster fence add host1 ipmi --agent fence_ipmilan -o ip=10.0.9.1 -o username=admin -o lanplus=1 \\\n"
-	 "      --secret-file password=/root/bmc1", 2, 2,
-	 OPTION(JSON) | OPTION(AGENT) | OPTION(LEVEL) | OPTION(AGENT_TIMEOUT) | OPTION(OPTION) | OPTION(SECRET_FILE) |
-		 OPTION(SECRET_STDIN), cmd_fence_add},
-	{"fence", "remove", "NODE DEVICE", "forget a fence device", NULL, 2, 2, SHOWS, cmd_fence_remove},
-	{"fence", "list", "[NODE]", "the fence devices, and the nodes that have none", NULL, 0, 1, SHOWS, cmd_fence_list},
-	{"fence", "test", "NODE [DEVICE]", "ask a fence device for the node's power state; nothing is switched off", NULL, 1, 2,
-	 OPTION(JSON) | OPTION(TIMEOUT), cmd_fence_test},
+	 "AGENT is a fence agent (see 'ls /usr/sbin/fence_*' and its man page); its options are given\n"
+	 "with -o. Passwords are read from a file or from standard input: what is on a command line,\n"
+	 "everyone can see. A device of the same name is replaced.\n\n"
+	 "  hvcluster fence add host1 ipmi --agent fence_ipmilan -o ip=10.0.9.1 -o username=admin \\\n"
+	 "      -o lanplus=1 --secret-file password=/root/bmc1\n"
+	 "  hvcluster fence test host1",
+	 2, 2, OPTION(JSON) | OPTION(AGENT) | OPTION(LEVEL) | OPTION(AGENT_TIMEOUT) | OPTION(OPTION) |
+		OPTION(SECRET_FILE) | OPTION(SECRET_STDIN), cmd_fence_add},
+	{"fence", "remove", "NODE DEVICE", "forget a fence device",
+	 NULL, 2, 2, SHOWS, cmd_fence_remove},
+	{"fence", "list", "[NODE]", "the fence devices, and the nodes that have none",
+	 NULL, 0, 1, SHOWS, cmd_fence_list},
+	{"fence", "test", "NODE [DEVICE]", "ask a fence device for the node's power state; nothing is switched off",
+	 NULL, 1, 2, OPTION(JSON) | OPTION(TIMEOUT), cmd_fence_test},
 	{"fence", "confirm", "NODE", "say that a lost node is off, when no device can prove it",
-	 "The cluster then starts the node's VMs elsewhere at once. If the node is not off, they run twice\n"
-	 "and destroy their disks. Look at the machine itself: its power LED, its cable.", 1, 1,
-	 OPTION(JSON) | OPTION(YES), cmd_fence_confirm},
+	 "The cluster then starts the node's VMs elsewhere at once. If the node is not off, they run\n"
+	 "twice and destroy their disks. Look at the machine itself: its power LED, its cable.",
+	 1, 1, OPTION(JSON) | OPTION(YES), cmd_fence_confirm},
 
-	{"", "events", "", "what happened, oldest first", NULL, 0, 0, SHOWS | OPTION(FOLLOW) | OPTION(LINES), cmd_events},
-	{"report", "failover", "[N]", "the phases of a failover with their times (preset: the latest)", NULL, 0, 1, SHOWS,
-	 cmd_report_failover},
+	{"", "events", "", "what happened, oldest first",
+	 NULL, 0, 0, SHOWS | OPTION(FOLLOW) | OPTION(LINES), cmd_events},
+	{"report", "failover", "[N]", "the phases of a failover with their times (preset: the latest)",
+	 NULL, 0, 1, SHOWS, cmd_report_failover},
 
-	{"op", "list", "", "the operations in progress", NULL, 0, 0, SHOWS, cmd_op_list},
-	{"op", "show", "ID", "one operation; with --wait until it has ended", NULL, 1, 1, ACTS, cmd_op_show},
-	{"op", "cancel", "ID", "give an operation up; what it has done so far stays", NULL, 1, 1, SHOWS, cmd_op_cancel},
+	{"op", "list", "", "the operations in progress",
+	 NULL, 0, 0, SHOWS, cmd_op_list},
+	{"op", "show", "ID", "one operation; with --wait until it has ended",
+	 NULL, 1, 1, ACTS, cmd_op_show},
+	{"op", "cancel", "ID", "give an operation up; what it has done so far stays",
+	 NULL, 1, 1, SHOWS, cmd_op_cancel},
 
-	{"", "set", "KEY VALUE", "change a setting of the cluster", NULL, 2, 2, SHOWS, cmd_set},
-	{"", "settings", "", "the settings, and what they mean", NULL, 0, 0, SHOWS, cmd_settings},
-	{"", "help", "[COMMAND]", "explain a command", NULL, 0, 2, 0, cmd_help},
+	{"", "set", "KEY VALUE", "change a setting of the cluster",
+	 NULL, 2, 2, SHOWS, cmd_set},
+	{"", "settings", "", "the settings, and what they mean",
+	 NULL, 0, 0, SHOWS, cmd_settings},
+	{"", "help", "[COMMAND]", "explain a command",
+	 NULL, 0, 2, 0, cmd_help},
 };
+/* clang-format on */
 
 size_t command_count(void)
 {
@@ -85,7 +108,8 @@ const struct command *command_find(const char *const *words, size_t n, size_t *r
 		const struct command *c = &commands[i];
 		bool grouped = *c->group;
 
-		if (n < 1U + grouped || (grouped && strcmp(c->group, words[0]) != 0) || strcmp(c->name, words[grouped]) != 0)
+		if (n < 1U + grouped || (grouped && strcmp(c->group, words[0]) != 0) ||
+		    strcmp(c->name, words[grouped]) != 0)
 			continue;
 		*ret_used = 1U + grouped;
 		return c;

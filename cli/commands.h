@@ -9,15 +9,16 @@
 
 size_t command_count(void);
 const struct command *command_at(size_t i);
-/* The command that the first one or two words name, and how many words those are; NULL if there is none. */
+/* The command that the first one or two words name, and how many words those are; NULL if there is
+ * none. */
 const struct command *command_find(const char *const *words, size_t n, size_t *ret_used);
 /* "vm add": the command's words. The caller frees. */
 char *command_title(const struct command *command);
 /* Is there a group of that name ("vm")? */
 bool command_is_group(const char *word);
 /*
- * What was probably meant by words that name no command: the closest command's title, NULL if nothing
- * is close. The caller frees.
+ * What was probably meant by words that name no command: the closest command's title, NULL if
+ * nothing is close. The caller frees.
  */
 char *command_suggest(const char *const *words, size_t n);
 

@@ -18,7 +18,8 @@ static void close_fdp(int *fd)
 }
 
 /* Reads to the end, or one byte more than `max`. */
-static enum hv_rc read_all(int fd, const char *name, size_t max, char **ret_data, size_t *ret_len, char **ret_why)
+static enum hv_rc read_all(int fd, const char *name, size_t max, char **ret_data, size_t *ret_len,
+			   char **ret_why)
 {
 	_cleanup_free_ char *data = hv_xcalloc(1, max + 2);
 	size_t len = 0;
@@ -67,7 +68,8 @@ static int open_file(const char *path, struct stat *st, enum hv_rc *rc, char **r
 	return -1;
 }
 
-enum hv_rc file_read(const char *path, FILE *in, size_t max, char **ret_data, size_t *ret_len, char **ret_why)
+enum hv_rc file_read(const char *path, FILE *in, size_t max, char **ret_data, size_t *ret_len,
+		     char **ret_why)
 {
 	_cleanup_(close_fdp) int fd = -1;
 	struct stat st;
@@ -91,7 +93,8 @@ void secret_free(char *secret)
 }
 
 /* Takes `data` over: it is the secret, or it is gone. */
-static enum hv_rc make_secret(char *data, size_t len, const char *name, char **ret_secret, char **ret_why)
+static enum hv_rc make_secret(char *data, size_t len, const char *name, char **ret_secret,
+			      char **ret_why)
 {
 	const char *wrong = NULL;
 
@@ -168,7 +171,8 @@ static void speak_again(int fd)
 }
 
 /* A line from the terminal. */
-static enum hv_rc ask_terminal(int fd, FILE *err, const char *prompt, char **ret_data, size_t *ret_len, char **ret_why)
+static enum hv_rc ask_terminal(int fd, FILE *err, const char *prompt, char **ret_data,
+			       size_t *ret_len, char **ret_why)
 {
 	_cleanup_free_ char *line = hv_xcalloc(1, HV_OPTION_MAX + 2);
 	ssize_t n;
@@ -188,7 +192,8 @@ static enum hv_rc ask_terminal(int fd, FILE *err, const char *prompt, char **ret
 	return HV_OK;
 }
 
-enum hv_rc secret_from_stream(FILE *in, FILE *err, const char *prompt, char **ret_secret, char **ret_why)
+enum hv_rc secret_from_stream(FILE *in, FILE *err, const char *prompt, char **ret_secret,
+			      char **ret_why)
 {
 	char *data;
 	size_t len;

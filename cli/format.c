@@ -14,10 +14,10 @@ static const struct unit {
 	unsigned seconds;
 	const char *one, *many;
 } units[] = {
-	{DAY, "day", "days"},
-	{HOUR, "h", "h"},
-	{MINUTE, "min", "min"},
-	{1, "s", "s"},
+    {DAY, "day", "days"},
+    {HOUR, "h", "h"},
+    {MINUTE, "min", "min"},
+    {1, "s", "s"},
 };
 
 /* The largest unit that fits in `s` at least once; the last one for 0. */
@@ -145,11 +145,16 @@ const char *format_step_us(char buf[FORMAT_LEN], uint64_t from_us, uint64_t to_u
 
 /* ---------------------------------------------------------------- text */
 
-/* Length of the valid UTF-8 character at `p`, 0 if there is none (RFC 3629: no surrogates, nothing overlong). */
+/* Length of the valid UTF-8 character at `p`, 0 if there is none (RFC 3629: no surrogates, nothing
+ * overlong). */
 static size_t utf8_length(const uint8_t *p)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+	size_t n = p[0] < 0x80	     ? 1
+		   : p[0] >> 5 == 6  ? 2
+		   : p[0] >> 4 == 14 ? 3
+		   : p[0] >> 3 == 30 ? 4
+				     : 0;
 	uint32_t c = n > 1 ? p[0] & (0x7fU >> n) : p[0];
 
 	for (size_t i = 1; i < n; i++) {
@@ -165,8 +170,7 @@ static size_t utf8_length(const uint8_t *p)
 /* Also the C1 controls, U+0080 to U+009F: some terminals obey them. */
 static bool is_control(const uint8_t *p, size_t n)
 {
-	return (n == 1 && (p[0] < 0x20 || p[0] == 0x7f)) ||
-	       (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
+	return (n == 1 && (p[0] < 0x20 || p[0] == 0x7f)) || (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
 }
 
 char *format_clean(const char *text, bool keep_lines)

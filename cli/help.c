@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* Most options are rare: the synopsis of the lists shows the words only, that of one command all. */
+/* Most options are rare: the synopsis of the lists shows the words only, that of one command all.
+ */
 static void put_line(const struct out *o, const struct command *c)
 {
 	_cleanup_free_ char *title = command_title(c);
@@ -11,7 +12,8 @@ static void put_line(const struct out *o, const struct command *c)
 
 	fprintf(o->file, "  ");
 	out_text(o, BOLD, title);
-	fprintf(o->file, "%s%s%*s %s\n", *c->words ? " " : "", c->words, room > 0 ? room : 0, "", c->summary);
+	fprintf(o->file, "%s%s%*s %s\n", *c->words ? " " : "", c->words, room > 0 ? room : 0, "",
+		c->summary);
 }
 
 void help_program(const struct out *o)
@@ -19,7 +21,8 @@ void help_program(const struct out *o)
 	const char *group = "";
 
 	fprintf(o->file, "usage: hvcluster [--json] [--color WHEN] COMMAND ...\n\n"
-			 "Highly available virtual machines: a host dies, its VMs run elsewhere; a host is drained and no\n"
+			 "Highly available virtual machines: a host dies, its VMs run elsewhere; a "
+			 "host is drained and no\n"
 			 "guest notices.\n");
 	for (size_t i = 0; i < command_count(); i++) {
 		const struct command *c = command_at(i);
@@ -29,8 +32,10 @@ void help_program(const struct out *o)
 		group = c->group;
 		put_line(o, c);
 	}
-	fprintf(o->file, "\n'hvcluster help COMMAND' explains a command; 'hvcluster vm', 'hvcluster node' and so on list a group.\n"
-			 "All that shows something takes --json; what takes time takes --wait. See hvcluster(8).\n");
+	fprintf(o->file, "\n'hvcluster help COMMAND' explains a command; 'hvcluster vm', "
+			 "'hvcluster node' and so on list a group.\n"
+			 "All that shows something takes --json; what takes time takes --wait. See "
+			 "hvcluster(8).\n");
 }
 
 void help_group(const struct out *o, const char *group)

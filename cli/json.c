@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Messages as JSON: one key for each field, named as in proto/control.proto and in its order. Fields
- * of that file keep their names for ever, so the keys do too. Every key is always there: what is
- * absent is null, "", 0, false or []. A moment that has not come (all ones) is null.
+ * Messages as JSON: one key for each field, named as in proto/control.proto and in its order.
+ * Fields of that file keep their names for ever, so the keys do too. Every key is always there:
+ * what is absent is null, "", 0, false or []. A moment that has not come (all ones) is null.
  */
 #include "cli/cli.h"
 #include "cli/format.h"
@@ -95,7 +95,8 @@ static json_t *json_list(const ProtobufCFieldDescriptor *field, const char *base
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_value(field, items + i * element_size(field->type)));
+		json_array_append_new(list,
+				      json_value(field, items + i * element_size(field->type)));
 	return list;
 }
 
@@ -109,7 +110,9 @@ json_t *json_of(const ProtobufCMessage *message)
 		const ProtobufCFieldDescriptor *f = &d->fields[i];
 
 		json_object_set_new(object, f->name,
-				    f->label == PROTOBUF_C_LABEL_REPEATED ? json_list(f, base) : json_value(f, base + f->offset));
+				    f->label == PROTOBUF_C_LABEL_REPEATED
+					? json_list(f, base)
+					: json_value(f, base + f->offset));
 	}
 	return object;
 }
@@ -123,7 +126,8 @@ void json_show(struct cli *cli, const Hv__ControlResponse *response, json_t *obj
 	json_decref(object);
 }
 
-void json_show_part(struct cli *cli, const Hv__ControlResponse *response, json_t *object, const char *key)
+void json_show_part(struct cli *cli, const Hv__ControlResponse *response, json_t *object,
+		    const char *key)
 {
 	json_t *part = json_object();
 

@@ -19,38 +19,58 @@ static const struct option_row {
 	const char *metavar;
 	const char *help;
 } rows[N_OPTIONS] = {
-	[OPT_JSON] = {"json", 0, FLAG, FIELD(json), 0, 0, NULL, "print one JSON document"},
-	[OPT_COLOR] = {"color", 0, TEXT, FIELD(color), 0, 0, "WHEN", "auto (the default), always or never"},
-	[OPT_HELP] = {"help", 'h', FLAG, FIELD(help), 0, 0, NULL, "explain the command"},
-	[OPT_WAIT] = {"wait", 'w', FLAG, FIELD(wait), 0, 0, NULL, "return when it is done, and show how far it is"},
+    /* clang-format off */
+	[OPT_JSON] = {"json", 0, FLAG, FIELD(json), 0, 0, NULL,
+		"print one JSON document"},
+	[OPT_COLOR] = {"color", 0, TEXT, FIELD(color), 0, 0, "WHEN",
+		"auto (the default), always or never"},
+	[OPT_HELP] = {"help", 'h', FLAG, FIELD(help), 0, 0, NULL,
+		"explain the command"},
+	[OPT_WAIT] = {"wait", 'w', FLAG, FIELD(wait), 0, 0, NULL,
+		"return when it is done, and show how far it is"},
 	[OPT_TIMEOUT] = {"timeout", 0, U32, FIELD(timeout_s), 1, 604800, "S",
-			 "with --wait: wait no longer than S seconds; the operation goes on"},
-	[OPT_NAME] = {"name", 0, TEXT, FIELD(name), 0, 0, "N", "call the VM N, whatever the XML says"},
+		"with --wait: wait no longer than S seconds; the operation goes on"},
+	[OPT_NAME] = {"name", 0, TEXT, FIELD(name), 0, 0, "N",
+		"call the VM N, whatever the XML says"},
 	[OPT_PRIORITY] = {"priority", 0, I32, FIELD(priority), -1000000, 1000000, "N",
-			  "VMs of higher priority are recovered first (preset 0)"},
-	[OPT_STOPPED] = {"stopped", 0, FLAG, FIELD(stopped), 0, 0, NULL, "add it, but do not start it"},
+		"VMs of higher priority are recovered first (preset 0)"},
+	[OPT_STOPPED] = {"stopped", 0, FLAG, FIELD(stopped), 0, 0, NULL,
+		"add it, but do not start it"},
 	[OPT_STOP_TIMEOUT] = {"stop-timeout", 0, U32, FIELD(stop_timeout_s), 1, 86400, "S",
-			      "how long the guest may take to shut down before it is switched off"},
-	[OPT_ON] = {"on", 0, TEXT, FIELD(on), 0, 0, "NODE", "start it there, if it fits"},
-	[OPT_TO] = {"to", 0, TEXT, FIELD(to), 0, 0, "NODE", "move it there (preset: wherever it fits best)"},
-	[OPT_FORCE] = {"force", 'f', FLAG, FIELD(force), 0, 0, NULL, "switch it off at once; the guest is not asked"},
-	[OPT_STOP_FIRST] = {"stop", 0, FLAG, FIELD(stop_first), 0, 0, NULL, "if it runs, shut it down first"},
+		"how long the guest may take to shut down before it is switched off"},
+	[OPT_ON] = {"on", 0, TEXT, FIELD(on), 0, 0, "NODE",
+		"start it there, if it fits"},
+	[OPT_TO] = {"to", 0, TEXT, FIELD(to), 0, 0, "NODE",
+		"move it there (preset: wherever it fits best)"},
+	[OPT_FORCE] = {"force", 'f', FLAG, FIELD(force), 0, 0, NULL,
+		"switch it off at once; the guest is not asked"},
+	[OPT_STOP_FIRST] = {"stop", 0, FLAG, FIELD(stop_first), 0, 0, NULL,
+		"if it runs, shut it down first"},
 	[OPT_GRACE] = {"timeout", 0, U32, FIELD(grace_s), 1, 86400, "S",
-		       "how long the guest may take to shut down before it is switched off"},
-	[OPT_XML] = {"xml", 0, FLAG, FIELD(xml), 0, 0, NULL, "print the domain XML that the cluster keeps"},
-	[OPT_NODE] = {"node", 0, TEXT, FIELD(node), 0, 0, "NODE", "only what is on NODE"},
-	[OPT_AGENT] = {"agent", 'a', TEXT, FIELD(agent), 0, 0, "AGENT", "the fence agent's program, for example fence_ipmilan"},
+		"how long the guest may take to shut down before it is switched off"},
+	[OPT_XML] = {"xml", 0, FLAG, FIELD(xml), 0, 0, NULL,
+		"print the domain XML that the cluster keeps"},
+	[OPT_NODE] = {"node", 0, TEXT, FIELD(node), 0, 0, "NODE",
+		"only what is on NODE"},
+	[OPT_AGENT] = {"agent", 'a', TEXT, FIELD(agent), 0, 0, "AGENT",
+		"the fence agent's program, for example fence_ipmilan"},
 	[OPT_LEVEL] = {"level", 0, U32, FIELD(level), 1, HV_MAX_FENCE_LEVELS, "N",
-		       "devices of one level are used together; a higher level when the lower fails (preset 1)"},
-	[OPT_AGENT_TIMEOUT] = {"timeout", 0, U32, FIELD(agent_timeout_s), 1, 3600, "S", "how long one run of the agent may take"},
-	[OPT_OPTION] = {"option", 'o', LIST, FIELD(option), 0, 0, "KEY=VALUE", "an option of the agent; may be repeated"},
+		"devices of one level are used together; a higher level when the lower fails (preset 1)"},
+	[OPT_AGENT_TIMEOUT] = {"timeout", 0, U32, FIELD(agent_timeout_s), 1, 3600, "S",
+		"how long one run of the agent may take"},
+	[OPT_OPTION] = {"option", 'o', LIST, FIELD(option), 0, 0, "KEY=VALUE",
+		"an option of the agent; may be repeated"},
 	[OPT_SECRET_FILE] = {"secret-file", 0, LIST, FIELD(secret_file), 0, 0, "KEY=FILE",
-			     "an option whose value is the one line in FILE, and is never shown; may be repeated"},
+		"an option whose value is the one line in FILE, and is never shown; may be repeated"},
 	[OPT_SECRET_STDIN] = {"secret-stdin", 0, LIST, FIELD(secret_stdin), 0, 0, "KEY",
-			      "the same, read from standard input (asked for on a terminal)"},
-	[OPT_YES] = {"yes", 'y', FLAG, FIELD(yes), 0, 0, NULL, "do not ask"},
-	[OPT_FOLLOW] = {"follow", 'f', FLAG, FIELD(follow), 0, 0, NULL, "go on and print what happens"},
-	[OPT_LINES] = {"lines", 'n', U32, FIELD(lines), 0, HV_MAX_JOURNAL, "N", "the last N lines (preset 50; with --follow 10)"},
+		"the same, read from standard input (asked for on a terminal)"},
+	[OPT_YES] = {"yes", 'y', FLAG, FIELD(yes), 0, 0, NULL,
+		"do not ask"},
+	[OPT_FOLLOW] = {"follow", 'f', FLAG, FIELD(follow), 0, 0, NULL,
+		"go on and print what happens"},
+	[OPT_LINES] = {"lines", 'n', U32, FIELD(lines), 0, HV_MAX_JOURNAL, "N",
+		"the last N lines (preset 50; with --follow 10)"},
+    /* clang-format on */
 };
 
 bool options_number(const char *text, int64_t min, int64_t max, int64_t *ret)
@@ -71,11 +91,12 @@ bool options_number(const char *text, int64_t min, int64_t max, int64_t *ret)
 
 static char *number_refused(const struct option_row *row, const char *value)
 {
-	return hv_xasprintf("--%s takes a whole number from %" PRId64 " to %" PRId64 ", not '%s'", row->name,
-			    row->min, row->max, value);
+	return hv_xasprintf("--%s takes a whole number from %" PRId64 " to %" PRId64 ", not '%s'",
+			    row->name, row->min, row->max, value);
 }
 
-static enum hv_rc store(struct options *o, const struct option_row *row, const char *value, char **ret_why)
+static enum hv_rc store(struct options *o, const struct option_row *row, const char *value,
+			char **ret_why)
 {
 	void *field = (char *)o + row->field;
 	struct option_list *list = field;
@@ -101,7 +122,8 @@ static enum hv_rc store(struct options *o, const struct option_row *row, const c
 		return HV_OK;
 	case LIST:
 		if (list->count == ARRAY_SIZE(list->items)) {
-			*ret_why = hv_xasprintf("--%s may be given %zu times at most", row->name, list->count);
+			*ret_why = hv_xasprintf("--%s may be given %zu times at most", row->name,
+						list->count);
 			return HV_BAD_INPUT;
 		}
 		list->items[list->count++] = value;
@@ -151,8 +173,8 @@ static int id_of(int c, unsigned allowed)
 	return -1;
 }
 
-enum hv_rc options_parse(struct options *o, unsigned allowed, bool stop_at_word, int argc, char **argv,
-			 const char **args, size_t *ret_n, char **ret_why)
+enum hv_rc options_parse(struct options *o, unsigned allowed, bool stop_at_word, int argc,
+			 char **argv, const char **args, size_t *ret_n, char **ret_why)
 {
 	struct getopt_tables tables;
 	size_t n = 0;
@@ -174,7 +196,9 @@ enum hv_rc options_parse(struct options *o, unsigned allowed, bool stop_at_word,
 			else if (optopt)
 				*ret_why = hv_xasprintf("the option '%s' takes no value", word);
 			else
-				*ret_why = hv_xasprintf("there is no option '%s' here, or it is short for several", word);
+				*ret_why = hv_xasprintf(
+				    "there is no option '%s' here, or it is short for several",
+				    word);
 			return HV_USAGE;
 		}
 		rc = store(o, &rows[id], optarg, ret_why);
@@ -201,7 +225,6 @@ void options_describe(unsigned set, const struct out *o)
 		snprintf(name, sizeof(name), "--%s%s%s", row->name, row->metavar ? " " : "",
 			 row->metavar ? row->metavar : "");
 		fprintf(o->file, "  %s%-24s ", letter, name);
-		/* out_wrapped() indents its first line itself; here the line is begun. */
 		fprintf(o->file, "%s\n", row->help);
 	}
 }

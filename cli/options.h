@@ -64,8 +64,8 @@ struct options {
  * `stop_at_word` the first word that is no option ends the options: it and all after it are words.
  * On failure HV_USAGE or HV_BAD_INPUT and a sentence in *ret_why (the caller frees).
  */
-enum hv_rc options_parse(struct options *o, unsigned allowed, bool stop_at_word, int argc, char **argv,
-			 const char **args, size_t *ret_n, char **ret_why);
+enum hv_rc options_parse(struct options *o, unsigned allowed, bool stop_at_word, int argc,
+			 char **argv, const char **args, size_t *ret_n, char **ret_why);
 
 /* Writes one line for each option of the set: "  --timeout S    ...". */
 void options_describe(unsigned set, const struct out *o);

@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 static const char *const codes[] = {
-	[PLAIN] = "", [BOLD] = "1", [DIM] = "2", [RED] = "31", [GREEN] = "32", [YELLOW] = "33", [CYAN] = "36",
+    [PLAIN] = "",   [BOLD] = "1",    [DIM] = "2",   [RED] = "31",
+    [GREEN] = "32", [YELLOW] = "33", [CYAN] = "36",
 };
 
 static const char *environment(const char *name)
@@ -19,7 +20,8 @@ static const char *environment(const char *name)
 	return value ? value : "";
 }
 
-/* POSIX: the first of the three that is set and not empty decides. setlocale() would cost a millisecond. */
+/* POSIX: the first of the three that is set and not empty decides. setlocale() would cost a
+ * millisecond. */
 static bool locale_is_utf8(void)
 {
 	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
@@ -130,10 +132,9 @@ enum colour colour_of_state(const char *state)
 		const char *state;
 		enum colour colour;
 	} rows[] = {
-		{"running", GREEN}, {"online", GREEN}, {"done", GREEN},
-		{"stopped", DIM}, {"offline", DIM},
-		{"lost", RED}, {"failed", RED}, {"blocked", RED},
-		{"active", PLAIN},
+	    {"running", GREEN}, {"online", GREEN}, {"done", GREEN},
+	    {"stopped", DIM},	{"offline", DIM},  {"lost", RED},
+	    {"failed", RED},	{"blocked", RED},  {"active", PLAIN},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -220,8 +221,8 @@ static size_t column_width(const struct table *t, unsigned column)
 	return most && most < heading_length(t, column) ? heading_length(t, column) : most;
 }
 
-static void put_row(const struct table *t, const struct out *o, const size_t *widths,
-		    unsigned last, const struct table_cell *cells)
+static void put_row(const struct table *t, const struct out *o, const size_t *widths, unsigned last,
+		    const struct table_cell *cells)
 {
 	unsigned at = t->indent;
 
@@ -239,7 +240,8 @@ static void put_row(const struct table *t, const struct out *o, const size_t *wi
 		at += (unsigned)widths[c] + 2;
 	}
 	if (t->right[last])
-		at += (unsigned)fprintf(o->file, "%*s", (int)(widths[last] - format_width(cells[last].text)), "");
+		at += (unsigned)fprintf(o->file, "%*s",
+					(int)(widths[last] - format_width(cells[last].text)), "");
 	put_wrapped(o, at, cells[last].colour, cells[last].text);
 }
 

@@ -28,7 +28,8 @@ void out_init(struct out *o, FILE *file, enum colour_when when);
 /* The text in that colour, cleaned. */
 void out_text(const struct out *o, enum colour colour, const char *text);
 void out_printf(const struct out *o, enum colour colour, const char *fmt, ...) _printf_(3, 4);
-/* Words of `text`, cleaned, from column `indent` on, broken at the terminal's edge; ends the line. */
+/* Words of `text`, cleaned, from column `indent` on, broken at the terminal's edge; ends the line.
+ */
 void out_wrapped(const struct out *o, unsigned indent, const char *text);
 
 /* By what a state means: good, on its way, bad, at rest. */
@@ -48,11 +49,12 @@ struct table {
 	struct table_cell {
 		char *text;
 		enum colour colour;
-	} *cells;
+	} * cells;
 	size_t n_cells, cap;
 };
 
-/* `headings` is one string, columns separated by '|'; a '>' before a heading aligns to the right. Must outlive the table. */
+/* `headings` is one string, columns separated by '|'; a '>' before a heading aligns to the right.
+ * Must outlive the table. */
 void table_init(struct table *t, unsigned indent, const char *headings);
 void table_done(struct table *t);
 void table_cell(struct table *t, enum colour colour, const char *fmt, ...) _printf_(3, 4);

@@ -75,14 +75,16 @@ static char *held(const Hv__OpInfo *op)
 	return hv_xasprintf("held by %s, and %zu more", op->held_by[0], op->n_held_by - 1);
 }
 
-char *progress_bar(const char *title, const Hv__OpInfo *op, uint64_t elapsed_ms, unsigned width, bool utf8)
+char *progress_bar(const char *title, const Hv__OpInfo *op, uint64_t elapsed_ms, unsigned width,
+		   bool utf8)
 {
-	_cleanup_free_ char *bar = draw_bar(fraction(op), elapsed_ms, utf8), *n = amount(op, false), *h = held(op);
+	_cleanup_free_ char *bar = draw_bar(fraction(op), elapsed_ms, utf8), *n = amount(op, false),
+			    *h = held(op);
 	_cleanup_free_ char *line = NULL, *clean = NULL;
 	char buf[FORMAT_LEN];
 
 	line = hv_xasprintf("%s %s%s%s  %s%s%s", title, bar, *n ? "  " : "", n,
-			   elapsed_ms < 1000 ? "0 s" : format_duration(buf, elapsed_ms),
+			    elapsed_ms < 1000 ? "0 s" : format_duration(buf, elapsed_ms),
 			    *h ? "  " : "", h);
 	clean = format_clean(line, false);
 	return hv_xstrndup(clean, width ? format_fit(clean, width) : strlen(clean));
@@ -92,7 +94,7 @@ char *progress_line(const char *title, const Hv__OpInfo *op)
 {
 	_cleanup_free_ char *n = amount(op, true), *h = held(op);
 	_cleanup_free_ char *line =
-		hv_xasprintf("%s%s%s%s%s", title, *n ? ": " : "", n, *h ? (*n ? ", " : ": ") : "", h);
+	    hv_xasprintf("%s%s%s%s%s", title, *n ? ": " : "", n, *h ? (*n ? ", " : ": ") : "", h);
 
 	return format_clean(line, false);
 }
@@ -105,7 +107,8 @@ void progress_show(struct progress *p, const char *title, const Hv__OpInfo *op, 
 		return;
 	if (p->out->terminal) {
 		/* One column less: the cursor must not go to the next line. */
-		text = progress_bar(title, op, now_ms - p->began_ms, p->out->width - 1, p->out->utf8);
+		text =
+		    progress_bar(title, op, now_ms - p->began_ms, p->out->width - 1, p->out->utf8);
 		fprintf(p->out->file, CLEAR_LINE "%s", text);
 		p->drawn = true;
 	} else {

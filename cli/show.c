@@ -8,7 +8,8 @@
 void show_stale(struct cli *cli, const Hv__ControlResponse *response)
 {
 	if (response->stale)
-		cli_note(cli, "%s is not part of an active cluster now: this may be old", *response->node ? response->node : "this node");
+		cli_note(cli, "%s is not part of an active cluster now: this may be old",
+			 *response->node ? response->node : "this node");
 }
 
 static void node_load(struct table *t, const Hv__NodeInfo *n)
@@ -32,14 +33,16 @@ static void node_load(struct table *t, const Hv__NodeInfo *n)
 static void node_remark(struct table *t, const Hv__NodeInfo *n)
 {
 	bool down = strcmp(n->state, "online") == 0 && !n->hypervisor_ok;
-	const char *health = down ? (*n->health ? n->health : "the hypervisor layer does not answer") : "";
+	const char *health =
+	    down ? (*n->health ? n->health : "the hypervisor layer does not answer") : "";
 
-	table_cell(t, down ? RED : PLAIN, "%s%s%s", health, *health && *n->reason ? "; " : "", n->reason);
+	table_cell(t, down ? RED : PLAIN, "%s%s%s", health, *health && *n->reason ? "; " : "",
+		   n->reason);
 }
 
 void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned indent)
 {
-	_cleanup_(table_done) struct table t = { 0 };
+	_cleanup_(table_done) struct table t = {0};
 	uint64_t now = cli_wall_ms();
 	char buf[FORMAT_LEN];
 
@@ -48,11 +51,13 @@ void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned 
 		const Hv__NodeInfo *node = nodes[i];
 		bool active = strcmp(node->admin, "active") == 0 || !*node->admin;
 
-		table_cell(&t, node->self ? BOLD : PLAIN, "%s%s", node->name, node->coordinator ? " *" : "");
-		table_cell(&t, active ? colour_of_state(node->state) : YELLOW, "%s%s%s", node->state, active ? "" : ", ",
-			   active ? "" : node->admin);
+		table_cell(&t, node->self ? BOLD : PLAIN, "%s%s", node->name,
+			   node->coordinator ? " *" : "");
+		table_cell(&t, active ? colour_of_state(node->state) : YELLOW, "%s%s%s",
+			   node->state, active ? "" : ", ", active ? "" : node->admin);
 		node_load(&t, node);
-		table_cell(&t, strcmp(node->fencing, "ready") == 0 ? PLAIN : RED, "%s", node->fencing);
+		table_cell(&t, strcmp(node->fencing, "ready") == 0 ? PLAIN : RED, "%s",
+			   node->fencing);
 		table_cell(&t, DIM, "%s", format_ago(buf, node->since_wall_ms, now));
 		node_remark(&t, node);
 	}
@@ -61,7 +66,7 @@ void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned 
 
 void show_vms(struct cli *cli, Hv__VmInfo *const *vms, size_t n, unsigned indent)
 {
-	_cleanup_(table_done) struct table t = { 0 };
+	_cleanup_(table_done) struct table t = {0};
 	uint64_t now = cli_wall_ms();
 	char buf[FORMAT_LEN];
 
@@ -71,7 +76,8 @@ void show_vms(struct cli *cli, Hv__VmInfo *const *vms, size_t n, unsigned indent
 
 		table_cell(&t, PLAIN, "%s", vm->name);
 		table_cell(&t, colour_of_state(vm->state), "%s", vm->state);
-		table_cell(&t, PLAIN, "%s%s%s", *vm->node ? vm->node : "-", *vm->target ? " > " : "", vm->target);
+		table_cell(&t, PLAIN, "%s%s%s", *vm->node ? vm->node : "-",
+			   *vm->target ? " > " : "", vm->target);
 		table_cell(&t, PLAIN, "%s", format_mib(buf, vm->mem_mib));
 		table_cell(&t, PLAIN, "%u", vm->vcpus);
 		if (vm->priority)
@@ -89,19 +95,31 @@ char *op_title(const Hv__OpInfo *op)
 	static const struct {
 		const char *kind, *words;
 	} rows[] = {
-		{"vm-start", "start"}, {"vm-stop", "stop"}, {"vm-destroy", "switching off"}, {"vm-migrate", "migration"},
-		{"vm-resume", "resuming"}, {"vm-pause", "pausing"}, {"vm-probe", "check"}, {"fence", "fencing"},
-		{"fence-test", "test of fencing"}, {"node-drain", "drain"}, {"vm-request", "request"},
+	    {"vm-start", "start"},
+	    {"vm-stop", "stop"},
+	    {"vm-destroy", "switching off"},
+	    {"vm-migrate", "migration"},
+	    {"vm-resume", "resuming"},
+	    {"vm-pause", "pausing"},
+	    {"vm-probe", "check"},
+	    {"fence", "fencing"},
+	    {"fence-test", "test of fencing"},
+	    {"node-drain", "drain"},
+	    {"vm-request", "request"},
 	};
 	const char *words = op->kind;
-	const char *object = *op->vm ? op->vm : *op->victim ? op->victim : *op->target ? op->target : op->node;
+	const char *object = *op->vm	   ? op->vm
+			     : *op->victim ? op->victim
+			     : *op->target ? op->target
+					   : op->node;
 	const char *target = *op->vm ? op->target : "";
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (strcmp(rows[i].kind, op->kind) == 0)
 			words = rows[i].words;
 	}
-	return hv_xasprintf("%s%s%s%s%s", words, *object ? " of " : "", object, *target ? " to " : "", target);
+	return hv_xasprintf("%s%s%s%s%s", words, *object ? " of " : "", object,
+			    *target ? " to " : "", target);
 }
 
 /* "3 of 10", "45 %", or how it ended */
@@ -119,7 +137,7 @@ static void op_progress(struct table *t, const Hv__OpInfo *op)
 
 void show_ops(struct cli *cli, Hv__OpInfo *const *ops, size_t n, unsigned indent)
 {
-	_cleanup_(table_done) struct table t = { 0 };
+	_cleanup_(table_done) struct table t = {0};
 	char buf[FORMAT_LEN];
 
 	table_init(&t, indent, ">OPERATION|WHAT|BY|>ATTEMPT|>PROGRESS|>FOR|REMARK");
@@ -136,18 +154,18 @@ void show_ops(struct cli *cli, Hv__OpInfo *const *ops, size_t n, unsigned indent
 			table_cell(&t, PLAIN, "%s", "");
 		op_progress(&t, op);
 		table_cell(&t, DIM, "%s", format_duration(buf, op->age_ms));
-		table_cell(&t, PLAIN, "%s%s%s", op->n_held_by ? "held by " : "", op->n_held_by ? op->held_by[0] : "",
-			   op->n_held_by ? "" : op->text);
+		table_cell(&t, PLAIN, "%s%s%s", op->n_held_by ? "held by " : "",
+			   op->n_held_by ? op->held_by[0] : "", op->n_held_by ? "" : op->text);
 	}
 	table_print(&t, &cli->out);
 }
 
 static enum colour severity_colour(const char *severity)
 {
-	return strcmp(severity, "error") == 0	? RED :
-	       strcmp(severity, "warning") == 0 ? YELLOW :
-	       strcmp(severity, "info") == 0	? DIM :
-						  PLAIN;
+	return strcmp(severity, "error") == 0	  ? RED
+	       : strcmp(severity, "warning") == 0 ? YELLOW
+	       : strcmp(severity, "info") == 0	  ? DIM
+						  : PLAIN;
 }
 
 /* One line of the journal: it is printed as it comes, so the columns have fixed widths. */
@@ -162,7 +180,8 @@ void show_events(struct cli *cli, Hv__EventInfo *const *events, size_t n, unsign
 		char moment[FORMAT_LEN];
 		size_t width = format_width(object);
 
-		moved = *e->from && *e->to ? hv_xasprintf("%s -> %s", e->from, e->to) : hv_xasprintf("%s%s", e->from, e->to);
+		moved = *e->from && *e->to ? hv_xasprintf("%s -> %s", e->from, e->to)
+					   : hv_xasprintf("%s%s", e->from, e->to);
 		fprintf(o->file, "%*s", (int)indent, "");
 		out_printf(o, DIM, "%s", format_moment(moment, e->wall_ms, now));
 		fprintf(o->file, "  %s%*s  ", object, width < 14 ? (int)(14 - width) : 0, "");
@@ -175,7 +194,7 @@ void show_events(struct cli *cli, Hv__EventInfo *const *events, size_t n, unsign
 
 void show_devices(struct cli *cli, Hv__FenceDeviceInfo *const *devices, size_t n, unsigned indent)
 {
-	_cleanup_(table_done) struct table t = { 0 };
+	_cleanup_(table_done) struct table t = {0};
 	uint64_t now = cli_wall_ms();
 	char buf[FORMAT_LEN];
 
@@ -191,13 +210,16 @@ void show_devices(struct cli *cli, Hv__FenceDeviceInfo *const *devices, size_t n
 		if (!d->tested)
 			table_cell(&t, YELLOW, "never");
 		else if (d->test_rc)
-			table_cell(&t, RED, "failed %s: %s", format_ago(buf, d->test_wall_ms, now), d->test_text);
+			table_cell(&t, RED, "failed %s: %s", format_ago(buf, d->test_wall_ms, now),
+				   d->test_text);
 		else
 			table_cell(&t, GREEN, "good %s", format_ago(buf, d->test_wall_ms, now));
 		for (size_t k = 0; k < d->n_options + d->n_secret_names; k++) {
 			bool secret = k >= d->n_options;
-			const char *key = secret ? d->secret_names[k - d->n_options] : d->options[k]->key;
-			char *longer = hv_xasprintf("%s%s%s=%s", options, k ? " " : "", key, secret ? "(secret)" : d->options[k]->value);
+			const char *key =
+			    secret ? d->secret_names[k - d->n_options] : d->options[k]->key;
+			char *longer = hv_xasprintf("%s%s%s=%s", options, k ? " " : "", key,
+						    secret ? "(secret)" : d->options[k]->value);
 
 			free(options);
 			options = longer;

@@ -21,18 +21,20 @@ void steady_end(struct steady *s)
 	s->why = NULL;
 }
 
-/* Answers that mean "not yet": of a clusterd that has just come back, or whose cluster has just lost a member. */
+/* Answers that mean "not yet": of a clusterd that has just come back, or whose cluster has just
+ * lost a member. */
 static bool not_ready(const Hv__ControlResponse *response)
 {
-	return response->rc == HV_NO_QUORUM || response->rc == HV_TRY_AGAIN || response->rc == HV_COROSYNC_DOWN ||
+	return response->rc == HV_NO_QUORUM || response->rc == HV_TRY_AGAIN ||
+	       response->rc == HV_COROSYNC_DOWN ||
 	       (response->rc == HV_NOT_FOUND && response->stale);
 }
 
 /* Could it be better in a moment? */
 static bool passing(enum client_result result)
 {
-	return result == CLIENT_LOST || result == CLIENT_NO_DAEMON || result == CLIENT_HUNG || result == CLIENT_SILENT ||
-	       result == CLIENT_TROUBLE;
+	return result == CLIENT_LOST || result == CLIENT_NO_DAEMON || result == CLIENT_HUNG ||
+	       result == CLIENT_SILENT || result == CLIENT_TROUBLE;
 }
 
 static void remember(struct steady *s, enum hv_rc rc, const char *why)
@@ -58,8 +60,8 @@ static bool away_for_good(struct steady *s, struct cli *cli, uint64_t now)
 	return now - s->away_since_ms >= s->away_limit_ms;
 }
 
-enum steady_result steady_ask(struct steady *s, struct cli *cli, Hv__ControlRequest *request, unsigned wait_ms,
-			      Hv__ControlResponse **ret)
+enum steady_result steady_ask(struct steady *s, struct cli *cli, Hv__ControlRequest *request,
+			      unsigned wait_ms, Hv__ControlResponse **ret)
 {
 	request->version = HV_IPC_VERSION;
 	for (;;) {
@@ -67,7 +69,8 @@ enum steady_result steady_ask(struct steady *s, struct cli *cli, Hv__ControlRequ
 		enum client_result result;
 		uint64_t now;
 
-		result = client_ask(&cli->client, cli->service, request, (int)wait_ms + SLACK_MS, &response);
+		result = client_ask(&cli->client, cli->service, request, (int)wait_ms + SLACK_MS,
+				    &response);
 		if (result == CLIENT_ANSWERED && !not_ready(response)) {
 			s->away_since_ms = 0;
 			*ret = steal_ptr(response);
@@ -77,7 +80,8 @@ enum steady_result steady_ask(struct steady *s, struct cli *cli, Hv__ControlRequ
 		if (s->deadline_ms && now >= s->deadline_ms)
 			return STEADY_LATE;
 		if (result == CLIENT_ANSWERED)
-			remember(s, (enum hv_rc)response->rc, *response->text ? response->text : hv_rc_text(response->rc));
+			remember(s, (enum hv_rc)response->rc,
+				 *response->text ? response->text : hv_rc_text(response->rc));
 		else if (passing(result))
 			remember(s, HV_NO_DAEMON, hv_rc_text(HV_NO_DAEMON));
 		else

@@ -2,9 +2,9 @@
 /*
  * --wait: follows an operation by its id until it ends.
  *
- * The operation belongs to the cluster, not to this program: clusterd may be restarted meanwhile, and
- * whoever waits is told how to wait again. So a lost connection is made anew (steady.h), and an interrupt
- * only ends the waiting.
+ * The operation belongs to the cluster, not to this program: clusterd may be restarted meanwhile,
+ * and whoever waits is told how to wait again. So a lost connection is made anew (steady.h), and an
+ * interrupt only ends the waiting.
  */
 #include "cli/cli.h"
 #include "cli/format.h"
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define POLL_MS 1000   /* one long-poll; the bar's clock must go on */
+#define POLL_MS 1000 /* one long-poll; the bar's clock must go on */
 #define POLL_TERMINAL_MS 250
 
 /* Two arguments: "not ", "started" */
@@ -48,7 +48,8 @@ static void catch_interrupt(const struct wait *w)
 {
 	struct sigaction action = {.sa_handler = on_interrupt};
 	int n = snprintf(interrupted, sizeof(interrupted),
-			 "\nhvcluster: interrupted; the operation goes on without you\n  try: %s\n", w->hint);
+			 "\nhvcluster: interrupted; the operation goes on without you\n  try: %s\n",
+			 w->hint);
 
 	interrupted_len = n < (int)sizeof(interrupted) ? (size_t)n : sizeof(interrupted) - 1;
 	sigaction(SIGINT, &action, NULL);
@@ -82,7 +83,8 @@ static enum hv_rc fail_late(struct wait *w, const Hv__OpInfo *op)
 	progress_clear(&w->progress);
 	if (op && op->total)
 		snprintf(amount, sizeof(amount), " (%u of %u)", op->done, op->total);
-	return cli_fail(w->cli, HV_TIMEOUT, w->hint, "%s: %s%s after %u s%s; the operation goes on%s", w->words->subject,
+	return cli_fail(w->cli, HV_TIMEOUT, w->hint,
+			"%s: %s%s after %u s%s; the operation goes on%s", w->words->subject,
 			FAILED_WORDS(w->words), w->cli->options.timeout_s, amount, list);
 }
 
@@ -90,7 +92,8 @@ static enum hv_rc fail_ended(struct wait *w, const Hv__OpInfo *op)
 {
 	_cleanup_free_ char *list = list_held(op);
 
-	return cli_fail(w->cli, (enum hv_rc)op->rc, w->words->look, "%s: %s%s: %s%s", w->words->subject, FAILED_WORDS(w->words),
+	return cli_fail(w->cli, (enum hv_rc)op->rc, w->words->look, "%s: %s%s: %s%s",
+			w->words->subject, FAILED_WORDS(w->words),
 			*op->text ? op->text : hv_rc_text(op->rc), list);
 }
 
@@ -109,8 +112,9 @@ static void show_done(struct wait *w, const Hv__ControlResponse *response)
 	}
 	if (op->total)
 		snprintf(amount, sizeof(amount), ", %u of %u", op->done, op->total);
-	out_printf(&w->cli->out, PLAIN, "%s: %s%s, in %s%s%s\n", w->words->subject, w->words->done, amount,
-		   format_duration(took, cli_monotonic_ms() - w->progress.began_ms), *op->text ? ": " : "", op->text);
+	out_printf(&w->cli->out, PLAIN, "%s: %s%s, in %s%s%s\n", w->words->subject, w->words->done,
+		   amount, format_duration(took, cli_monotonic_ms() - w->progress.began_ms),
+		   *op->text ? ": " : "", op->text);
 }
 
 static void on_away(struct cli *cli, void *data)
@@ -138,8 +142,10 @@ static enum hv_rc ask_op(struct wait *w, unsigned wait_ms, Hv__ControlResponse *
 		return fail_late(w, NULL);
 	case STEADY_AWAY:
 		progress_clear(&w->progress);
-		return cli_fail(w->cli, w->steady.rc, w->hint, "%s: not known any more how it goes: %s; the operation itself goes on",
-				w->words->subject, w->steady.why);
+		return cli_fail(
+		    w->cli, w->steady.rc, w->hint,
+		    "%s: not known any more how it goes: %s; the operation itself goes on",
+		    w->words->subject, w->steady.why);
 	}
 	return HV_INTERNAL;
 }
@@ -156,7 +162,8 @@ static enum hv_rc wait_end(struct wait *w, Hv__ControlResponse **ret)
 
 		if (rc != HV_OK)
 			return rc;
-		if (response->rc != HV_OK || response->body_case != HV__CONTROL_RESPONSE__BODY_OP || response->op->ended) {
+		if (response->rc != HV_OK || response->body_case != HV__CONTROL_RESPONSE__BODY_OP ||
+		    response->op->ended) {
 			*ret = steal_ptr(response);
 			return HV_OK;
 		}
@@ -173,16 +180,19 @@ static enum hv_rc wait_end(struct wait *w, Hv__ControlResponse **ret)
 enum hv_rc cli_wait_op(struct cli *cli, uint64_t op, const struct request_words *words, bool quiet)
 {
 	struct wait w = {.cli = cli, .op = op, .words = words};
-	_cleanup_free_ char *hint = hv_xasprintf("hvcluster op show %llu --wait", (unsigned long long)op);
+	_cleanup_free_ char *hint =
+	    hv_xasprintf("hvcluster op show %llu --wait", (unsigned long long)op);
 	Hv__ControlResponse *response = NULL;
 	uint64_t now = cli_monotonic_ms();
 	enum hv_rc rc;
 
 	w.hint = hint;
 	steady_begin(&w.steady, on_away, &w);
-	w.steady.deadline_ms = cli->options.timeout_s ? now + (uint64_t)cli->options.timeout_s * 1000 : 0;
+	w.steady.deadline_ms =
+	    cli->options.timeout_s ? now + (uint64_t)cli->options.timeout_s * 1000 : 0;
 	/* Lines of progress are part of the output; when that is JSON only a terminal is told. */
-	progress_begin(&w.progress, cli->options.json ? &cli->err : &cli->out, cli->options.json, now);
+	progress_begin(&w.progress, cli->options.json ? &cli->err : &cli->out, cli->options.json,
+		       now);
 	catch_interrupt(&w);
 	rc = wait_end(&w, &response);
 	release_interrupt();
@@ -191,10 +201,12 @@ enum hv_rc cli_wait_op(struct cli *cli, uint64_t op, const struct request_words 
 	if (rc != HV_OK)
 		return rc;
 	if (response->rc == HV_NOT_FOUND)
-		rc = cli_fail(cli, HV_NOT_FOUND, words->look, "%s: the operation has ended, and its result is no longer kept",
+		rc = cli_fail(cli, HV_NOT_FOUND, words->look,
+			      "%s: the operation has ended, and its result is no longer kept",
 			      words->subject);
 	else if (response->rc != HV_OK || response->body_case != HV__CONTROL_RESPONSE__BODY_OP)
-		rc = cli_fail(cli, response->rc ? (enum hv_rc)response->rc : HV_PROTOCOL, hint, "%s: %s", words->subject,
+		rc = cli_fail(cli, response->rc ? (enum hv_rc)response->rc : HV_PROTOCOL, hint,
+			      "%s: %s", words->subject,
 			      *response->text ? response->text : hv_rc_text(response->rc));
 	else if (response->op->rc != HV_OK)
 		rc = fail_ended(&w, response->op);

@@ -20,19 +20,22 @@ static const struct server *script;
 static struct run run;
 static int open_pipes;
 
-/* ---------------------------------------------------------------- libqb's loop, without its argument */
+/* ---------------------------------------------------------------- libqb's loop, without its
+ * argument */
 
 static int32_t job_add(enum qb_loop_priority p, void *data, qb_loop_job_dispatch_fn fn)
 {
 	return qb_loop_job_add(loop, p, data, fn);
 }
 
-static int32_t poll_add(enum qb_loop_priority p, int32_t fd, int32_t events, void *data, qb_ipcs_dispatch_fn_t fn)
+static int32_t poll_add(enum qb_loop_priority p, int32_t fd, int32_t events, void *data,
+			qb_ipcs_dispatch_fn_t fn)
 {
 	return qb_loop_poll_add(loop, p, fd, events, data, fn);
 }
 
-static int32_t poll_mod(enum qb_loop_priority p, int32_t fd, int32_t events, void *data, qb_ipcs_dispatch_fn_t fn)
+static int32_t poll_mod(enum qb_loop_priority p, int32_t fd, int32_t events, void *data,
+			qb_ipcs_dispatch_fn_t fn)
 {
 	return qb_loop_poll_mod(loop, p, fd, events, data, fn);
 }
@@ -73,13 +76,16 @@ static void server_stop(void *data)
 		qb_ipcs_destroy(service); /* ends the connections, too */
 	service = NULL;
 	if (data)
-		qb_loop_timer_add(loop, QB_LOOP_MED, (uint64_t)script->back_ms * 1000000, NULL, server_start, &timer);
+		qb_loop_timer_add(loop, QB_LOOP_MED, (uint64_t)script->back_ms * 1000000, NULL,
+				  server_start, &timer);
 }
 
-static void send_response(qb_ipcs_connection_t *c, const Hv__ControlResponse *response, enum server_act act)
+static void send_response(qb_ipcs_connection_t *c, const Hv__ControlResponse *response,
+			  enum server_act act)
 {
 	const size_t head = sizeof(struct qb_ipc_response_header);
-	size_t n = hv__control_response__get_packed_size(response), total = head + WIRE_HEADER_LEN + n;
+	size_t n = hv__control_response__get_packed_size(response),
+	       total = head + WIRE_HEADER_LEN + n;
 	uint8_t *buffer = hv_xcalloc(1, total);
 	struct qb_ipc_response_header *header = (struct qb_ipc_response_header *)buffer;
 
@@ -122,17 +128,17 @@ static int32_t on_message(qb_ipcs_connection_t *c, void *data, size_t size)
 static void server_start(void *data)
 {
 	static struct qb_ipcs_service_handlers handlers = {
-		.connection_accept = on_accept,
-		.connection_created = on_created,
-		.msg_process = on_message,
-		.connection_closed = on_closed,
-		.connection_destroyed = on_destroyed,
+	    .connection_accept = on_accept,
+	    .connection_created = on_created,
+	    .msg_process = on_message,
+	    .connection_closed = on_closed,
+	    .connection_destroyed = on_destroyed,
 	};
 	static struct qb_ipcs_poll_handlers polls = {
-		.job_add = job_add,
-		.dispatch_add = poll_add,
-		.dispatch_mod = poll_mod,
-		.dispatch_del = poll_del,
+	    .job_add = job_add,
+	    .dispatch_add = poll_add,
+	    .dispatch_mod = poll_mod,
+	    .dispatch_del = poll_del,
 	};
 
 	service = qb_ipcs_create(name, 0, QB_IPC_SOCKET, &handlers);
@@ -148,13 +154,15 @@ static size_t split(char *line, char **argv, size_t max)
 {
 	size_t n = 0;
 
-	for (char *save, *word = strtok_r(line, " ", &save); word && n < max; word = strtok_r(NULL, " ", &save))
+	for (char *save, *word = strtok_r(line, " ", &save); word && n < max;
+	     word = strtok_r(NULL, " ", &save))
 		argv[n++] = word;
 	argv[n] = NULL;
 	return n;
 }
 
-/* `others`: the parent's ends of the pipes, or the end of the input would never come. Begins when `go` can be read. */
+/* `others`: the parent's ends of the pipes, or the end of the input would never come. Begins when
+ * `go` can be read. */
 static _noreturn_ void child(const char *line, int in, int out, int err, const int *others, int go)
 {
 	char *copy = hv_xstrdup(line), *argv[64];
@@ -171,7 +179,8 @@ static _noreturn_ void child(const char *line, int in, int out, int err, const i
 	unsetenv("LC_CTYPE");
 	setenv("TZ", "UTC", 1);
 	dup2(err, STDERR_FILENO);
-	status = cli_main((int)split(copy, argv, 63), argv, name, streams[0], streams[1], streams[2]);
+	status =
+	    cli_main((int)split(copy, argv, 63), argv, name, streams[0], streams[1], streams[2]);
 	for (int i = 0; i < 3; i++)
 		fflush(streams[i]);
 	_exit(status);
@@ -214,9 +223,10 @@ struct run *cli_run(const struct server *server, const char *line)
 	script = server;
 	snprintf(name, sizeof(name), "hvcluster-test-%d", (int)getpid());
 	loop = qb_loop_create();
-	cr_assert(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0 &&
-		  pipe2(go, O_CLOEXEC) == 0);
-	pid = fork(); /* before there is a service: its socket must be the server's alone, so that it can end */
+	cr_assert(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 &&
+		  pipe2(err, O_CLOEXEC) == 0 && pipe2(go, O_CLOEXEC) == 0);
+	pid = fork(); /* before there is a service: its socket must be the server's alone, so that
+			 it can end */
 	cr_assert(pid >= 0);
 	if (pid == 0)
 		child(line, in[0], out[1], err[1], (int[]){in[1], out[0], err[0], go[1]}, go[0]);

@@ -32,16 +32,18 @@ enum server_act {
 };
 
 /* Fills `ret` (initialised) with pointers that outlive the call; `n` counts requests from 1. */
-typedef enum server_act (*server_fn)(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret);
+typedef enum server_act (*server_fn)(const Hv__ControlRequest *request, unsigned n,
+				     Hv__ControlResponse *ret);
 
 struct server {
 	server_fn answer; /* NULL: nobody listens */
 	unsigned back_ms;
-	int refuse; /* errno with which connections are refused */
+	int refuse;	/* errno with which connections are refused */
 	const char *in; /* the program's standard input; NULL: nothing */
 };
 
-/* `line` is split at spaces; it begins with "hvcluster". The environment has no terminal and no locale. */
+/* `line` is split at spaces; it begins with "hvcluster". The environment has no terminal and no
+ * locale. */
 struct run *cli_run(const struct server *server, const char *line);
 
 /* Is `text` in it? Says where it looked if not. */

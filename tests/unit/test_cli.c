@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The whole program against a server of our own: what is asked for, what is shown, what is done when it goes wrong. */
+/* The whole program against a server of our own: what is asked for, what is shown, what is done
+ * when it goes wrong. */
 #include "tests/unit/cli_harness.h"
 
 #include "cli/cli.h"
@@ -22,7 +23,8 @@ static struct run *runs(server_fn answer, const char *line, int status)
 	struct server server = {.answer = answer, .back_ms = 300};
 	struct run *r = cli_run(&server, line);
 
-	cr_assert_eq(r->status, status, "%s: exit status %d, not %d\n%s%s", line, r->status, status, r->out, r->err);
+	cr_assert_eq(r->status, status, "%s: exit status %d, not %d\n%s%s", line, r->status, status,
+		     r->out, r->err);
 	return r;
 }
 
@@ -113,7 +115,8 @@ static void make_ops(void)
 	ops[1].parent = 4096000;
 }
 
-static enum server_act give_status(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act give_status(const Hv__ControlRequest *request, unsigned n,
+				   Hv__ControlResponse *ret)
 {
 	cr_assert_eq(request->body_case, HV__CONTROL_REQUEST__BODY_STATUS);
 	make_nodes();
@@ -155,27 +158,30 @@ Test(cli, status_shows_the_cluster_on_one_screen)
 {
 	struct run *r = runs(give_status, "hvcluster status", 0);
 
-	cr_assert_str_eq(r->out, "Cluster lab: quorate (2 of 3 votes, 2 needed), coordinator host1\n"
-				 "Asked host1: in epoch 7/1, 1204 entries applied\n"
-				 "\n"
-				 "NODE     STATE             VMS        MEMORY  VCPUS  FENCING  SINCE      REMARK\n"
-				 "host1 *  online              2  2.0/32.0 GiB   4/16  ready    4 min ago\n"
-				 "host2    online, draining    2  2.0/32.0 GiB   4/16  ready    4 min ago\n"
-				 "host3    lost                -  2.0/32.0 GiB   4/16  none     4 min ago  node host3 was lost\n"
-				 "\n"
-				 "VMs: 10: 1 recovering, 9 running\n"
-				 "\n"
-				 "Needs attention\n"
-				 "  VM   STATE       NODE   SINCE    WHY\n"
-				 "  db1  recovering  host3  4 s ago  waits for proof that node host3 is off\n"
-				 "  and 2 more: hvcluster vm list\n"
-				 "\n"
-				 "In progress\n"
-				 "  OPERATION  WHAT              BY               ATTEMPT  FOR\n"
-				 "    4096001  fencing of host3  host1 with ipmi        2  3 s\n"
-				 "\n"
-				 "Warnings\n"
-				 "  node host3 has no fence device\n");
+	cr_assert_str_eq(
+	    r->out,
+	    "Cluster lab: quorate (2 of 3 votes, 2 needed), coordinator host1\n"
+	    "Asked host1: in epoch 7/1, 1204 entries applied\n"
+	    "\n"
+	    "NODE     STATE             VMS        MEMORY  VCPUS  FENCING  SINCE      REMARK\n"
+	    "host1 *  online              2  2.0/32.0 GiB   4/16  ready    4 min ago\n"
+	    "host2    online, draining    2  2.0/32.0 GiB   4/16  ready    4 min ago\n"
+	    "host3    lost                -  2.0/32.0 GiB   4/16  none     4 min ago  node host3 "
+	    "was lost\n"
+	    "\n"
+	    "VMs: 10: 1 recovering, 9 running\n"
+	    "\n"
+	    "Needs attention\n"
+	    "  VM   STATE       NODE   SINCE    WHY\n"
+	    "  db1  recovering  host3  4 s ago  waits for proof that node host3 is off\n"
+	    "  and 2 more: hvcluster vm list\n"
+	    "\n"
+	    "In progress\n"
+	    "  OPERATION  WHAT              BY               ATTEMPT  FOR\n"
+	    "    4096001  fencing of host3  host1 with ipmi        2  3 s\n"
+	    "\n"
+	    "Warnings\n"
+	    "  node host3 has no fence device\n");
 	cr_assert_str_empty(r->err);
 	cr_assert_eq(r->requests, 1, "one round trip");
 }
@@ -196,7 +202,8 @@ Test(cli, status_as_json_has_every_field_under_its_name)
 	cr_assert_eq(json_object_size(node), 20, "every field of NodeInfo");
 	vm = json_array_get(json_object_get(s, "attention"), 0);
 	cr_assert_str_eq(text_at(vm, "reason"), "waits for proof that node host3 is off");
-	cr_assert_str_eq(json_string_value(json_array_get(json_object_get(s, "warnings"), 0)), "node host3 has no fence device");
+	cr_assert_str_eq(json_string_value(json_array_get(json_object_get(s, "warnings"), 0)),
+			 "node host3 has no fence device");
 	json_decref(s);
 }
 
@@ -216,11 +223,13 @@ Test(cli, op_list_shows_also_the_parts_of_operations)
 
 Test(cli, colours_can_be_asked_for)
 {
-	must_have(runs(give_status, "hvcluster --color always status", 0)->out, "\033[31mlost\033[0m");
+	must_have(runs(give_status, "hvcluster --color always status", 0)->out,
+		  "\033[31mlost\033[0m");
 	must_lack(runs(give_status, "hvcluster status --color never", 0)->out, "\033");
 }
 
-static enum server_act give_stale_status(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act give_stale_status(const Hv__ControlRequest *request, unsigned n,
+					 Hv__ControlResponse *ret)
 {
 	give_status(request, n, ret);
 	status_body.quorate = status_body.active = false;
@@ -240,7 +249,8 @@ Test(cli, a_node_without_quorum_says_so_and_shows_what_it_knew)
 	must_have(r->err, "this may be old");
 }
 
-static enum server_act give_hostile_status(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act give_hostile_status(const Hv__ControlRequest *request, unsigned n,
+					   Hv__ControlResponse *ret)
 {
 	give_status(request, n, ret);
 	nodes[2].reason = S("boom \033]0;owned\007 \xff");
@@ -256,7 +266,8 @@ Test(cli, text_that_would_command_the_terminal_does_not_get_through)
 /* ---------------------------------------------------------------- VMs */
 
 /* Two pages. */
-static enum server_act give_vms(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act give_vms(const Hv__ControlRequest *request, unsigned n,
+				Hv__ControlResponse *ret)
 {
 	static Hv__VmListResponse list;
 
@@ -278,16 +289,20 @@ Test(cli, vm_list_reads_page_after_page)
 
 	cr_assert_str_eq(runs(give_vms, "hvcluster vm list", 0)->out,
 			 "VM    STATE       NODE    MEMORY  VCPUS  PRIORITY  SINCE    WHY\n"
-			 "db1   recovering  host3  1.0 GiB      2        10  4 s ago  waits for proof that node host3 is off\n"
+			 "db1   recovering  host3  1.0 GiB      2        10  4 s ago  waits for "
+			 "proof that node host3 is off\n"
 			 "web1  running     host1  1.0 GiB      2            4 s ago\n");
 	s = json(runs(give_vms, "hvcluster vm list --json", 0));
 	cr_assert_eq(json_array_size(json_object_get(s, "vms")), 2);
 	json_decref(s);
 }
 
-static enum server_act explain_vm(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act explain_vm(const Hv__ControlRequest *request, unsigned n,
+				  Hv__ControlResponse *ret)
 {
-	static char *sentences[] = {S("its node host3 was lost"), S("check that it is off, then run 'hvcluster fence confirm host3'")};
+	static char *sentences[] = {
+	    S("its node host3 was lost"),
+	    S("check that it is off, then run 'hvcluster fence confirm host3'")};
 	static Hv__PlacementLine lines[2], *list[2] = {&lines[0], &lines[1]};
 	static Hv__VmShowResponse show;
 
@@ -328,7 +343,8 @@ Test(cli, vm_explain_gives_sentences_and_the_nodes_that_could_hold_it)
 
 Test(cli, vm_show_xml_prints_the_xml_and_nothing_else)
 {
-	cr_assert_str_eq(runs(explain_vm, "hvcluster vm show db1 --xml", 0)->out, "<domain>\n</domain>\n");
+	cr_assert_str_eq(runs(explain_vm, "hvcluster vm show db1 --xml", 0)->out,
+			 "<domain>\n</domain>\n");
 }
 
 /* ---------------------------------------------------------------- commands and --wait */
@@ -346,7 +362,8 @@ static enum server_act accept_op(Hv__ControlResponse *ret, uint64_t op)
 	return SERVER_ANSWER;
 }
 
-static enum server_act give_op(Hv__ControlResponse *ret, uint32_t done, uint32_t total, enum hv_rc rc, const char *text)
+static enum server_act give_op(Hv__ControlResponse *ret, uint32_t done, uint32_t total,
+			       enum hv_rc rc, const char *text)
 {
 	static char *held[] = {S("vm db1: no node can hold it")};
 
@@ -366,7 +383,8 @@ static enum server_act give_op(Hv__ControlResponse *ret, uint32_t done, uint32_t
 	return SERVER_ANSWER;
 }
 
-static enum server_act drains(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act drains(const Hv__ControlRequest *request, unsigned n,
+			      Hv__ControlResponse *ret)
 {
 	if (n == 1) {
 		cr_assert_eq(request->command->body_case, HV__COMMAND__BODY_NODE_DRAIN);
@@ -402,7 +420,8 @@ Test(cli, wait_as_json_is_one_document)
 	json_t *s = json(runs(drains, "hvcluster node drain host2 --wait --json", 0));
 
 	cr_assert_eq(json_integer_value(json_object_get(s, "op")), 4096);
-	cr_assert_eq(json_integer_value(json_object_get(json_object_get(s, "operation"), "done")), 10);
+	cr_assert_eq(json_integer_value(json_object_get(json_object_get(s, "operation"), "done")),
+		     10);
 	json_decref(s);
 	s = json(runs(drains, "hvcluster node drain host2 --json", 0));
 	cr_assert_eq(json_integer_value(json_object_get(s, "index")), 17);
@@ -410,7 +429,8 @@ Test(cli, wait_as_json_is_one_document)
 	json_decref(s);
 }
 
-static enum server_act drains_never(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act drains_never(const Hv__ControlRequest *request, unsigned n,
+				    Hv__ControlResponse *ret)
 {
 	return n == 1 ? accept_op(ret, 4096) : give_op(ret, 1, 10, HV_OK, "");
 }
@@ -419,15 +439,18 @@ Test(cli, wait_ends_at_its_timeout_and_says_what_holds_the_operation)
 {
 	struct run *r = runs(drains_never, "hvcluster node drain host2 --wait --timeout 1", 6);
 
-	must_have(r->err, "hvcluster: node host2: not drained after 1 s (1 of 10); the operation goes on\n"
-			  "  held by vm db1: no node can hold it\n"
-			  "  try: hvcluster op show 4096 --wait\n");
+	must_have(r->err,
+		  "hvcluster: node host2: not drained after 1 s (1 of 10); the operation goes on\n"
+		  "  held by vm db1: no node can hold it\n"
+		  "  try: hvcluster op show 4096 --wait\n");
 }
 
-static enum server_act fails(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act fails(const Hv__ControlRequest *request, unsigned n,
+			     Hv__ControlResponse *ret)
 {
-	return n == 1 ? accept_op(ret, 4096) :
-			give_op(ret, 0, 0, HV_NO_CAPACITY, "no node can hold it: it needs 4 TiB of memory");
+	return n == 1 ? accept_op(ret, 4096)
+		      : give_op(ret, 0, 0, HV_NO_CAPACITY,
+				"no node can hold it: it needs 4 TiB of memory");
 }
 
 Test(cli, an_operation_that_fails_gives_its_cause_and_its_exit_status)
@@ -435,14 +458,16 @@ Test(cli, an_operation_that_fails_gives_its_cause_and_its_exit_status)
 	struct run *r = runs(fails, "hvcluster vm start huge --wait", 9);
 	json_t *s;
 
-	must_have(r->err, "hvcluster: vm huge: not started: no node can hold it: it needs 4 TiB of memory\n"
-			  "  try: hvcluster vm explain huge\n");
+	must_have(r->err,
+		  "hvcluster: vm huge: not started: no node can hold it: it needs 4 TiB of memory\n"
+		  "  try: hvcluster vm explain huge\n");
 	s = json(runs(fails, "hvcluster vm start huge --wait --json", 9));
 	cr_assert_str_eq(text_at(json_object_get(s, "error"), "code"), "NO_CAPACITY");
 	json_decref(s);
 }
 
-static enum server_act dies_twice(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act dies_twice(const Hv__ControlRequest *request, unsigned n,
+				  Hv__ControlResponse *ret)
 {
 	if (n == 1)
 		return accept_op(ret, 4096);
@@ -465,7 +490,8 @@ Test(cli, wait_goes_on_when_clusterd_comes_back)
 	cr_assert_eq(r->connections, 3);
 }
 
-static enum server_act dies_at_once(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act dies_at_once(const Hv__ControlRequest *request, unsigned n,
+				    Hv__ControlResponse *ret)
 {
 	return SERVER_DIE;
 }
@@ -474,13 +500,16 @@ Test(cli, a_command_whose_answer_was_lost_may_have_been_accepted)
 {
 	struct run *r = runs(dies_at_once, "hvcluster vm start web1 --wait", 5);
 
-	must_have(r->err, "the request may or may not have been accepted\n  try: hvcluster vm explain web1\n");
+	must_have(
+	    r->err,
+	    "the request may or may not have been accepted\n  try: hvcluster vm explain web1\n");
 	cr_assert_eq(r->requests, 1, "a command is not sent twice");
 	r = runs(dies_at_once, "hvcluster status", 5);
 	must_have(r->err, "clusterd ended before it answered\n  try: the same command again\n");
 }
 
-static enum server_act forgotten(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act forgotten(const Hv__ControlRequest *request, unsigned n,
+				 Hv__ControlResponse *ret)
 {
 	if (n == 1)
 		return accept_op(ret, 4096);
@@ -490,7 +519,8 @@ static enum server_act forgotten(const Hv__ControlRequest *request, unsigned n, 
 
 Test(cli, an_operation_whose_result_is_no_longer_kept_is_no_success)
 {
-	must_have(runs(forgotten, "hvcluster vm start web1 --wait", 3)->err, "its result is no longer kept");
+	must_have(runs(forgotten, "hvcluster vm start web1 --wait", 3)->err,
+		  "its result is no longer kept");
 }
 
 static enum server_act adds(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
@@ -511,13 +541,16 @@ static enum server_act adds(const Hv__ControlRequest *request, unsigned n, Hv__C
 Test(cli, vm_add_sends_the_file_and_what_the_options_say)
 {
 	struct server server = {.answer = adds, .in = "<domain/>"};
-	struct run *r = cli_run(&server, "hvcluster vm add - --name web1 --priority -3 --stopped --stop-timeout 30 --wait");
+	struct run *r = cli_run(
+	    &server,
+	    "hvcluster vm add - --name web1 --priority -3 --stopped --stop-timeout 30 --wait");
 
 	cr_assert_eq(r->status, 0, "%s", r->err);
 	cr_assert_str_eq(r->out, "vm web1: added\n");
 }
 
-static enum server_act no_xml(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act no_xml(const Hv__ControlRequest *request, unsigned n,
+			      Hv__ControlResponse *ret)
 {
 	ret->rc = HV_BAD_XML;
 	ret->text = S("line 3: Opening and ending tag mismatch");
@@ -530,13 +563,16 @@ Test(cli, a_refusal_is_told_in_the_daemons_words)
 	struct run *r = cli_run(&server, "hvcluster vm add -");
 
 	cr_assert_eq(r->status, 7);
-	cr_assert_str_eq(r->err, "hvcluster: line 3: Opening and ending tag mismatch\n  try: hvcluster help vm add\n");
+	cr_assert_str_eq(
+	    r->err,
+	    "hvcluster: line 3: Opening and ending tag mismatch\n  try: hvcluster help vm add\n");
 	cr_assert_str_empty(r->out);
 }
 
 /* ---------------------------------------------------------------- fencing */
 
-static enum server_act adds_device(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act adds_device(const Hv__ControlRequest *request, unsigned n,
+				   Hv__ControlResponse *ret)
 {
 	const Hv__FenceAdd *add = request->command->fence_add;
 
@@ -558,8 +594,10 @@ static enum server_act adds_device(const Hv__ControlRequest *request, unsigned n
 Test(cli, fence_add_takes_the_secret_from_standard_input)
 {
 	struct server server = {.answer = adds_device, .in = "hunter 2\n"};
-	struct run *r = cli_run(&server, "hvcluster fence add host1 ipmi -a fence_ipmilan --level 2 --timeout 40 -o ip=10.0.9.1 "
-					 "-o lanplus=1 --secret-stdin password");
+	struct run *r = cli_run(
+	    &server,
+	    "hvcluster fence add host1 ipmi -a fence_ipmilan --level 2 --timeout 40 -o ip=10.0.9.1 "
+	    "-o lanplus=1 --secret-stdin password");
 
 	cr_assert_eq(r->status, 0, "%s", r->err);
 	must_have(r->out, "fence device ipmi of host1: added\n");
@@ -576,8 +614,11 @@ Test(cli, fence_add_warns_of_a_secret_that_others_can_read)
 	cr_assert_eq(write(fd, "hunter 2\n", 9), 9);
 	fchmod(fd, 0644);
 	close(fd);
-	snprintf(line, sizeof(line), "hvcluster fence add host1 ipmi -a fence_ipmilan --level 2 --timeout 40 -o ip=10.0.9.1 "
-				     "-o lanplus=1 --secret-file password=%s", path);
+	snprintf(
+	    line, sizeof(line),
+	    "hvcluster fence add host1 ipmi -a fence_ipmilan --level 2 --timeout 40 -o ip=10.0.9.1 "
+	    "-o lanplus=1 --secret-file password=%s",
+	    path);
 	r = runs(adds_device, line, 0);
 	unlink(path);
 	must_have(r->err, "can be read by others: chmod 600");
@@ -618,7 +659,8 @@ static enum server_act give_devices(Hv__ControlResponse *ret)
 	return SERVER_ANSWER;
 }
 
-static enum server_act tests_devices(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act tests_devices(const Hv__ControlRequest *request, unsigned n,
+				     Hv__ControlResponse *ret)
 {
 	if (request->body_case == HV__CONTROL_REQUEST__BODY_FENCE_LIST)
 		return give_devices(ret);
@@ -626,16 +668,19 @@ static enum server_act tests_devices(const Hv__ControlRequest *request, unsigned
 		cr_assert_str_eq(request->command->fence_test->device, n == 2 ? "ipmi" : "pdu");
 		return accept_op(ret, 4096 + n);
 	}
-	return n == 3 ? give_op(ret, 0, 0, HV_AGENT_FAILED, "login failed") : give_op(ret, 0, 0, HV_OK, "the host is on");
+	return n == 3 ? give_op(ret, 0, 0, HV_AGENT_FAILED, "login failed")
+		      : give_op(ret, 0, 0, HV_OK, "the host is on");
 }
 
 Test(cli, fence_list_shows_devices_and_hides_secrets)
 {
-	cr_assert_str_eq(runs(tests_devices, "hvcluster fence list", 0)->out,
-			 "NODE   DEVICE  LEVEL  AGENT          TESTED          OPTIONS\n"
-			 "host1  ipmi        1  fence_ipmilan  good 1 min ago  ip=10.0.9.1 password=(secret)\n"
-			 "host1  pdu         2  fence_apc      never           ip=10.0.9.1\n"
-			 "host3 has no fence device: if it is lost, its VMs wait for 'hvcluster fence confirm host3'\n");
+	cr_assert_str_eq(
+	    runs(tests_devices, "hvcluster fence list", 0)->out,
+	    "NODE   DEVICE  LEVEL  AGENT          TESTED          OPTIONS\n"
+	    "host1  ipmi        1  fence_ipmilan  good 1 min ago  ip=10.0.9.1 password=(secret)\n"
+	    "host1  pdu         2  fence_apc      never           ip=10.0.9.1\n"
+	    "host3 has no fence device: if it is lost, its VMs wait for 'hvcluster fence confirm "
+	    "host3'\n");
 }
 
 Test(cli, fence_test_tries_every_device_and_fails_if_one_does)
@@ -647,7 +692,8 @@ Test(cli, fence_test_tries_every_device_and_fails_if_one_does)
 	must_have(r->out, ": the host is on\n");
 }
 
-static enum server_act confirms(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act confirms(const Hv__ControlRequest *request, unsigned n,
+				Hv__ControlResponse *ret)
 {
 	cr_assert_eq(request->command->body_case, HV__COMMAND__BODY_FENCE_CONFIRM);
 	return accept_op(ret, 0);
@@ -655,7 +701,8 @@ static enum server_act confirms(const Hv__ControlRequest *request, unsigned n, H
 
 Test(cli, fence_confirm_takes_yes_for_an_answer)
 {
-	cr_assert_str_eq(runs(confirms, "hvcluster fence confirm host3 --yes", 0)->out, "node host3: confirmed to be off\n");
+	cr_assert_str_eq(runs(confirms, "hvcluster fence confirm host3 --yes", 0)->out,
+			 "node host3: confirmed to be off\n");
 }
 
 /* ---------------------------------------------------------------- events, report */
@@ -664,7 +711,8 @@ static Hv__EventInfo events[3];
 static Hv__EventInfo *event_list[3] = {&events[0], &events[1], &events[2]};
 
 /* Events 1 to 12 are kept; one more, 13, comes while we follow. */
-static enum server_act give_events(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act give_events(const Hv__ControlRequest *request, unsigned n,
+				   Hv__ControlResponse *ret)
 {
 	static Hv__EventsResponse body;
 	const Hv__EventsRequest *e = request->events;
@@ -710,7 +758,9 @@ Test(cli, events_shows_the_last_ones)
 	json_t *s;
 
 	cr_assert_eq(lines(r->out), 5);
-	must_have(r->out, "2023-11-14 22:13:28  vm web1         running -> recovering     node host3 was lost\n");
+	must_have(
+	    r->out,
+	    "2023-11-14 22:13:28  vm web1         running -> recovering     node host3 was lost\n");
 	must_lack(r->out, "22:13:27");
 	cr_assert_eq(lines(runs(give_events, "hvcluster events -n 0", 0)->out), 0);
 	s = json(runs(give_events, "hvcluster events -n 5 --json", 0));
@@ -728,7 +778,8 @@ Test(cli, events_follow_goes_on_from_there)
 	cr_assert_eq(lines(r->out), 4, "two old, one new, the error; each a line:\n%s", r->out);
 }
 
-static enum server_act give_report(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act give_report(const Hv__ControlRequest *request, unsigned n,
+				   Hv__ControlResponse *ret)
 {
 	static Hv__FailoverVm v[2], *list[2] = {&v[0], &v[1]};
 	static Hv__FailoverReport body;
@@ -802,13 +853,16 @@ Test(cli, a_missing_daemon_is_told_with_what_to_do)
 	struct run *r = runs(NULL, "hvcluster status", 5);
 	json_t *s;
 
-	must_have(r->err, "hvcluster: clusterd is not running on this node\n  try: systemctl start clusterd");
+	must_have(
+	    r->err,
+	    "hvcluster: clusterd is not running on this node\n  try: systemctl start clusterd");
 	s = json(runs(NULL, "hvcluster status --json", 5));
 	cr_assert_str_eq(text_at(json_object_get(s, "error"), "code"), "NO_DAEMON");
 	json_decref(s);
 }
 
-static enum server_act garbles(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act garbles(const Hv__ControlRequest *request, unsigned n,
+			       Hv__ControlResponse *ret)
 {
 	return SERVER_GARBLE;
 }
@@ -819,7 +873,8 @@ static enum server_act cuts(const Hv__ControlRequest *request, unsigned n, Hv__C
 	return SERVER_SHORT;
 }
 
-static enum server_act answers_another_question(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act answers_another_question(const Hv__ControlRequest *request, unsigned n,
+						Hv__ControlResponse *ret)
 {
 	ret->body_case = HV__CONTROL_RESPONSE__BODY_COMMAND;
 	hv__command_response__init(&command_body);
@@ -831,8 +886,10 @@ Test(cli, an_answer_that_is_none_is_an_error)
 {
 	must_have(runs(garbles, "hvcluster status", 1)->err, "clusterd's answer is not understood");
 	must_have(runs(cuts, "hvcluster status", 1)->err, "clusterd's answer is not understood");
-	must_have(runs(answers_another_question, "hvcluster status", 1)->err, "clusterd's answer is not understood");
-	must_have(runs(garbles, "hvcluster vm start web1", 5)->err, "may or may not have been accepted");
+	must_have(runs(answers_another_question, "hvcluster status", 1)->err,
+		  "clusterd's answer is not understood");
+	must_have(runs(garbles, "hvcluster vm start web1", 5)->err,
+		  "may or may not have been accepted");
 }
 
 Test(cli, whoever_is_not_allowed_is_told_so)
@@ -844,7 +901,8 @@ Test(cli, whoever_is_not_allowed_is_told_so)
 	must_have(r->err, "clusterd talks to root only");
 }
 
-static enum server_act give_full_report(const Hv__ControlRequest *request, unsigned n, Hv__ControlResponse *ret)
+static enum server_act give_full_report(const Hv__ControlRequest *request, unsigned n,
+					Hv__ControlResponse *ret)
 {
 	static char large[HV_IPC_MAX - 200];
 
@@ -856,5 +914,6 @@ static enum server_act give_full_report(const Hv__ControlRequest *request, unsig
 
 Test(cli, the_largest_message_gets_through)
 {
-	cr_assert_gt(strlen(runs(give_full_report, "hvcluster vm show db1 --xml", 0)->out), RUN_MAX - 2);
+	cr_assert_gt(strlen(runs(give_full_report, "hvcluster vm show db1 --xml", 0)->out),
+		     RUN_MAX - 2);
 }

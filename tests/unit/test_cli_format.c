@@ -81,7 +81,9 @@ Test(cli_format, text_from_elsewhere_cannot_command_the_terminal)
 	cleans("a\033[2Jb", false, "a [2Jb");
 	cleans("two\nlines\tand\rmore", false, "two lines and more");
 	cleans("two\nlines\tand\rmore", true, "two\nlines\tand more");
-	cleans("\xc2\x9b" "2J", false, " 2J");		  /* a control of the second kind */
+	cleans("\xc2\x9b"
+	       "2J",
+	       false, " 2J"); /* a control of the second kind */
 	cleans("\x7f", false, " ");
 }
 
@@ -89,7 +91,7 @@ Test(cli_format, what_is_not_utf8_is_replaced)
 {
 	cleans("caf\xc3\xa9", false, "caf\xc3\xa9");
 	cleans("caf\xe9", false, "caf\xef\xbf\xbd");
-	cleans("\xc0\xaf", false, "\xef\xbf\xbd\xef\xbf\xbd");		     /* overlong */
+	cleans("\xc0\xaf", false, "\xef\xbf\xbd\xef\xbf\xbd");		       /* overlong */
 	cleans("\xed\xa0\x80", false, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"); /* a surrogate */
 	cleans("\xf0\x9f\x98\x80", false, "\xf0\x9f\x98\x80");
 	cleans("\xe2\x82", false, "\xef\xbf\xbd\xef\xbf\xbd"); /* cut off */
@@ -117,7 +119,8 @@ static size_t text_len;
 
 static struct out memory(unsigned width)
 {
-	struct out o = {.file = open_memstream(&text, &text_len), .terminal = width > 0, .width = width};
+	struct out o = {
+	    .file = open_memstream(&text, &text_len), .terminal = width > 0, .width = width};
 
 	return o;
 }
@@ -264,7 +267,8 @@ Test(cli_progress, what_holds_it_is_named)
 	cr_assert_str_eq(one, "drain of host2: 1 of 3, held by vm db1: no node can hold it");
 	op.n_held_by = 2;
 	two = progress_line("drain of host2", &op);
-	cr_assert_str_eq(two, "drain of host2: 1 of 3, held by vm db1: no node can hold it, and 1 more");
+	cr_assert_str_eq(two,
+			 "drain of host2: 1 of 3, held by vm db1: no node can hold it, and 1 more");
 }
 
 Test(cli_progress, without_a_terminal_each_step_is_one_line)
