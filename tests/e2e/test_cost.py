@@ -9,7 +9,6 @@ from labkit import wait_until
 from support import add_guests, names
 
 pytestmark = [pytest.mark.timing]
-NEVER = 2**64 - 1
 
 
 def test_our_own_share_of_a_failover(lab, cluster):

@@ -5,13 +5,11 @@ import time
 from labkit import wait_until
 from support import add_guests, assert_alive, assert_once, boots, names, qemu_starts
 
-NEVER = 2**64 - 1
-
 
 def assert_proof_before_starts(report, victim):
     """By the cluster's own account."""
     assert report["victim"] == victim
-    assert report["fenced_us"] != NEVER
+    assert report["fenced_us"] is not None
     for vm in report["vms"]:
         assert vm["began_us"] >= report["fenced_us"], vm
 
