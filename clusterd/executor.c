@@ -16,6 +16,7 @@ struct job {
 	enum op_kind kind;
 	enum phase phase;
 	bool cancelled;
+	bool proves; /* a success of this fence job is the proof: the last device of its level, and not a power-on */
 	struct fence_job *fence;
 	/* the result, once there is one */
 	enum hv_rc rc;
@@ -114,6 +115,7 @@ static struct job *job_add(struct executor *e, const struct operation *op)
 	j->attempt = op->attempt;
 	j->kind = op->kind;
 	j->victim = op->victim;
+	j->proves = op->kind == OP_FENCE && (op->flags & OP_F_FINAL) && !(op->flags & OP_F_POWER_ON);
 	e->jobs[e->count++] = j;
 	return j;
 }
@@ -192,7 +194,7 @@ static void send_vm_job(struct executor *e, struct job *j, const struct cluster 
 	job.timeout_ms = job_timeout_ms(op, cluster_now_us(c));
 	if (vm) {
 		job.name = vm->name;
-		job.paused_ok = vm->want_paused;
+		job.paused_ok = op->flags & OP_F_PAUSED;
 	}
 	if (vm && op->kind == OP_VM_START)
 		job.xml = (ProtobufCBinaryData){.len = vm->xml_len, .data = vm->xml};
@@ -291,7 +293,7 @@ static void propose_result(struct executor *e, struct job *j)
 	r.observed = j->observed;
 	r.began_us = j->began_us ? e->ops.time_at(e->user, j->began_us) : 0;
 	r.ended_us = j->ended_us ? e->ops.time_at(e->user, j->ended_us) : 0;
-	if (j->kind == OP_FENCE && j->rc == HV_OK)
+	if (j->proves && j->rc == HV_OK)
 		r.fenced_node = j->victim;
 	ev.body_case = HV__EVENT__BODY_OP_RESULT;
 	ev.op_result = &r;

@@ -9,7 +9,7 @@ struct fence_job {
 	fence_done_fn done; /* NULL: the owner has let go; freed when the run ends */
 	void *user;
 	struct fence_off_run *off;
-	struct fence_agent_run *status;
+	struct fence_agent_run *run; /* status, or power on */
 	bool over;
 };
 
@@ -19,7 +19,7 @@ static void on_done(void *user, const struct fence_result *r)
 
 	j->over = true;
 	j->off = NULL;
-	j->status = NULL;
+	j->run = NULL;
 	if (!j->done) {
 		free(j);
 		return;
@@ -67,13 +67,13 @@ struct fence_job *fence_job_start(qb_loop_t *loop, const struct node *victim,
 	call.agent = d->agent;
 	call.n_options = gather_options(d, options);
 	call.timeout_ms = (timeout_s ? timeout_s : DEFAULT_TIMEOUT_S) * 1000;
-	if (op->kind == OP_FENCE) {
+	if (op->kind == OP_FENCE && !(op->flags & OP_F_POWER_ON)) {
 		call.action = "off";
 		j->off = fence_off_start(loop, &call, on_done, j);
-	} else {
-		call.action = "status";
-		j->status = fence_agent_start(loop, &call, on_done, j);
+		return j;
 	}
+	call.action = op->kind == OP_FENCE ? "on" : "status";
+	j->run = fence_agent_start(loop, &call, on_done, j);
 	return j;
 }
 
@@ -81,8 +81,8 @@ void fence_job_cancel(struct fence_job *j)
 {
 	if (j->off)
 		fence_off_cancel(j->off);
-	else if (j->status)
-		fence_agent_cancel(j->status);
+	else if (j->run)
+		fence_agent_cancel(j->run);
 }
 
 void fence_job_free(struct fence_job *j)
