@@ -8,8 +8,9 @@
 #include <string.h>
 
 #define ANSWER_MS 10000 /* a question is answered from memory */
-#define COMMIT_MS 60000 /* a command when it is committed: the daemon itself gives up long before  \
-			 */
+#define COMMIT_MS                                                                                  \
+	60000 /* a command when it is committed: the daemon itself gives up long before            \
+	       */
 
 static const char *hint_of(unsigned rc)
 {
@@ -131,24 +132,18 @@ enum hv_rc cli_ask(struct cli *cli, Hv__ControlRequest *request, int expected,
 	return rc;
 }
 
-/* What --json prints of a command: the operation's whole record if it was waited for, else null. */
-static void show_accepted_json(struct cli *cli, const Hv__ControlResponse *response)
+/* `ended` is the answer about the operation, if it was waited for. */
+static void show_accepted_json(struct cli *cli, const Hv__ControlResponse *response,
+			       const Hv__ControlResponse *ended)
 {
 	json_t *object = json_of(&response->command->base);
 
-	json_object_set_new(object, "operation", json_null());
-	json_show(cli, response, object, false);
+	json_object_set_new(object, "operation", ended ? json_of(&ended->op->base) : json_null());
+	json_show(cli, ended ? ended : response, object, false);
 }
 
-static void show_accepted(struct cli *cli, const Hv__ControlResponse *response,
-			  const struct request_words *words)
+static void show_accepted(struct cli *cli, uint64_t op, const struct request_words *words)
 {
-	uint64_t op = response->command->op;
-
-	if (cli->options.json) {
-		show_accepted_json(cli, response);
-		return;
-	}
 	if (op == 0) {
 		out_printf(&cli->out, PLAIN, "%s: %s\n", words->subject, words->done);
 		return;
@@ -160,12 +155,33 @@ static void show_accepted(struct cli *cli, const Hv__ControlResponse *response,
 		   (unsigned long long)op);
 }
 
+/* What follows from an accepted command: waiting, words. */
+static enum hv_rc finish(struct cli *cli, const Hv__ControlResponse *response,
+			 const struct request_words *words)
+{
+	_cleanup_response_ Hv__ControlResponse *ended = NULL;
+	const Hv__CommandResponse *r = response->command;
+	struct request_words named = *words;
+	_cleanup_free_ char *subject = NULL, *look = NULL;
+	enum hv_rc rc = HV_OK;
+
+	if (*r->object) { /* only the daemon knew the name of what was made */
+		named.subject = subject = hv_xasprintf("vm %s", r->object);
+		named.look = look = hv_xasprintf("hvcluster vm explain %s", r->object);
+	}
+	if (cli->options.wait && r->op)
+		rc = cli_wait_op(cli, r->op, &named, &ended);
+	else if (!cli->options.json)
+		show_accepted(cli, r->op, &named);
+	if (rc == HV_OK && cli->options.json)
+		show_accepted_json(cli, response, ended);
+	return rc;
+}
+
 enum hv_rc cli_command(struct cli *cli, Hv__Command *command, const struct request_words *words)
 {
 	_cleanup_response_ Hv__ControlResponse *response = NULL;
 	Hv__ControlRequest request = HV__CONTROL_REQUEST__INIT;
-	struct request_words named = *words;
-	_cleanup_free_ char *subject = NULL, *look = NULL;
 	enum client_result result;
 	enum hv_rc rc;
 
@@ -178,15 +194,5 @@ enum hv_rc cli_command(struct cli *cli, Hv__Command *command, const struct reque
 	if (result != CLIENT_ANSWERED)
 		return fail_harmless(cli, result);
 	rc = check_response(cli, response, HV__CONTROL_RESPONSE__BODY_COMMAND);
-	if (rc != HV_OK)
-		return rc;
-	if (*response->command->object) { /* only the daemon knew the name of what was made */
-		named.subject = subject = hv_xasprintf("vm %s", response->command->object);
-		named.look = look =
-		    hv_xasprintf("hvcluster vm explain %s", response->command->object);
-	}
-	if (cli->options.wait && response->command->op)
-		return cli_wait_op(cli, response->command->op, &named, false);
-	show_accepted(cli, response, &named);
-	return HV_OK;
+	return rc == HV_OK ? finish(cli, response, words) : rc;
 }

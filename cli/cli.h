@@ -75,9 +75,12 @@ struct request_words {
 	const char *accepted, *failed;
 };
 enum hv_rc cli_command(struct cli *cli, Hv__Command *command, const struct request_words *words);
-/* Waits for an operation that is known by id: progress, result. With `quiet` the success is not
- * told. */
-enum hv_rc cli_wait_op(struct cli *cli, uint64_t op, const struct request_words *words, bool quiet);
+/*
+ * Waits for an operation that is known by id, showing its progress. Success is told here, too, unless it is
+ * to be told as JSON: then that is up to the caller, from *ret (an OpInfo).
+ */
+enum hv_rc cli_wait_op(struct cli *cli, uint64_t op, const struct request_words *words,
+		       Hv__ControlResponse **ret);
 
 void response_freep(Hv__ControlResponse **response);
 #define _cleanup_response_ _cleanup_(response_freep)

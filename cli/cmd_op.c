@@ -41,6 +41,7 @@ static enum hv_rc show_op(struct cli *cli, uint64_t id)
 
 enum hv_rc cmd_op_show(struct cli *cli)
 {
+	_cleanup_response_ Hv__ControlResponse *response = NULL;
 	_cleanup_free_ char *subject = NULL;
 	uint64_t id = 0;
 	enum hv_rc rc = read_id(cli, &id);
@@ -50,9 +51,12 @@ enum hv_rc cmd_op_show(struct cli *cli)
 	if (!cli->options.wait)
 		return show_op(cli, id);
 	subject = hv_xasprintf("operation %" PRIu64, id);
-	return cli_wait_op(cli, id,
-			   &(struct request_words){subject, "done", "hvcluster status", NULL, NULL},
-			   false);
+	rc = cli_wait_op(cli, id,
+			 &(struct request_words){subject, "done", "hvcluster status", NULL, NULL},
+			 &response);
+	if (rc == HV_OK && cli->options.json)
+		json_show(cli, response, json_of(&response->op->base), false);
+	return rc;
 }
 
 enum hv_rc cmd_op_cancel(struct cli *cli)

@@ -11,7 +11,6 @@
 #include "cli/progress.h"
 #include "cli/steady.h"
 
-#include <jansson.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,19 +96,10 @@ static enum hv_rc fail_ended(struct wait *w, const Hv__OpInfo *op)
 			*op->text ? op->text : hv_rc_text(op->rc), list);
 }
 
-static void show_done(struct wait *w, const Hv__ControlResponse *response)
+static void show_done(struct wait *w, const Hv__OpInfo *op)
 {
-	const Hv__OpInfo *op = response->op;
 	char took[FORMAT_LEN], amount[48] = "";
 
-	if (w->cli->options.json) {
-		json_t *object = json_object();
-
-		json_object_set_new(object, "op", json_integer((json_int_t)op->id));
-		json_object_set_new(object, "operation", json_of(&op->base));
-		json_show(w->cli, response, object, false);
-		return;
-	}
 	if (op->total)
 		snprintf(amount, sizeof(amount), ", %u of %u", op->done, op->total);
 	out_printf(&w->cli->out, PLAIN, "%s: %s%s, in %s%s%s\n", w->words->subject, w->words->done,
@@ -177,7 +167,8 @@ static enum hv_rc wait_end(struct wait *w, Hv__ControlResponse **ret)
 	}
 }
 
-enum hv_rc cli_wait_op(struct cli *cli, uint64_t op, const struct request_words *words, bool quiet)
+enum hv_rc cli_wait_op(struct cli *cli, uint64_t op, const struct request_words *words,
+		       Hv__ControlResponse **ret)
 {
 	struct wait w = {.cli = cli, .op = op, .words = words};
 	_cleanup_free_ char *hint =
@@ -210,8 +201,11 @@ enum hv_rc cli_wait_op(struct cli *cli, uint64_t op, const struct request_words 
 			      *response->text ? response->text : hv_rc_text(response->rc));
 	else if (response->op->rc != HV_OK)
 		rc = fail_ended(&w, response->op);
-	else if (!quiet)
-		show_done(&w, response);
-	response_freep(&response);
+	else if (!cli->options.json)
+		show_done(&w, response->op);
+	if (rc == HV_OK)
+		*ret = response;
+	else
+		response_freep(&response);
 	return rc;
 }

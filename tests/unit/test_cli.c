@@ -420,6 +420,7 @@ Test(cli, wait_as_json_is_one_document)
 	json_t *s = json(runs(drains, "hvcluster node drain host2 --wait --json", 0));
 
 	cr_assert_eq(json_integer_value(json_object_get(s, "op")), 4096);
+	cr_assert_eq(json_integer_value(json_object_get(s, "index")), 17);
 	cr_assert_eq(json_integer_value(json_object_get(json_object_get(s, "operation"), "done")),
 		     10);
 	json_decref(s);
