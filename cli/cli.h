@@ -76,8 +76,8 @@ struct request_words {
 };
 enum hv_rc cli_command(struct cli *cli, Hv__Command *command, const struct request_words *words);
 /*
- * Waits for an operation that is known by id, showing its progress. Success is told here, too, unless it is
- * to be told as JSON: then that is up to the caller, from *ret (an OpInfo).
+ * Waits for an operation that is known by id, showing its progress. Success is told here, too,
+ * unless it is to be told as JSON: then that is up to the caller, from *ret (an OpInfo).
  */
 enum hv_rc cli_wait_op(struct cli *cli, uint64_t op, const struct request_words *words,
 		       Hv__ControlResponse **ret);

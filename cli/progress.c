@@ -16,6 +16,12 @@ void progress_begin(struct progress *p, const struct out *out, bool silent, uint
 	p->began_ms = now_ms;
 }
 
+/* Of one thing it says nothing that one is not yet done. */
+static bool counts(const Hv__OpInfo *op)
+{
+	return op->total > 1;
+}
+
 /* In thousandths; -1: nobody knows. */
 static int fraction(const Hv__OpInfo *op)
 {
@@ -23,7 +29,7 @@ static int fraction(const Hv__OpInfo *op)
 
 	if (op->ended && op->rc == 0)
 		return 1000;
-	if (op->total)
+	if (counts(op))
 		f = (uint64_t)op->done * 1000 / op->total;
 	else if (!op->permille)
 		return -1;
@@ -59,9 +65,9 @@ static char *amount(const Hv__OpInfo *op, bool coarse)
 {
 	int f = fraction(op);
 
-	if (op->total)
+	if (counts(op))
 		return hv_xasprintf("%u of %u", op->done, op->total);
-	if (f < 0 || (coarse && f < 100))
+	if (f < 0 || op->ended || (coarse && f < 100))
 		return hv_xstrdup("");
 	return hv_xasprintf("%d %%", coarse ? f / 100 * 10 : f / 10);
 }
@@ -92,10 +98,11 @@ char *progress_bar(const char *title, const Hv__OpInfo *op, uint64_t elapsed_ms,
 
 char *progress_line(const char *title, const Hv__OpInfo *op)
 {
-	_cleanup_free_ char *n = amount(op, true), *h = held(op);
-	_cleanup_free_ char *line =
-	    hv_xasprintf("%s%s%s%s%s", title, *n ? ": " : "", n, *h ? (*n ? ", " : ": ") : "", h);
+	_cleanup_free_ char *n = amount(op, true), *h = held(op), *line = NULL;
 
+	if (!*n && !*h)
+		return NULL;
+	line = hv_xasprintf("%s: %s%s%s", title, n, *n && *h ? ", " : "", h);
 	return format_clean(line, false);
 }
 
@@ -113,6 +120,8 @@ void progress_show(struct progress *p, const char *title, const Hv__OpInfo *op, 
 		p->drawn = true;
 	} else {
 		text = progress_line(title, op);
+		if (!text)
+			return;
 		if (!p->last || strcmp(p->last, text) != 0)
 			fprintf(p->out->file, "%s\n", text);
 		free(p->last);

@@ -26,7 +26,8 @@ void progress_end(struct progress *p);
 /* What progress_show() draws, `width` columns at most (0: no limit); the caller frees. */
 char *progress_bar(const char *title, const Hv__OpInfo *op, uint64_t elapsed_ms, unsigned width,
 		   bool utf8);
-/* What progress_show() prints elsewhere: without what changes all the time. The caller frees. */
+/* What progress_show() prints elsewhere: without what changes all the time; NULL when that is
+ * nothing. The caller frees. */
 char *progress_line(const char *title, const Hv__OpInfo *op);
 
 #endif

@@ -29,15 +29,17 @@ static void node_load(struct table *t, const Hv__NodeInfo *n)
 	table_cell(t, PLAIN, "%u/%u", n->vcpus_used, n->cpus);
 }
 
-/* What a person has to know of it, in one cell. */
+/* What a person has to know of it, in one cell: nothing while it is as it should be. */
 static void node_remark(struct table *t, const Hv__NodeInfo *n)
 {
-	bool down = strcmp(n->state, "online") == 0 && !n->hypervisor_ok;
-	const char *health =
-	    down ? (*n->health ? n->health : "the hypervisor layer does not answer") : "";
+	bool online = strcmp(n->state, "online") == 0;
+	bool down = online && !n->hypervisor_ok;
+	const char *health = !down	  ? ""
+			     : *n->health ? n->health
+					  : "the hypervisor layer does not answer";
+	const char *reason = online && strcmp(n->admin, "active") == 0 ? "" : n->reason;
 
-	table_cell(t, down ? RED : PLAIN, "%s%s%s", health, *health && *n->reason ? "; " : "",
-		   n->reason);
+	table_cell(t, down ? RED : PLAIN, "%s%s%s", health, *health && *reason ? "; " : "", reason);
 }
 
 void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned indent)
@@ -64,6 +66,12 @@ void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned 
 	table_print(&t, &cli->out);
 }
 
+/* Then nobody asks why. `vm show` and `vm explain` say it all the same. */
+static bool is_as_meant(const Hv__VmInfo *vm)
+{
+	return strcmp(vm->state, strcmp(vm->intent, "started") == 0 ? "running" : "stopped") == 0;
+}
+
 void show_vms(struct cli *cli, Hv__VmInfo *const *vms, size_t n, unsigned indent)
 {
 	_cleanup_(table_done) struct table t = {0};
@@ -85,7 +93,7 @@ void show_vms(struct cli *cli, Hv__VmInfo *const *vms, size_t n, unsigned indent
 		else
 			table_cell(&t, PLAIN, "%s", "");
 		table_cell(&t, DIM, "%s", format_ago(buf, vm->since_wall_ms, now));
-		table_cell(&t, PLAIN, "%s", vm->reason);
+		table_cell(&t, PLAIN, "%s", is_as_meant(vm) ? "" : vm->reason);
 	}
 	table_print(&t, &cli->out);
 }
@@ -127,7 +135,7 @@ static void op_progress(struct table *t, const Hv__OpInfo *op)
 {
 	if (op->ended)
 		table_cell(t, op->rc ? RED : GREEN, "%s", op->rc ? hv_rc_text(op->rc) : "done");
-	else if (op->total)
+	else if (op->total > 1)
 		table_cell(t, PLAIN, "%u of %u", op->done, op->total);
 	else if (op->permille)
 		table_cell(t, PLAIN, "%u %%", op->permille / 10);
@@ -168,27 +176,45 @@ static enum colour severity_colour(const char *severity)
 						  : PLAIN;
 }
 
-/* One line of the journal: it is printed as it comes, so the columns have fixed widths. */
-void show_events(struct cli *cli, Hv__EventInfo *const *events, size_t n, unsigned indent)
+#define OBJECT_WIDTH 14 /* "vm" and a short name; longer ones widen the column */
+#define OBJECT_WIDTH_MAX 28
+
+static size_t object_width(Hv__EventInfo *const *events, size_t n)
 {
-	const struct out *o = &cli->out;
-	uint64_t now = cli_wall_ms();
+	size_t most = OBJECT_WIDTH;
 
 	for (size_t i = 0; i < n; i++) {
-		const Hv__EventInfo *e = events[i];
-		_cleanup_free_ char *moved = NULL, *object = format_clean(e->object, false);
-		char moment[FORMAT_LEN];
-		size_t width = format_width(object);
+		size_t width = format_width(events[i]->object);
 
-		moved = *e->from && *e->to ? hv_xasprintf("%s -> %s", e->from, e->to)
-					   : hv_xasprintf("%s%s", e->from, e->to);
-		fprintf(o->file, "%*s", (int)indent, "");
-		out_printf(o, DIM, "%s", format_moment(moment, e->wall_ms, now));
-		fprintf(o->file, "  %s%*s  ", object, width < 14 ? (int)(14 - width) : 0, "");
-		out_printf(o, severity_colour(e->severity), "%-24s", moved);
-		fprintf(o->file, "%s", *e->cause ? "  " : "");
-		out_text(o, PLAIN, e->cause);
-		fputc('\n', o->file);
+		if (width > most)
+			most = width;
+	}
+	return most < OBJECT_WIDTH_MAX ? most : OBJECT_WIDTH_MAX;
+}
+
+static void show_event(const struct out *o, const Hv__EventInfo *e, size_t column)
+{
+	_cleanup_free_ char *object = format_clean(e->object, false);
+	_cleanup_free_ char *cause = format_clean(e->cause, false), *moved = NULL;
+	size_t width = format_width(object);
+	char moment[FORMAT_LEN];
+
+	moved = *e->from && *e->to ? hv_xasprintf("%s -> %s", e->from, e->to)
+				   : hv_xasprintf("%s%s", e->from, e->to);
+	out_printf(o, DIM, "%s", format_moment(moment, e->wall_ms, cli_wall_ms()));
+	fprintf(o->file, "  %s%*s  ", object, width < column ? (int)(column - width) : 0, "");
+	out_printf(o, severity_colour(e->severity), *cause ? "%-24s" : "%s", moved);
+	fprintf(o->file, "%s%s\n", *cause ? "  " : "", cause);
+}
+
+/* Not a table: its lines are also printed one by one, as they come. */
+void show_events(struct cli *cli, Hv__EventInfo *const *events, size_t n, unsigned indent)
+{
+	size_t column = object_width(events, n);
+
+	for (size_t i = 0; i < n; i++) {
+		fprintf(cli->out.file, "%*s", (int)indent, "");
+		show_event(&cli->out, events[i], column);
 	}
 }
 

@@ -80,7 +80,7 @@ static enum hv_rc fail_late(struct wait *w, const Hv__OpInfo *op)
 	char amount[48] = "";
 
 	progress_clear(&w->progress);
-	if (op && op->total)
+	if (op && op->total > 1)
 		snprintf(amount, sizeof(amount), " (%u of %u)", op->done, op->total);
 	return cli_fail(w->cli, HV_TIMEOUT, w->hint,
 			"%s: %s%s after %u s%s; the operation goes on%s", w->words->subject,
@@ -100,7 +100,7 @@ static void show_done(struct wait *w, const Hv__OpInfo *op)
 {
 	char took[FORMAT_LEN], amount[48] = "";
 
-	if (op->total)
+	if (op->total > 1)
 		snprintf(amount, sizeof(amount), ", %u of %u", op->done, op->total);
 	out_printf(&w->cli->out, PLAIN, "%s: %s%s, in %s%s%s\n", w->words->subject, w->words->done,
 		   amount, format_duration(took, cli_monotonic_ms() - w->progress.began_ms),
@@ -146,7 +146,6 @@ static enum hv_rc wait_end(struct wait *w, Hv__ControlResponse **ret)
 
 	for (;;) {
 		_cleanup_response_ Hv__ControlResponse *response = NULL;
-		_cleanup_free_ char *title = NULL;
 		enum hv_rc rc = ask_op(w, wait_ms, &response);
 		uint64_t now = cli_monotonic_ms();
 
@@ -157,8 +156,7 @@ static enum hv_rc wait_end(struct wait *w, Hv__ControlResponse **ret)
 			*ret = steal_ptr(response);
 			return HV_OK;
 		}
-		title = op_title(response->op);
-		progress_show(&w->progress, title, response->op, now);
+		progress_show(&w->progress, w->words->subject, response->op, now);
 		if (w->steady.deadline_ms && now >= w->steady.deadline_ms)
 			return fail_late(w, response->op);
 		wait_ms = poll;

@@ -117,13 +117,22 @@ Hv__VmInfo *view_vm_info(const struct view *v, const struct vm *vm)
 	return i;
 }
 
+/* What is known of how far it is; of a request, what is known of the operation at work for it. */
+static const struct progress_item *progress_of(const struct view *v, const struct operation *op)
+{
+	const struct vm *vm =
+	    op->kind == OP_VM_REQUEST && op->vm ? cluster_vm(v->c, op->vm) : NULL;
+
+	return progress_find(v->progress, vm && vm->op ? vm->op : op->id);
+}
+
 uint32_t view_op_permille(const struct view *v, const struct operation *op)
 {
-	const struct progress_item *p = progress_find(v->progress, op->id);
+	const struct progress_item *p = progress_of(v, op);
 
 	if (op->state == OP_DONE)
 		return 1000;
-	if (op->total)
+	if (op->total > 1)
 		return (uint32_t)(1000ULL * op->done / op->total);
 	return p ? p->permille : 0;
 }
@@ -132,7 +141,7 @@ Hv__OpInfo *view_op_info(const struct view *v, const struct operation *op)
 {
 	Hv__OpInfo *i = hv_xcalloc(1, sizeof(*i));
 	const struct vm *vm = op->vm ? cluster_vm(v->c, op->vm) : NULL;
-	const struct progress_item *p = progress_find(v->progress, op->id);
+	const struct progress_item *p = progress_of(v, op);
 	uint64_t end = op->state == OP_RUNNING ? v->now_us : op->ended_us;
 
 	hv__op_info__init(i);

@@ -408,9 +408,9 @@ Test(cli, wait_shows_each_step_and_what_holds_it)
 {
 	struct run *r = runs(drains, "hvcluster node drain host2 --wait", 0);
 
-	must_have(r->out, "drain of host2: 0 of 10, held by vm db1: no node can hold it\n"
-			  "drain of host2: 4 of 10, held by vm db1: no node can hold it\n"
-			  "drain of host2: 8 of 10, held by vm db1: no node can hold it\n"
+	must_have(r->out, "node host2: 0 of 10, held by vm db1: no node can hold it\n"
+			  "node host2: 4 of 10, held by vm db1: no node can hold it\n"
+			  "node host2: 8 of 10, held by vm db1: no node can hold it\n"
 			  "node host2: drained, 10 of 10, in ");
 	cr_assert_eq(r->connections, 1);
 }

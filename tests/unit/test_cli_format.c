@@ -271,6 +271,16 @@ Test(cli_progress, what_holds_it_is_named)
 			 "drain of host2: 1 of 3, held by vm db1: no node can hold it, and 1 more");
 }
 
+Test(cli_progress, what_is_done_at_one_stroke_gives_no_lines)
+{
+	Hv__OpInfo op = drain(0, 1);
+
+	cr_assert_null(progress_line("vm web1", &op));
+	bar(&op, 0, 0, "drain of host2 [#-----------------------]  0 s");
+	op.permille = 560;
+	bar(&op, 0, 0, "drain of host2 [#############-----------]  56 %  0 s");
+}
+
 Test(cli_progress, without_a_terminal_each_step_is_one_line)
 {
 	struct out o = memory(0);
