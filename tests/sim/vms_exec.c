@@ -12,9 +12,15 @@ static struct job *job_find(struct mind *m, hv_op_id op)
 
 static bool ours(const struct mind *m, const struct operation *op)
 {
-	if (!op || op->state != OP_RUNNING || op->node != m->h->id)
-		return false;
-	/* Behind a barrier fencing is all that is done. */
+	return op && op->state == OP_RUNNING && op->node == m->h->id && op->kind != OP_NODE_DRAIN && op->kind != OP_VM_REQUEST;
+}
+
+/*
+ * Behind a barrier fencing is all that is begun. What was begun before is kept: its result may be
+ * on its way, and the same attempt must not be made twice.
+ */
+static bool may_begin(const struct mind *m, const struct operation *op)
+{
 	return op->kind == OP_FENCE || (!cluster_barrier(m->c) && !rl_status(m->h->proc.log)->barrier);
 }
 
@@ -88,7 +94,7 @@ void exec_reconcile(struct mind *m)
 	for (size_t i = 0; i < cluster_op_count(m->c); i++) {
 		const struct operation *op = cluster_op_at(m->c, i);
 
-		if (ours(m, op) && op->kind != OP_NODE_DRAIN && op->kind != OP_VM_REQUEST)
+		if (ours(m, op) && may_begin(m, op))
 			job_start(m, op);
 	}
 	for (size_t i = 0; i < m->n_jobs; i++)

@@ -181,11 +181,41 @@ static bool can_reach(struct sim *s, const struct host *h, hv_node_id target)
 	return t && t->power && !t->hung && t->group == h->group;
 }
 
+/* Asked again for the same attempt, the hypervisor layer goes on with the call that it has. */
+static bool take_up(struct mind *m, const struct operation *op)
+{
+	struct vms_world *w = m->s->mind_world;
+
+	for (size_t i = 0; op->kind != OP_FENCE && i < w->n_calls; i++) {
+		struct call *call = &w->calls[i];
+
+		if (!call->used || call->host != m->h->id || call->powers != m->h->powers || call->op != op->id || call->attempt != op->attempt)
+			continue;
+		call->incarnation = m->h->proc.incarnation;
+		call->cancelled = false;
+		return true;
+	}
+	return false;
+}
+
+/* Calls about one VM on one host are carried out one after the other, as libvirt does. */
+static bool must_wait(const struct vms_world *w, uint64_t n)
+{
+	const struct call *call = &w->calls[n];
+
+	for (size_t i = 0; call->vm >= 0 && i < n; i++)
+		if (w->calls[i].used && w->calls[i].host == call->host && w->calls[i].powers == call->powers && w->calls[i].vm == call->vm)
+			return true;
+	return false;
+}
+
 void vms_call(struct mind *m, const struct operation *op)
 {
 	struct vms_world *w = m->s->mind_world;
 	struct call *call;
 
+	if (take_up(m, op))
+		return;
 	if (w->n_calls == w->cap_calls) {
 		w->cap_calls = w->cap_calls ? w->cap_calls * 2 : 64;
 		w->calls = hv_xrealloc(w->calls, w->cap_calls, sizeof(*w->calls));
@@ -339,7 +369,7 @@ static void finish(struct sim *s, struct host *h, uint64_t n)
 		sim_at(s, 300 * MS, finish, h, n);
 		return;
 	}
-	if (!process_runs(h) && h->proc.up && !fence) {
+	if ((!process_runs(h) && h->proc.up && !fence) || must_wait(w, n)) {
 		sim_at(s, 200 * MS, finish, h, n);
 		return;
 	}
