@@ -293,8 +293,12 @@ static void vms_end(struct sim *s)
 	char buf[256];
 	const char *why = admin_unsettled(s, buf, sizeof(buf));
 
-	if (why)
+	if (why) {
+		_cleanup_free_ char *dump = s->trace ? brain_dump(s->hosts[0].proc.mind->c) : NULL;
+
 		sim_fail(s, "L1: long after all was healed: %s", why);
+		sim_trace(s, "%s", dump ? dump : "");
+	}
 	sim_trace(s, "end: %llu commands, %llu starts, %llu migrations, %llu fences", (unsigned long long)w->commands,
 		  (unsigned long long)w->starts, (unsigned long long)w->migrations, (unsigned long long)w->fences);
 }
