@@ -16,8 +16,14 @@ bool fencing_needed(const struct cluster *c, const struct node *n)
 void barrier_lifted(struct cluster *c)
 {
 	c->freed = true;
-	for (size_t i = 0; i < c->vms.count; i++)
-		vm_dirty(c, c->vms.items[i]);
+	for (size_t i = 0; i < c->vms.count; i++) {
+		struct vm *vm = c->vms.items[i];
+
+		vm_dirty(c, vm);
+		/* What happened to it behind the barrier may be what its request waits for. */
+		if (vm->request)
+			vm_touch(c, vm);
+	}
 }
 
 /* ONLINE members first; behind a barrier a member may not yet have been able to report. */

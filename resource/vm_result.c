@@ -75,10 +75,12 @@ static void stop_result(struct cluster *c, struct vm *vm, const Hv__OpResult *re
 		vm_running(c, vm, why_same(&vm->reason)); /* it was to stop, then to start again */
 	else if (vm->intent == INTENT_STARTED && res->observed == HV__OBSERVED__OBSERVED_UNKNOWN)
 		vm_move(c, vm, VM_CHECKING, unknown(c, vm));
-	else if (res->rc == HV_CANCELLED)
+	else if (res->rc == HV_CANCELLED) {
 		vm->tries++; /* the administrator wants it destroyed: at once */
-	else
+		vm_touch(c, vm);
+	} else {
 		vm_again_later(c, vm, failed);
+	}
 }
 
 /* Gone from the source, whole at the target, paused: from here on the target owns it. */
@@ -175,6 +177,7 @@ static void pause_result(struct cluster *c, struct vm *vm, const Hv__OpResult *r
 		vm_absent(c, vm, WHY(GONE, .subject = node_name(c, vm->node)));
 	} else {
 		vm->want_paused = false; /* a pause is asked for once, not for ever */
+		vm_touch(c, vm);
 		request_end(c, vm, res->rc ? res->rc : HV_FAILED, res->text);
 	}
 }
