@@ -33,8 +33,7 @@ static void show_counts(const struct out *o, const Hv__StatusResponse *s)
 {
 	bool first = true;
 
-	out_printf(o, BOLD, "VMs: ");
-	out_printf(o, PLAIN, "%u", s->vms);
+	out_printf(o, BOLD, "%u VM%s", s->vms, s->vms == 1 ? "" : "s");
 	for (size_t i = 0; i < s->n_vm_states; i++) {
 		const Hv__Count *c = s->vm_states[i];
 
@@ -73,14 +72,44 @@ static void show_attention(struct cli *cli, const Hv__StatusResponse *s)
 			   s->attention_total - s->n_attention);
 }
 
-/* Parts of other operations are left out: `op list` has them. */
+static const Hv__OpInfo *op_by_id(const Hv__StatusResponse *s, uint64_t id)
+{
+	for (size_t i = 0; i < s->n_ops; i++) {
+		if (s->ops[i]->id == id)
+			return s->ops[i];
+	}
+	return NULL;
+}
+
+static bool has_parts(const Hv__StatusResponse *s, uint64_t id)
+{
+	for (size_t i = 0; i < s->n_ops; i++) {
+		if (s->ops[i]->parent == id)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A drain counts its migrations, so they are left out; a request says less than what is at work for
+ * it, so that is shown in its place. `op list` has them all.
+ */
+static bool tells(const Hv__StatusResponse *s, const Hv__OpInfo *op)
+{
+	const Hv__OpInfo *parent = op->parent ? op_by_id(s, op->parent) : NULL;
+
+	if (strcmp(op->kind, "vm-request") == 0 && has_parts(s, op->id))
+		return false;
+	return !parent || strcmp(parent->kind, "vm-request") == 0;
+}
+
 static void show_running(struct cli *cli, const Hv__StatusResponse *s)
 {
 	_cleanup_free_ Hv__OpInfo **ops = hv_xcalloc(s->n_ops, sizeof(Hv__OpInfo *));
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->n_ops; i++) {
-		if (!s->ops[i]->parent && !s->ops[i]->ended)
+		if (tells(s, s->ops[i]))
 			ops[n++] = s->ops[i];
 	}
 	if (!n)

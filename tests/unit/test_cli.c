@@ -53,8 +53,8 @@ static Hv__Count counts[2];
 static Hv__Count *count_list[2] = {&counts[0], &counts[1]};
 static Hv__VmInfo vms[2];
 static Hv__VmInfo *vm_list[2] = {&vms[0], &vms[1]};
-static Hv__OpInfo ops[2];
-static Hv__OpInfo *op_list[2] = {&ops[0], &ops[1]};
+static Hv__OpInfo ops[3];
+static Hv__OpInfo *op_list[3] = {&ops[0], &ops[1], &ops[2]};
 static char *warnings[1] = {S("node host3 has no fence device")};
 static Hv__StatusResponse status_body;
 
@@ -113,6 +113,13 @@ static void make_ops(void)
 	ops[1].vm = S("mail");
 	ops[1].target = S("host2");
 	ops[1].parent = 4096000;
+	hv__op_info__init(&ops[2]);
+	ops[2].id = 4096000;
+	ops[2].kind = S("node-drain");
+	ops[2].target = S("host4");
+	ops[2].done = 3;
+	ops[2].total = 10;
+	ops[2].age_ms = 61000;
 }
 
 static enum server_act give_status(const Hv__ControlRequest *request, unsigned n,
@@ -142,8 +149,8 @@ static enum server_act give_status(const Hv__ControlRequest *request, unsigned n
 	status_body.n_vm_states = 2;
 	status_body.vms = 10;
 	status_body.ops = op_list;
-	status_body.n_ops = 2;
-	status_body.ops_total = 2;
+	status_body.n_ops = 3;
+	status_body.ops_total = 3;
 	status_body.warnings = warnings;
 	status_body.n_warnings = 1;
 	status_body.attention = vm_list;
@@ -169,7 +176,7 @@ Test(cli, status_shows_the_cluster_on_one_screen)
 	    "host3    lost                -  2.0/32.0 GiB   4/16  none     4 min ago  node host3 "
 	    "was lost\n"
 	    "\n"
-	    "VMs: 10: 1 recovering, 9 running\n"
+	    "10 VMs: 1 recovering, 9 running\n"
 	    "\n"
 	    "Needs attention\n"
 	    "  VM   STATE       NODE   SINCE    WHY\n"
@@ -177,8 +184,9 @@ Test(cli, status_shows_the_cluster_on_one_screen)
 	    "  and 2 more: hvcluster vm list\n"
 	    "\n"
 	    "In progress\n"
-	    "  OPERATION  WHAT              BY               ATTEMPT  FOR\n"
-	    "    4096001  fencing of host3  host1 with ipmi        2  3 s\n"
+	    "  OPERATION  WHAT              BY               ATTEMPT  PROGRESS        FOR\n"
+	    "    4096001  fencing of host3  host1 with ipmi        2                  3 s\n"
+	    "    4096000  drain of host4                               3 of 10  1 min 1 s\n"
 	    "\n"
 	    "Warnings\n"
 	    "  node host3 has no fence device\n");
