@@ -79,7 +79,9 @@ void proposals_applied(struct replog *log, const struct log_entry *en)
 static struct proposal *pending_add(struct replog *log)
 {
 	if (log->pending_head + log->n_pending == log->pending_cap) {
-		memmove(log->pending, log->pending + log->pending_head, log->n_pending * sizeof(log->pending[0]));
+		if (log->n_pending)
+			memmove(log->pending, log->pending + log->pending_head,
+				log->n_pending * sizeof(log->pending[0]));
 		log->pending_head = 0;
 		if (log->n_pending == log->pending_cap) {
 			log->pending_cap = log->pending_cap ? log->pending_cap * 2 : 64;
