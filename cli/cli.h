@@ -42,6 +42,7 @@ struct cli {
 	struct out out, err;
 	FILE *in;
 	struct client client;
+	size_t object_width; /* of the events shown so far: the column does not shrink */
 };
 
 /* The program: reads the command line, runs the command, returns the exit status. Closes nothing it

@@ -179,17 +179,16 @@ static enum colour severity_colour(const char *severity)
 #define OBJECT_WIDTH 14 /* "vm" and a short name; longer ones widen the column */
 #define OBJECT_WIDTH_MAX 28
 
-static size_t object_width(Hv__EventInfo *const *events, size_t n)
+static void widen_column(struct cli *cli, Hv__EventInfo *const *events, size_t n)
 {
-	size_t most = OBJECT_WIDTH;
-
+	if (!cli->object_width)
+		cli->object_width = OBJECT_WIDTH;
 	for (size_t i = 0; i < n; i++) {
 		size_t width = format_width(events[i]->object);
 
-		if (width > most)
-			most = width;
+		if (width > cli->object_width && width <= OBJECT_WIDTH_MAX)
+			cli->object_width = width;
 	}
-	return most < OBJECT_WIDTH_MAX ? most : OBJECT_WIDTH_MAX;
 }
 
 static void show_event(const struct out *o, const Hv__EventInfo *e, size_t column)
@@ -210,11 +209,10 @@ static void show_event(const struct out *o, const Hv__EventInfo *e, size_t colum
 /* Not a table: its lines are also printed one by one, as they come. */
 void show_events(struct cli *cli, Hv__EventInfo *const *events, size_t n, unsigned indent)
 {
-	size_t column = object_width(events, n);
-
+	widen_column(cli, events, n);
 	for (size_t i = 0; i < n; i++) {
 		fprintf(cli->out.file, "%*s", (int)indent, "");
-		show_event(&cli->out, events[i], column);
+		show_event(&cli->out, events[i], cli->object_width);
 	}
 }
 

@@ -161,12 +161,20 @@ static size_t split(char *line, char **argv, size_t max)
 	return n;
 }
 
-/* `others`: the parent's ends of the pipes, or the end of the input would never come. Begins when
- * `go` can be read. */
-static _noreturn_ void child(const char *line, int in, int out, int err, const int *others, int go)
+static int run_program(const char *line, FILE *const *streams)
 {
 	char *copy = hv_xstrdup(line), *argv[64];
-	FILE *streams[3] = {fdopen(in, "r"), fdopen(out, "w"), fdopen(err, "w")};
+	size_t n = split(copy, argv, 63);
+
+	return cli_main((int)n, argv, name, streams[0], streams[1], streams[2]);
+}
+
+/* `others`: the parent's ends of the pipes, or the end of the input would never come. Begins when
+ * `go` can be read. */
+static _noreturn_ void child(const char *line, int (*fn)(const char *service, FILE *out),
+			     const int *ends, const int *others, int go)
+{
+	FILE *streams[3] = {fdopen(ends[0], "r"), fdopen(ends[1], "w"), fdopen(ends[2], "w")};
 	int status;
 
 	for (int i = 0; i < 4; i++)
@@ -178,9 +186,8 @@ static _noreturn_ void child(const char *line, int in, int out, int err, const i
 	unsetenv("LC_ALL");
 	unsetenv("LC_CTYPE");
 	setenv("TZ", "UTC", 1);
-	dup2(err, STDERR_FILENO);
-	status =
-	    cli_main((int)split(copy, argv, 63), argv, name, streams[0], streams[1], streams[2]);
+	dup2(ends[2], STDERR_FILENO);
+	status = line ? run_program(line, streams) : fn(name, streams[1]);
 	for (int i = 0; i < 3; i++)
 		fflush(streams[i]);
 	_exit(status);
@@ -213,7 +220,8 @@ static void fill(int fd, const char *text)
 	close(fd);
 }
 
-struct run *cli_run(const struct server *server, const char *line)
+static struct run *run_child(const struct server *server, const char *line,
+			     int (*fn)(const char *service, FILE *out))
 {
 	uint64_t began = cli_monotonic_ms();
 	int in[2], out[2], err[2], go[2], status;
@@ -225,16 +233,19 @@ struct run *cli_run(const struct server *server, const char *line)
 	loop = qb_loop_create();
 	cr_assert(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 &&
 		  pipe2(err, O_CLOEXEC) == 0 && pipe2(go, O_CLOEXEC) == 0);
-	pid = fork(); /* before there is a service: its socket must be the server's alone, so that
-			 it can end */
+	/* Before there is a service: its socket must be the server's alone, so that it can end. */
+	pid = fork();
 	cr_assert(pid >= 0);
 	if (pid == 0)
-		child(line, in[0], out[1], err[1], (int[]){in[1], out[0], err[0], go[1]}, go[0]);
+		child(line, fn, (int[]){in[0], out[1], err[1]},
+		      (int[]){in[1], out[0], err[0], go[1]}, go[0]);
 	close(in[0]);
 	close(out[1]);
 	close(err[1]);
 	close(go[0]);
 	fill(in[1], server->in);
+	if (server->uid)
+		cr_assert_eq(setresuid(server->uid, server->uid, server->uid), 0);
 	if (server->answer)
 		server_start(NULL);
 	fill(go[1], "!");
@@ -248,6 +259,16 @@ struct run *cli_run(const struct server *server, const char *line)
 	run.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	run.took_ms = (long)(cli_monotonic_ms() - began);
 	return &run;
+}
+
+struct run *cli_run(const struct server *server, const char *line)
+{
+	return run_child(server, line, NULL);
+}
+
+struct run *child_run(const struct server *server, int (*fn)(const char *service, FILE *out))
+{
+	return run_child(server, NULL, fn);
 }
 
 void must_have(const char *in, const char *text)

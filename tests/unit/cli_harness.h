@@ -12,6 +12,7 @@
 #include "proto/rc.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #define RUN_MAX 65536
 
@@ -40,11 +41,15 @@ struct server {
 	unsigned back_ms;
 	int refuse;	/* errno with which connections are refused */
 	const char *in; /* the program's standard input; NULL: nothing */
+	unsigned uid;	/* not 0: the server runs as this user (tests must be run by root) */
 };
 
 /* `line` is split at spaces; it begins with "hvcluster". The environment has no terminal and no
  * locale. */
 struct run *cli_run(const struct server *server, const char *line);
+
+/* The same for a function instead of the program: its result is the exit status. */
+struct run *child_run(const struct server *server, int (*child)(const char *service, FILE *out));
 
 /* Is `text` in it? Says where it looked if not. */
 void must_have(const char *in, const char *text);

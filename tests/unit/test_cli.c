@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/format.h"
+#include "cli/steady.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -925,4 +926,84 @@ Test(cli, the_largest_message_gets_through)
 {
 	cr_assert_gt(strlen(runs(give_full_report, "hvcluster vm show db1 --xml", 0)->out),
 		     RUN_MAX - 2);
+}
+
+static enum server_act answers_the_second(const Hv__ControlRequest *request, unsigned n,
+					  Hv__ControlResponse *ret)
+{
+	return n == 1 ? SERVER_SILENCE : give_status(request, n, ret);
+}
+
+static int asks_twice(const char *service, FILE *out)
+{
+	Hv__ControlRequest request = HV__CONTROL_REQUEST__INIT;
+	Hv__StatusRequest status = HV__STATUS_REQUEST__INIT;
+	_cleanup_response_ Hv__ControlResponse *response = NULL;
+	struct client client;
+
+	client_init(&client);
+	request.version = HV_IPC_VERSION;
+	request.body_case = HV__CONTROL_REQUEST__BODY_STATUS;
+	request.status = &status;
+	if (client_ask(&client, service, &request, 300, &response) != CLIENT_SILENT || response)
+		return 1;
+	if (client_ask(&client, service, &request, 5000, &response) != CLIENT_ANSWERED)
+		return 2;
+	client_done(&client);
+	return response->body_case == HV__CONTROL_RESPONSE__BODY_STATUS ? 0 : 3;
+}
+
+Test(cli, after_a_silence_a_late_answer_is_never_taken_for_the_next)
+{
+	struct server server = {.answer = answers_the_second};
+	struct run *r = child_run(&server, asks_twice);
+
+	cr_assert_eq(r->status, 0);
+	cr_assert_eq(r->connections, 2, "the next request goes over a connection of its own");
+	cr_assert_geq(r->took_ms, 300);
+}
+
+static int is_impressed(const char *service, FILE *out)
+{
+	char *argv[] = {S("hvcluster"), S("status"), NULL};
+
+	return cli_main(2, argv, service, stdin, out, out);
+}
+
+Test(cli, who_poses_as_clusterd_is_not_listened_to)
+{
+	struct server server = {.answer = give_status, .uid = 65534};
+	struct run *r;
+
+	if (geteuid() != 0)
+		cr_skip_test("root is needed to be somebody else");
+	r = child_run(&server, is_impressed);
+	cr_assert_eq(r->status, 8, "%s", r->out);
+	must_have(r->out, "is not run by root");
+	cr_assert_eq(r->requests, 0, "it was told something");
+}
+
+static unsigned times_away;
+
+static void count_away(struct cli *cli, void *data)
+{
+	times_away++;
+}
+
+Test(cli, a_daemon_that_does_not_come_back_is_given_up)
+{
+	struct cli cli = {.service = "hvcluster-test-nobody"};
+	Hv__ControlRequest request = HV__CONTROL_REQUEST__INIT;
+	Hv__ControlResponse *response = NULL;
+	struct steady steady;
+
+	steady_begin(&steady, count_away, NULL);
+	steady.away_limit_ms = 500;
+	cr_assert_eq(steady_ask(&steady, &cli, &request, 0, &response), STEADY_AWAY);
+	cr_assert_eq(steady.rc, HV_NO_DAEMON);
+	cr_assert_eq(times_away, 1, "said once");
+	steady.deadline_ms = cli_monotonic_ms();
+	cr_assert_eq(steady_ask(&steady, &cli, &request, 0, &response), STEADY_LATE);
+	steady_end(&steady);
+	client_done(&cli.client);
 }
