@@ -92,6 +92,11 @@ void sim_fail(struct sim *s, const char *fmt, ...)
 	sim_trace(s, "FAILED: %s", s->failure);
 }
 
+uint64_t sim_range(struct sim *s, uint64_t lo, uint64_t hi, uint64_t storm_lo, uint64_t storm_hi)
+{
+	return s->storm ? prng_range(&s->rng, storm_lo, storm_hi) : prng_range(&s->rng, lo, hi);
+}
+
 struct host *sim_host(struct sim *s, hv_node_id id)
 {
 	return id >= 1 && id <= s->n ? &s->hosts[id - 1] : NULL;

@@ -14,6 +14,8 @@ static struct host *any_host(struct sim *s)
 
 static uint64_t soon(struct sim *s)
 {
+	if (s->storm)
+		return prng_range(&s->rng, MS, 150 * MS);
 	return prng_chance(&s->rng, 500) ? prng_range(&s->rng, 10 * MS, 500 * MS) : prng_range(&s->rng, 500 * MS, 12 * SEC);
 }
 
@@ -111,7 +113,7 @@ static void fault_disk_slow(struct sim *s)
 	struct host *h = any_host(s);
 
 	sim_trace(s, "host %u: slow disk", h->id);
-	h->disk.slow_us = prng_range(&s->rng, 10 * MS, 600 * MS);
+	h->disk.slow_us = sim_range(s, 10 * MS, 600 * MS, MS, 80 * MS);
 	sim_at(s, soon(s), disk_well, h, 0);
 }
 
@@ -196,6 +198,7 @@ static void choose_cluster(struct sim *s)
 void faults_configure(struct sim *s)
 {
 	choose_cluster(s);
+	s->storm = prng_chance(&s->rng, 400);
 	s->snapshot_every = prng_chance(&s->rng, 500) ? prng_range(&s->rng, 5, 60) : 100000;
 	s->swarm = (struct swarm){
 		.kill = weight(s, 300),
@@ -209,8 +212,8 @@ void faults_configure(struct sim *s)
 		.damage = s->n > 1 ? weight(s, 60) : 0,
 		.blackout = weight(s, 30),
 	};
-	sim_trace(s, "seed %llu: %zu hosts%s%s, snapshot every %llu", (unsigned long long)s->seed, s->n, s->two_node ? ", two_node" : "",
-		  s->device ? ", quorum device" : "", (unsigned long long)s->snapshot_every);
+	sim_trace(s, "seed %llu: %zu hosts%s%s%s, snapshot every %llu", (unsigned long long)s->seed, s->n, s->two_node ? ", two_node" : "",
+		  s->device ? ", quorum device" : "", s->storm ? ", storm" : "", (unsigned long long)s->snapshot_every);
 }
 
 static void one_fault(struct sim *s, struct host *h, uint64_t arg)
@@ -227,7 +230,10 @@ static void one_fault(struct sim *s, struct host *h, uint64_t arg)
 
 	if (s->healing)
 		return;
-	sim_at(s, prng_chance(&s->rng, 300) ? prng_range(&s->rng, 1 * MS, 100 * MS) : prng_range(&s->rng, 100 * MS, 4 * SEC), one_fault, NULL, 0);
+	if (s->storm || prng_chance(&s->rng, 300))
+		sim_at(s, prng_range(&s->rng, 1 * MS, 100 * MS), one_fault, NULL, 0);
+	else
+		sim_at(s, prng_range(&s->rng, 100 * MS, 4 * SEC), one_fault, NULL, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (x < kinds[i].weight) {
 			kinds[i].fn(s);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define TICK_US (100 * MS)
+#define TICK_STORM_US (10 * MS)
 
 bool process_runs(const struct host *h)
 {
@@ -180,7 +181,7 @@ static void tick(struct sim *s, struct host *h, uint64_t incarnation)
 
 	if (!h->proc.up || h->proc.incarnation != incarnation)
 		return;
-	sim_at(s, TICK_US, tick, h, incarnation);
+	sim_at(s, s->storm ? TICK_STORM_US : TICK_US, tick, h, incarnation);
 	if (!process_runs(h))
 		return;
 	process_feed(s, h, &in);
@@ -203,9 +204,9 @@ static void config(struct sim *s, struct host *h, struct rl_config *cfg)
 	*cfg = (struct rl_config){ .self = h->id, .incarnation = h->proc.incarnation, .feature = 1 };
 	for (size_t i = 0; i < s->n; i++)
 		cfg->nodes[cfg->n_nodes++] = (struct rl_node_cfg){ s->hosts[i].id, 1 };
-	cfg->hello_timeout_us = 300 * MS;
-	cfg->ack_timeout_us = 2 * SEC;
-	cfg->heartbeat_us = 250 * MS;
+	cfg->hello_timeout_us = s->storm ? 20 * MS : 300 * MS;
+	cfg->ack_timeout_us = s->storm ? 150 * MS : 2 * SEC;
+	cfg->heartbeat_us = s->storm ? 40 * MS : 250 * MS;
 	cfg->snapshot_every = s->snapshot_every;
 	cfg->max_pending = 256;
 }
@@ -285,7 +286,7 @@ void host_power_on(struct sim *s, struct host *h)
 	h->powered_us = s->now_us;
 	h->powers++;
 	net_changed(s, true);
-	sim_at(s, prng_range(&s->rng, 10 * MS, 1500 * MS), boot_done, h, h->powers);
+	sim_at(s, sim_range(s, 10 * MS, 1500 * MS, MS, 60 * MS), boot_done, h, h->powers);
 }
 
 void host_power_off(struct sim *s, struct host *h)

@@ -61,7 +61,7 @@ static void ring_add(struct sim *s, struct ring *r, const struct item *it)
 {
 	items_push(&r->ordered, it);
 	for (size_t i = 0; i < r->hosts.n; i++)
-		sim_at(s, prng_range(&s->rng, 20, 250), arrive, sim_host(s, r->hosts.ids[i]), r->seq << 32 | r->ordered.n);
+		sim_at(s, sim_range(s, 20, 250, 100, 5 * MS), arrive, sim_host(s, r->hosts.ids[i]), r->seq << 32 | r->ordered.n);
 }
 
 static struct item conf_item(const struct ring *r)
@@ -104,7 +104,7 @@ static void order_next(struct sim *s, struct host *h, uint64_t arg)
 static void say(struct sim *s, struct host *h, const struct item *it)
 {
 	items_push(&h->outgoing, it);
-	sim_at(s, prng_range(&s->rng, 30, 300), order_next, h, 0);
+	sim_at(s, sim_range(s, 30, 300, 100, 4 * MS), order_next, h, 0);
 }
 
 void net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t len)
@@ -180,7 +180,7 @@ static void device_decides(struct sim *s, struct host *h, uint64_t arg)
 			continue;
 		r->has_device = has;
 		for (size_t i = 0; i < r->hosts.n; i++)
-			sim_at(s, prng_range(&s->rng, 10, 900 * MS), votes_arrive, sim_host(s, r->hosts.ids[i]), r->seq);
+			sim_at(s, sim_range(s, 10, 900 * MS, 10, 40 * MS), votes_arrive, sim_host(s, r->hosts.ids[i]), r->seq);
 	}
 }
 
@@ -237,7 +237,7 @@ static void enter(struct sim *s, struct host *h, struct ring *r)
 	if (old)
 		ring_drop_if_empty(s, old);
 	for (size_t i = h->outgoing_pos; i < h->outgoing.n; i++) {
-		sim_at(s, prng_range(&s->rng, 30, 600), order_next, h, 0);
+		sim_at(s, sim_range(s, 30, 600, 100, 4 * MS), order_next, h, 0);
 		joins = joins || (h->outgoing.items[i].kind == ITEM_CONF && !h->outgoing.items[i].leaves);
 	}
 	/* Its join was ordered, but the ring broke before it came back to it. */
@@ -313,7 +313,7 @@ static void regroup(struct sim *s, struct host *unused, uint64_t arg)
 		if (!h->ring || h->ring->stalled || !node_set_equal(&set, &h->ring->hosts))
 			form_ring(s, &set);
 	}
-	sim_at(s, prng_range(&s->rng, 50 * MS, 2 * SEC), device_decides, NULL, 0);
+	sim_at(s, sim_range(s, 50 * MS, 2 * SEC, MS, 80 * MS), device_decides, NULL, 0);
 }
 
 /* A ring whose hosts do not all hear each other any more has lost its token. */
@@ -334,7 +334,7 @@ void net_changed(struct sim *s, bool host_came)
 	if (s->regroup_due)
 		return;
 	s->regroup_due = true;
-	sim_at(s, host_came ? prng_range(&s->rng, 50 * MS, SEC) : prng_range(&s->rng, 300 * MS, 2500 * MS), regroup, NULL, 0);
+	sim_at(s, host_came ? sim_range(s, 50 * MS, SEC, 2 * MS, 30 * MS) : sim_range(s, 300 * MS, 2500 * MS, 2 * MS, 60 * MS), regroup, NULL, 0);
 }
 
 void net_host_off(struct sim *s, struct host *h)

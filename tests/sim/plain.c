@@ -200,7 +200,7 @@ static void fenced(struct sim *s, struct host *h, uint64_t arg)
 	}
 	sim_trace(s, "host %u is fenced by %u", victim, h->id);
 	host_power_off(s, sim_host(s, victim));
-	sim_at(s, prng_range(&s->rng, 500 * MS, 8 * SEC), again_on, sim_host(s, victim), 0);
+	sim_at(s, sim_range(s, 500 * MS, 8 * SEC, MS, 150 * MS), again_on, sim_host(s, victim), 0);
 	if (!process_runs(h) || h->proc.incarnation != (arg & 0xffffffff))
 		return;
 	m->fencing = false;
@@ -212,14 +212,14 @@ static void fenced(struct sim *s, struct host *h, uint64_t arg)
 static void fence(struct mind *m)
 {
 	const struct rl_status *st = rl_status(m->h->proc.log);
-	uint64_t delay = prng_range(&m->s->rng, 50 * MS, 2 * SEC);
+	uint64_t delay = sim_range(m->s, 50 * MS, 2 * SEC, MS, 40 * MS);
 
 	if (m->fencing || st->phase != RL_ACTIVE || !st->barrier || st->coordinator != m->h->id || !m->st.lost.n)
 		return;
 	m->fencing = true;
 	/* Corosync still sees it: its daemon may be on the way. */
 	if (node_set_has(&m->st.in_ring, m->st.lost.ids[0]))
-		delay += 4 * SEC;
+		delay += m->s->storm ? 200 * MS : 4 * SEC;
 	sim_at(m->s, delay, fenced, m->h,
 	       (uint64_t)m->st.lost.ids[0] << 32 | m->h->proc.incarnation);
 }
@@ -232,7 +232,7 @@ static void plain_poll(struct mind *m)
 	if (rl_status(m->h->proc.log)->phase != RL_ACTIVE)
 		return;
 	fence(m);
-	if (m->s->healing || !prng_chance(rng, 300))
+	if (m->s->healing || !prng_chance(rng, m->s->storm ? 100 : 300))
 		return;
 	for (uint64_t n = prng_range(rng, 1, burst); n; n--)
 		propose(m);

@@ -166,6 +166,7 @@ struct sim {
 	struct host hosts[SIM_HOSTS];
 	size_t n;
 	bool two_node, device;
+	bool storm; /* everything fails all the time, and timeouts are short: many views a second */
 	uint64_t snapshot_every;
 	struct swarm swarm;
 	bool healing;
@@ -177,6 +178,8 @@ struct sim {
 	void *mind_world; /* of the mind: clients, VMs */
 };
 
+/* One of two ranges, by the kind of weather. */
+uint64_t sim_range(struct sim *s, uint64_t lo, uint64_t hi, uint64_t storm_lo, uint64_t storm_hi);
 struct host *sim_host(struct sim *s, hv_node_id id);
 bool sim_minority_possible(const struct sim *s);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define FAULTS_US (35 * SEC)
+#define STORM_US (10 * SEC)
 #define FORCE_US (12 * SEC)   /* after healing: the administrator looks */
 #define HEALED_US (400 * SEC) /* at most: backed-off retries are up to a minute apart */
 #define LOOK_US (2 * SEC)
@@ -92,7 +93,7 @@ bool sim_run(uint64_t seed, const struct mind_ops *mind, FILE *trace, char *ret_
 	prng_seed(&s.rng, seed);
 	faults_configure(&s);
 	world_start(&s);
-	sim_run_until(&s, FAULTS_US);
+	sim_run_until(&s, s.storm ? STORM_US : FAULTS_US);
 	if (!s.failed)
 		faults_heal(&s);
 	until_quiet(&s);
