@@ -75,6 +75,18 @@ void intake_domain(struct intake *in, const Hv__DomainSeen *seen)
 	in->compare_now = true;
 }
 
+void intake_starting(struct intake *in, const char *uuid)
+{
+	Hv__DomainSeen seen = HV__DOMAIN_SEEN__INIT;
+	const struct mirror_item *item = domain_mirror_find(in->mirror, uuid);
+
+	if (item && item->observed != HV__OBSERVED__OBSERVED_ABSENT)
+		return;
+	seen.uuid = (char *)uuid;
+	seen.observed = HV__OBSERVED__OBSERVED_UNKNOWN;
+	intake_domain(in, &seen);
+}
+
 void intake_observed(struct intake *in, const char *uuid, Hv__Observed observed)
 {
 	Hv__DomainSeen seen = HV__DOMAIN_SEEN__INIT;

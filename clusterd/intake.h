@@ -43,6 +43,11 @@ void intake_inventory(struct intake *in, const Hv__HvInventory *inv);
 void intake_domain(struct intake *in, const Hv__DomainSeen *seen);
 void intake_health(struct intake *in, const Hv__HvHealth *health, uint64_t now_us);
 void intake_hypervisor_gone(struct intake *in, const char *why, uint64_t now_us);
+/*
+ * The hypervisor layer was told to start it. Until it says more, not seeing it proves nothing: this
+ * node may be lost and back, and report, while the call is still under way.
+ */
+void intake_starting(struct intake *in, const char *uuid);
 /* What an executor found out about a VM here is as good as an event. */
 void intake_observed(struct intake *in, const char *uuid, Hv__Observed observed);
 

@@ -118,6 +118,20 @@ void vms_health(struct mind *m)
 	m->unsettled = true;
 }
 
+/* hypervisord keeps a register of starts under way, which outlives it: absence then proves nothing. */
+static bool is_starting(const struct mind *m, int k)
+{
+	const struct vms_world *w = m->s->mind_world;
+
+	for (size_t i = 0; i < w->n_calls; i++) {
+		const struct call *call = &w->calls[i];
+
+		if (call->used && call->kind == OP_VM_START && call->vm == k && call->host == m->h->id && call->powers == m->h->powers)
+			return true;
+	}
+	return false;
+}
+
 void vms_inventory(struct mind *m)
 {
 	struct vms_world *w = m->s->mind_world;
@@ -131,12 +145,12 @@ void vms_inventory(struct mind *m)
 	for (int k = 0; k < VMS; k++) {
 		enum dom d = *dom_of(m->s, m->h->id, k);
 
-		if (d == DOM_ABSENT)
+		if (d == DOM_ABSENT && !is_starting(m, k))
 			continue;
 		hv__domain_seen__init(&seen[k]);
 		seen[k].uuid = w->uuid[k];
 		seen[k].name = w->name[k];
-		seen[k].observed = observed_of(d);
+		seen[k].observed = d == DOM_ABSENT ? HV__OBSERVED__OBSERVED_UNKNOWN : observed_of(d);
 		pointers[inv.n_domains++] = &seen[k];
 	}
 	intake_inventory(m->intake, &inv);
@@ -230,6 +244,8 @@ void vms_call(struct mind *m, const struct operation *op)
 	call->victim = op->victim;
 	call->flags = op->flags;
 	call->began_us = mind_mono(m);
+	if (op->kind == OP_VM_START)
+		intake_starting(m->intake, op->vm);
 	if (op->kind == OP_VM_MIGRATE && can_reach(m->s, m->h, op->target) && *dom_of(m->s, m->h->id, call->vm) != DOM_ABSENT &&
 	    *dom_of(m->s, op->target, call->vm) == DOM_ABSENT)
 		set_dom(m->s, sim_host(m->s, op->target), call->vm, DOM_INCOMING, HV__CAUSE__CAUSE_NONE);
