@@ -215,6 +215,8 @@ struct failover_vm {
 	hv_node_id node;
 	uint64_t decided_us, began_us, ended_us, running_us;
 	uint32_t result; /* enum hv_rc; meaningful when running_us or ended_us is set */
+	/* derived: */
+	uint64_t hash; /* 0: not known, the digest computes it anew */
 };
 struct failover {
 	uint64_t id;

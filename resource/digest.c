@@ -113,18 +113,40 @@ uint64_t hash_journal(const struct journal_line *l)
 	return mix(str(str(str(str(h, l->object), l->from), l->to), l->cause), l->severity);
 }
 
-static uint64_t hash_failover(const struct failover *f)
+static uint64_t hash_failover_vm(const struct failover_vm *v)
+{
+	uint64_t h = mix(str(7, v->name), v->node);
+
+	return mix(mix(mix(mix(mix(h, v->decided_us), v->began_us), v->ended_us), v->running_us), v->result);
+}
+
+static uint64_t hash_failover_head(const struct failover *f)
 {
 	uint64_t h = mix(mix(mix(5, f->id), f->victim), f->wall_ms);
 
 	h = mix(mix(mix(h, f->detected_us), f->view_us), f->fence_began_us);
-	h = str(mix(mix(mix(h, f->fence_ended_us), f->fenced_us), f->done), f->proof ? f->proof : "");
-	for (size_t i = 0; i < f->n_vms; i++) {
-		const struct failover_vm *v = &f->vms[i];
+	return str(mix(mix(mix(h, f->fence_ended_us), f->fenced_us), f->done), f->proof ? f->proof : "");
+}
 
-		h = mix(str(h, v->name), v->node);
-		h = mix(mix(mix(mix(mix(h, v->decided_us), v->began_us), v->ended_us), v->running_us), v->result);
+/* VMs are hashed each for itself: of a thousand that recover, one changes in a step. */
+static uint64_t hash_failover_cached(struct failover *f)
+{
+	uint64_t h = hash_failover_head(f);
+
+	for (size_t i = 0; i < f->n_vms; i++) {
+		if (!f->vms[i].hash)
+			f->vms[i].hash = hash_failover_vm(&f->vms[i]);
+		h = mix(h, f->vms[i].hash);
 	}
+	return h;
+}
+
+static uint64_t hash_failover(const struct failover *f)
+{
+	uint64_t h = hash_failover_head(f);
+
+	for (size_t i = 0; i < f->n_vms; i++)
+		h = mix(h, hash_failover_vm(&f->vms[i]));
 	return h;
 }
 
@@ -162,7 +184,7 @@ void digest_update(struct cluster *c)
 	}
 	for (size_t i = 0; i < c->n_failovers; i++) {
 		if (c->failovers[i]->touched)
-			renew(c, &c->failovers[i]->hash, hash_failover(c->failovers[i]));
+			renew(c, &c->failovers[i]->hash, hash_failover_cached(c->failovers[i]));
 		c->failovers[i]->touched = false;
 	}
 	c->n_touched_vms = c->n_touched_ops = 0;

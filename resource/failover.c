@@ -129,6 +129,7 @@ void failover_vm_placed(struct cluster *c, const struct vm *vm)
 		return;
 	fv->node = vm->node;
 	fv->decided_us = c->now_us;
+	fv->hash = 0;
 	f->touched = true;
 }
 
@@ -141,6 +142,7 @@ void failover_vm_tried(struct cluster *c, const struct vm *vm, const Hv__OpResul
 		return;
 	fv->began_us = res->began_us;
 	fv->ended_us = res->ended_us;
+	fv->hash = 0;
 	f->touched = true;
 }
 
@@ -156,5 +158,6 @@ void failover_vm_settled(struct cluster *c, const struct vm *vm, bool running, e
 		fv->node = vm->node;
 	}
 	fv->result = running ? HV_OK : rc;
+	fv->hash = 0;
 	failover_check_done(f);
 }

@@ -266,7 +266,8 @@ static bool get_failover(struct cluster *c, const Hv__SnapFailover *m, const cha
 	for (size_t i = 0; i < m->n_vms; i++) {
 		const Hv__SnapFailoverVm *v = m->vms[i];
 
-		f->vms[i] = (struct failover_vm){ hv_xstrdup(v->name), v->node, v->decided_us, v->began_us, v->ended_us, v->running_us, v->result };
+		f->vms[i] = (struct failover_vm){ .name = hv_xstrdup(v->name), .node = v->node, .decided_us = v->decided_us, .began_us = v->began_us,
+						  .ended_us = v->ended_us, .running_us = v->running_us, .result = v->result };
 	}
 	return true;
 }
