@@ -27,12 +27,16 @@ struct answer answer_no(enum hv_rc rc, const char *hint, const char *fmt, ...)
 
 struct answer answer_no_vm(const char *name)
 {
-	return answer_no(HV_NOT_FOUND, "hvcluster vm list", "there is no VM '%.*s'", HV_NAME_MAX, name);
+	if (!hv_name_valid(name))
+		return answer_no(HV_NOT_FOUND, "hvcluster vm list", "there is no VM of that name");
+	return answer_no(HV_NOT_FOUND, "hvcluster vm list", "there is no VM '%s'", name);
 }
 
 struct answer answer_no_node(const char *name)
 {
-	return answer_no(HV_NOT_FOUND, "hvcluster node list", "there is no node '%.*s'", HV_NAME_MAX, name);
+	if (!hv_name_valid(name))
+		return answer_no(HV_NOT_FOUND, "hvcluster node list", "there is no node of that name");
+	return answer_no(HV_NOT_FOUND, "hvcluster node list", "there is no node '%s'", name);
 }
 
 struct answer admin_op_cancel(struct cluster *c, const char *actor, const Hv__OpCancel *cmd)

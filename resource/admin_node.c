@@ -118,7 +118,7 @@ struct answer admin_fence_remove(struct cluster *c, const char *actor, const Hv_
 		return answer_no_node(cmd->node);
 	d = device_find(n, cmd->device, &at);
 	if (!d)
-		return answer_no(HV_NOT_FOUND, "hvcluster fence list", "node '%s' has no fence device '%.*s'", n->name, HV_NAME_MAX, cmd->device);
+		return answer_no(HV_NOT_FOUND, "hvcluster fence list", "node '%s' has no fence device of that name", n->name);
 	if (n->fence_op && strcmp(op_get(c, n->fence_op)->device, d->name) == 0)
 		return answer_no(HV_BUSY, "hvcluster status", "the device '%s' is fencing '%s' now", d->name, n->name);
 	journal_why(c, SEV_NOTICE, "fence device of", n->name, d->name, "none", asked(actor));
@@ -143,7 +143,7 @@ struct answer admin_fence_test(struct cluster *c, const char *actor, const Hv__F
 	if (n->n_devices == 0)
 		return answer_no(HV_NOT_FOUND, "hvcluster fence add", "node '%s' has no fence device", n->name);
 	if (*cmd->device && !device_find(n, cmd->device, &at))
-		return answer_no(HV_NOT_FOUND, "hvcluster fence list", "node '%s' has no fence device '%.*s'", n->name, HV_NAME_MAX, cmd->device);
+		return answer_no(HV_NOT_FOUND, "hvcluster fence list", "node '%s' has no fence device of that name", n->name);
 	spec.victim = n->id;
 	spec.device = n->devices[at]->name;
 	spec.timeout_s = n->devices[at]->timeout_s ? n->devices[at]->timeout_s : c->tuning.fence_timeout_s;

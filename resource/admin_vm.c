@@ -91,6 +91,15 @@ struct answer admin_vm_add(struct cluster *c, const char *actor, const Hv__VmAdd
 	return cmd->started ? ask(c, vm, REQ_START, 0, 0, 0) : answer_ok(0);
 }
 
+/* A guest that does not run cannot shut itself down: it would only be waited for. */
+static struct answer refuse_paused(const struct vm *vm)
+{
+	char hint[256];
+
+	snprintf(hint, sizeof(hint), "hvcluster vm resume %s, or hvcluster vm stop %s --force", vm->name, vm->name);
+	return answer_no(HV_REFUSED, hint, "VM '%s' is paused: it cannot shut itself down", vm->name);
+}
+
 struct answer admin_vm_remove(struct cluster *c, const char *actor, const Hv__VmRemove *cmd)
 {
 	struct vm *vm = vm_find_name(c, cmd->name);
@@ -102,6 +111,8 @@ struct answer admin_vm_remove(struct cluster *c, const char *actor, const Hv__Vm
 		snprintf(hint, sizeof(hint), "hvcluster vm stop %s --wait, or hvcluster vm remove %s --stop", vm->name, vm->name);
 		return answer_no(HV_REFUSED, hint, "VM '%s' is %s, not stopped", vm->name, vm_state_name(vm->state));
 	}
+	if (vm->state == VM_PAUSED)
+		return refuse_paused(vm);
 	vm->removing = true;
 	vm_reason(c, vm, asked(actor));
 	set_intent(c, vm, INTENT_STOPPED, actor);
@@ -173,6 +184,8 @@ struct answer admin_vm_stop(struct cluster *c, const char *actor, const Hv__VmSt
 		return answer_no_vm(cmd->name);
 	if (vm->removing)
 		return refuse_removing(vm);
+	if (vm->state == VM_PAUSED && !cmd->force)
+		return refuse_paused(vm);
 	if (vm->state != VM_RECOVERING && vm->state != VM_CHECKING)
 		vm_reason(c, vm, asked(actor));
 	set_intent(c, vm, INTENT_STOPPED, actor);

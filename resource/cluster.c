@@ -83,11 +83,17 @@ static void node_free(struct node *n)
 	free(n);
 }
 
-void cluster_free(struct cluster *c)
+static void sets_done(struct cluster *c)
 {
 	struct set *sets[] = { &c->vms,	   &c->by_uuid, &c->ready, &c->blocked,	 &c->movers,  &c->dirty,
 			       &c->timers, &c->ops,	&c->stale, &c->ended[0], &c->ended[1] };
 
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
+		set_done(sets[i]);
+}
+
+void cluster_free(struct cluster *c)
+{
 	if (!c)
 		return;
 	for (size_t i = 0; i < c->vms.count; i++)
@@ -104,8 +110,7 @@ void cluster_free(struct cluster *c)
 		free(c->settings[i].key);
 		free(c->settings[i].value);
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
-		set_done(sets[i]);
+	sets_done(c);
 	free(c->touched_vms);
 	free(c->touched_ops);
 	free(c->gone);

@@ -22,7 +22,7 @@
 /* The settings, as numbers. */
 struct tuning {
 	bool fence_always, power_on;
-	uint64_t manager_grace_us, start_retry_us, start_retry_max_us, fence_retry_us, fence_retry_max_us, restart_window_us;
+	uint64_t manager_grace_us, startup_grace_us, start_retry_us, start_retry_max_us, fence_retry_us, fence_retry_max_us, restart_window_us;
 	uint32_t start_parallel, migrate_parallel, stop_timeout_s, start_timeout_s, migrate_timeout_s, fence_timeout_s, drain_tries;
 };
 

@@ -76,8 +76,11 @@ static void fence_begin(struct cluster *c, struct node *n, const char *device, b
 	spec.attempt = n->fence_attempt + 1;
 	spec.timeout_s = device_timeout_s(c, n, device);
 	op = op_begin(c, &spec, NULL);
-	if (!op)
+	if (!op) {
+		n->deadline_us = c->now_us + HV_US_PER_S;
+		node_touch(c, n);
 		return;
+	}
 	n->fence_attempt++;
 	n->fence_op = op->id;
 	if (n->state != NODE_FENCING)

@@ -160,7 +160,22 @@ static bool is_member_of(const Hv__View *view, hv_node_id id)
 	return false;
 }
 
-static void node_leaves(struct cluster *c, struct node *n, const Hv__View *view)
+/*
+ * Every member is newly started: the whole site was off, and some hosts boot more slowly than others.
+ * They are given time before they are fenced for not being here.
+ */
+static bool is_cold_start(struct cluster *c, const Hv__View *view)
+{
+	for (size_t i = 0; i < view->n_members; i++) {
+		const struct node *n = node_get(c, view->members[i]->node);
+
+		if (n && n->incarnation == view->members[i]->incarnation)
+			return false;
+	}
+	return true;
+}
+
+static void node_leaves(struct cluster *c, struct node *n, const Hv__View *view, bool cold)
 {
 	bool in_ring = listed(view->in_ring, view->n_in_ring, n->id);
 	struct why lost = WHY(NODE_LOST, .subject = n->name);
@@ -170,9 +185,10 @@ static void node_leaves(struct cluster *c, struct node *n, const Hv__View *view)
 	if (node_is_member(n) && in_ring) {
 		node_move(c, n, NODE_MANAGER_DOWN, WHY(MANAGER_DOWN, .subject = n->name));
 		n->deadline_us = c->now_us + c->tuning.manager_grace_us;
-		end_its_ops(c, n);
+		node_left(c, n);
 	} else if (node_is_member(n) || (n->state == NODE_MANAGER_DOWN && !in_ring)) {
 		node_lose(c, n, lost, view->detected_us);
+		n->deadline_us = cold ? c->now_us + c->tuning.startup_grace_us : 0;
 	} else if (n->state == NODE_OFFLINE && n->barrier) {
 		/* A minority takes no one's word of before: it proves again what it relies on. */
 		node_lose(c, n, WHY(BARRIER, .subject = n->name), view->detected_us);
@@ -181,7 +197,7 @@ static void node_leaves(struct cluster *c, struct node *n, const Hv__View *view)
 
 void node_view(struct cluster *c, const Hv__View *view)
 {
-	bool barrier = cluster_barrier(c);
+	bool barrier = cluster_barrier(c), cold = is_cold_start(c, view);
 
 	c->minority = view->minority;
 	for (size_t i = 0; i < view->n_lost; i++)
@@ -190,7 +206,7 @@ void node_view(struct cluster *c, const Hv__View *view)
 		member_joins(c, view->members[i]);
 	for (size_t i = 0; i < c->n_nodes; i++)
 		if (!is_member_of(view, c->nodes[i]->id))
-			node_leaves(c, c->nodes[i], view);
+			node_leaves(c, c->nodes[i], view, cold);
 	if (barrier && !cluster_barrier(c))
 		barrier_lifted(c);
 }

@@ -25,6 +25,7 @@ static const struct setting table[] = {
 	{ { "start_retry_max_ms", "60000", "longest pause between tries to start, stop or ask: 100 to 3600000" }, KIND_NUMBER, 100, 3600000, NULL, NULL },
 	{ { "start_retry_ms", "1000", "pause after a start failed everywhere, doubled each time: 100 to 3600000" }, KIND_NUMBER, 100, 3600000, NULL, NULL },
 	{ { "start_timeout_s", "60", "for one start: 1 to 3600" }, KIND_NUMBER, 1, 3600, NULL, NULL },
+	{ { "startup_grace_ms", "20000", "when all members have just been started, how long missing nodes are waited for before they are fenced: 0 to 3600000" }, KIND_NUMBER, 0, 3600000, NULL, NULL },
 	{ { "stop_timeout_s", "180", "graceful shutdown before a VM is destroyed: 0 to 86400" }, KIND_NUMBER, 0, 86400, NULL, NULL },
 };
 
@@ -95,6 +96,7 @@ void settings_load(struct cluster *c)
 		.fence_always = word_is(c, "fence_lost", "always"),
 		.power_on = word_is(c, "after_fence", "on"),
 		.manager_grace_us = number(c, "manager_grace_ms") * HV_US_PER_MS,
+		.startup_grace_us = number(c, "startup_grace_ms") * HV_US_PER_MS,
 		.start_retry_us = number(c, "start_retry_ms") * HV_US_PER_MS,
 		.start_retry_max_us = number(c, "start_retry_max_ms") * HV_US_PER_MS,
 		.fence_retry_us = number(c, "fence_retry_ms") * HV_US_PER_MS,

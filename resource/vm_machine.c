@@ -304,8 +304,11 @@ static void vm_settle_stopped(struct cluster *c, struct vm *vm)
 static void vm_settle_up(struct cluster *c, struct vm *vm)
 {
 	bool stop = vm->intent == INTENT_STOPPED;
+	bool doubtful = vm->reason.code == REASON_UNKNOWN && vm->state != VM_RESUMING;
 
-	if (stop)
+	if (doubtful && node_reachable(node_get(c, vm->node)))
+		vm_move(c, vm, VM_CHECKING, why_same(&vm->reason)); /* its node can tell again: ask */
+	else if (stop)
 		vm_move(c, vm, VM_STOPPING, why_same(&vm->reason));
 	else if (vm->state == VM_RUNNING && vm->want_paused)
 		vm_begin(c, vm, OP_VM_PAUSE, c->tuning.start_timeout_s);

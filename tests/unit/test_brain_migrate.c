@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Live migration: the hand-over of ownership, every way it can fail, and drains. */
+#include "tests/unit/brain_world.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static struct world *migrating(void)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "web1", 1);
+	vm_migrate(w, "web1", "host2");
+	cr_assert_eq(w->rc, HV_OK, "%s", w->text);
+	assert_vm(w, "web1", VM_MIGRATING, 1);
+	cr_assert_eq(vm(w, "web1")->target, 2);
+	cr_assert_eq(vm_op(w, "web1")->node, 1, "the source carries it out");
+	return w;
+}
+
+Test(brain_migrate, ownership_goes_over_first_and_the_copy_is_resumed_after)
+{
+	struct world *w = migrating();
+	uint64_t epoch = vm(w, "web1")->epoch;
+
+	result(w, "web1", HV_OK, ABSENT);
+	assert_vm(w, "web1", VM_RESUMING, 2);
+	cr_assert_gt(vm(w, "web1")->epoch, epoch);
+	cr_assert_eq(vm_op(w, "web1")->kind, OP_VM_RESUME);
+	cr_assert_eq(vm_op(w, "web1")->node, 2);
+	cr_assert_eq(op(w, w->op)->state, OP_RUNNING);
+
+	result(w, "web1", HV_OK, RUNNING);
+	assert_vm(w, "web1", VM_RUNNING, 2);
+	cr_assert_eq(op(w, w->op)->state, OP_DONE);
+	world_free(w);
+}
+
+Test(brain_migrate, it_counts_on_both_nodes_while_it_moves)
+{
+	struct world *w = migrating();
+
+	cr_assert_eq(node(w, 1)->mem_used_mib, 512);
+	cr_assert_eq(node(w, 2)->mem_used_mib, 512);
+	cr_assert_eq(node(w, 2)->migrations_running, 1);
+	result(w, "web1", HV_OK, ABSENT);
+	cr_assert_eq(node(w, 1)->mem_used_mib, 0);
+	cr_assert_eq(node(w, 2)->migrations_running, 0);
+	world_free(w);
+}
+
+Test(brain_migrate, failed_and_the_source_runs_it_stays_and_the_targets_copy_is_destroyed)
+{
+	struct world *w = migrating();
+
+	result(w, "web1", HV_HYPERVISOR, RUNNING);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	cr_assert_eq(vm(w, "web1")->reason.code, REASON_MIGRATION_FAILED);
+	cr_assert_eq(running(w, OP_VM_DESTROY, 0)->node, 2);
+	cr_assert_eq(op(w, w->op)->rc, HV_HYPERVISOR);
+
+	vm_migrate(w, "web1", "host3");
+	cr_assert_eq(w->rc, HV_BUSY, "not before the copy is gone");
+	result_of(w, running(w, OP_VM_DESTROY, 0), HV_OK, ABSENT, "");
+	vm_migrate(w, "web1", "host3");
+	cr_assert_eq(w->rc, HV_OK);
+	world_free(w);
+}
+
+Test(brain_migrate, failed_and_the_source_is_paused_it_is_resumed_there)
+{
+	struct world *w = migrating();
+
+	result(w, "web1", HV_HYPERVISOR, PAUSED);
+	assert_vm(w, "web1", VM_RESUMING, 1);
+	cr_assert_eq(vm_op(w, "web1")->node, 1);
+	result(w, "web1", HV_OK, RUNNING);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	world_free(w);
+}
+
+Test(brain_migrate, failed_and_gone_from_the_source_nothing_is_resumed_it_starts_afresh)
+{
+	struct world *w = migrating();
+
+	result(w, "web1", HV_HYPERVISOR, ABSENT);
+	assert_vm(w, "web1", VM_PENDING, 0);
+	cr_assert_eq(running_count(w, OP_VM_RESUME), 0);
+	cr_assert_eq(running(w, OP_VM_DESTROY, 0)->node, 2);
+	result_of(w, running(w, OP_VM_DESTROY, 0), HV_OK, ABSENT, "");
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	world_free(w);
+}
+
+Test(brain_migrate, unknown_the_source_is_asked_until_it_can_tell)
+{
+	struct world *w = migrating();
+
+	result(w, "web1", HV_TIMEOUT, UNKNOWN);
+	assert_vm(w, "web1", VM_CHECKING, 1);
+	cr_assert_eq(vm(w, "web1")->target, 2);
+	result(w, "web1", HV_OK, PAUSED);
+	assert_vm(w, "web1", VM_RESUMING, 1);
+	cr_assert_eq(running(w, OP_VM_DESTROY, 0)->node, 2);
+	world_free(w);
+}
+
+Test(brain_migrate, unknown_then_gone_it_starts_afresh_after_the_copy_is_destroyed)
+{
+	struct world *w = migrating();
+
+	result(w, "web1", HV_TIMEOUT, UNKNOWN);
+	result(w, "web1", HV_OK, ABSENT);
+	assert_vm(w, "web1", VM_PENDING, 0);
+	cr_assert_eq(running(w, OP_VM_DESTROY, 0)->node, 2);
+	world_free(w);
+}
+
+Test(brain_migrate, the_source_is_lost_the_targets_copy_is_destroyed_never_resumed)
+{
+	struct world *w = migrating();
+
+	view(w, "23", "", false);
+	assert_vm(w, "web1", VM_RECOVERING, 1);
+	cr_assert_eq(running(w, OP_VM_DESTROY, 0)->node, 2);
+	fence_result(w, 1, HV_OK);
+	assert_vm(w, "web1", VM_PENDING, 0);
+	result_of(w, running(w, OP_VM_DESTROY, 0), HV_OK, ABSENT, "");
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	cr_assert_eq(running_count(w, OP_VM_RESUME), 0);
+	world_free(w);
+}
+
+Test(brain_migrate, the_target_is_lost_the_source_keeps_it)
+{
+	struct world *w = migrating();
+
+	view(w, "13", "", false);
+	assert_vm(w, "web1", VM_MIGRATING, 1);
+	cr_assert(vm_op(w, "web1")->cancel);
+	assert_node(w, 2, NODE_FENCING); /* it may yet get the VM */
+	result(w, "web1", HV_CANCELLED, RUNNING);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	world_free(w);
+}
+
+Test(brain_migrate, the_target_is_lost_but_the_migration_was_complete_it_is_recovered_from_there)
+{
+	struct world *w = migrating();
+
+	view(w, "13", "", false);
+	result(w, "web1", HV_OK, ABSENT);
+	assert_vm(w, "web1", VM_RECOVERING, 2);
+	fence_result(w, 2, HV_OK);
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	world_free(w);
+}
+
+Test(brain_migrate, the_target_is_lost_while_it_resumes)
+{
+	struct world *w = migrating();
+
+	result(w, "web1", HV_OK, ABSENT);
+	view(w, "13", "", false);
+	assert_vm(w, "web1", VM_RECOVERING, 2);
+	w->incarnation[2]++;
+	w->seq[2] = 0;
+	view(w, "123", "", false);
+	report(w, 2, "web1=paused"); /* it is back, with the only copy */
+	assert_vm(w, "web1", VM_RESUMING, 2);
+	world_free(w);
+}
+
+Test(brain_migrate, a_resume_that_cannot_tell_is_repeated_there_and_one_that_finds_nothing_restarts)
+{
+	struct world *w = migrating();
+
+	result(w, "web1", HV_OK, ABSENT);
+	result(w, "web1", HV_TIMEOUT, UNKNOWN);
+	assert_vm(w, "web1", VM_RESUMING, 2);
+	tick(w, 1001);
+	cr_assert_eq(vm_op(w, "web1")->kind, OP_VM_RESUME);
+	result(w, "web1", HV_FAILED, ABSENT);
+	assert_vm(w, "web1", VM_STARTING, 1);
+	world_free(w);
+}
+
+Test(brain_migrate, a_paused_vm_stays_paused_on_its_way)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 1);
+	vm_pause(w, "web1");
+	result(w, "web1", HV_OK, PAUSED);
+	vm_migrate(w, "web1", "host2");
+	cr_assert(vm_op(w, "web1")->flags & OP_F_PAUSED);
+	result(w, "web1", HV_OK, ABSENT);
+	assert_vm(w, "web1", VM_PAUSED, 2);
+	cr_assert_eq(running_count(w, OP_VM_RESUME), 0);
+	cr_assert_eq(op(w, w->op)->state, OP_DONE);
+	world_free(w);
+}
+
+Test(brain_migrate, what_cannot_be_is_refused_with_its_cause_and_the_next_step)
+{
+	struct world *w = world_new(2);
+
+	vm_migrate(w, "nosuch", "host2");
+	cr_assert_eq(w->rc, HV_NOT_FOUND);
+	running_vm(w, "web1", 1);
+	vm_migrate(w, "web1", "nosuch");
+	cr_assert_eq(w->rc, HV_NOT_FOUND);
+	vm_migrate(w, "web1", "host1");
+	cr_assert_eq(w->rc, HV_REFUSED);
+	vm_add(w, "fat", 7900, 0, true);
+	all_succeed(w);
+	vm_migrate(w, "web1", "host2");
+	cr_assert_eq(w->rc, HV_NO_CAPACITY);
+	cr_assert(strstr(w->text, "not enough memory: needs 512 MiB, 292 of 8192 MiB free"), "%s", w->text);
+	cr_assert(*w->hint);
+	vm_migrate(w, "web1", "");
+	cr_assert_eq(w->rc, HV_NO_CAPACITY);
+	vm_stop(w, "web1", true);
+	all_succeed(w);
+	vm_migrate(w, "web1", "host2");
+	cr_assert_eq(w->rc, HV_REFUSED);
+	world_free(w);
+}
+
+Test(brain_migrate, more_than_a_node_may_do_at_a_time_wait_for_their_turn)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "a", 1);
+	running_vm(w, "b", 1);
+	running_vm(w, "c", 1);
+	vm_migrate(w, "a", "host2");
+	vm_migrate(w, "b", "host3");
+	vm_migrate(w, "c", "host2");
+	cr_assert_eq(w->rc, HV_OK);
+	assert_vm(w, "c", VM_RUNNING, 1);
+	result(w, "a", HV_OK, ABSENT);
+	assert_vm(w, "c", VM_MIGRATING, 1);
+	world_free(w);
+}
+
+Test(brain_migrate, a_request_is_cancelled_with_its_migration)
+{
+	struct world *w = migrating();
+	hv_op_id request = w->op;
+
+	op_cancel_cmd(w, request);
+	cr_assert_eq(w->rc, HV_OK);
+	cr_assert_eq(op(w, request)->rc, HV_CANCELLED);
+	cr_assert(vm_op(w, "web1")->cancel);
+	result(w, "web1", HV_CANCELLED, RUNNING);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	world_free(w);
+}
+
+/* ---- drains */
+
+Test(brain_migrate, a_drain_moves_all_by_rank_a_few_at_a_time_and_ends_in_maintenance)
+{
+	struct world *w = world_new(3);
+	hv_op_id drain;
+
+	running_vm(w, "a", 1);
+	running_vm(w, "b", 1);
+	running_vm(w, "c", 1);
+	vm_add(w, "urgent", 512, 9, false);
+	vm_start(w, "urgent", "host1");
+	result(w, "urgent", HV_OK, RUNNING);
+	vm_add(w, "off", 512, 0, false);
+
+	node_drain(w, "host1");
+	drain = w->op;
+	cr_assert_eq(node(w, 1)->admin, NODE_DRAINING);
+	assert_vm(w, "urgent", VM_MIGRATING, 1);
+	assert_vm(w, "a", VM_MIGRATING, 1);
+	assert_vm(w, "b", VM_RUNNING, 1);
+	cr_assert_eq(op(w, drain)->total, 4);
+
+	result(w, "a", HV_OK, ABSENT);
+	assert_vm(w, "b", VM_MIGRATING, 1);
+	cr_assert_eq(op(w, drain)->done, 1);
+	all_succeed(w);
+	cr_assert_eq(op(w, drain)->state, OP_DONE);
+	cr_assert_eq(op(w, drain)->done, 4);
+	cr_assert_eq(node(w, 1)->admin, NODE_MAINTENANCE);
+	cr_assert_eq(node(w, 1)->vm_count, 0);
+
+	vm_start(w, "off", "");
+	cr_assert_neq(vm(w, "off")->node, 1, "nothing is placed on a drained node");
+	node_drain(w, "host1");
+	cr_assert_eq(w->rc, HV_OK, "a drained node is drained");
+	node_resume(w, "host1");
+	cr_assert_eq(node(w, 1)->admin, NODE_ACTIVE);
+	world_free(w);
+}
+
+Test(brain_migrate, a_drain_tries_three_times_then_says_what_holds_it_and_goes_on_when_asked_again)
+{
+	struct world *w = world_new(2);
+	hv_op_id drain;
+	size_t count;
+	char **held;
+
+	running_vm(w, "a", 1);
+	running_vm(w, "b", 1);
+	node_drain(w, "host1");
+	drain = w->op;
+	result(w, "b", HV_OK, ABSENT);
+	result(w, "b", HV_OK, RUNNING);
+	for (int i = 0; i < 3; i++) {
+		result(w, "a", HV_HYPERVISOR, RUNNING);
+		result_of(w, running(w, OP_VM_DESTROY, 0), HV_OK, ABSENT, "");
+		tick(w, 10000);
+	}
+	cr_assert_eq(op(w, drain)->state, OP_FAILED);
+	cr_assert_eq(op(w, drain)->rc, HV_HELD);
+	cr_assert(strstr(op(w, drain)->text, "vm a: its migration to host2 failed"), "%s", op(w, drain)->text);
+	cr_assert_eq(node(w, 1)->admin, NODE_DRAINING);
+	held = brain_drain_held_by(w->c, node(w, 1), &count);
+	cr_assert_eq(count, 1);
+	free(held[0]);
+	free(held);
+
+	node_drain(w, "host1");
+	assert_vm(w, "a", VM_MIGRATING, 1);
+	all_succeed(w);
+	cr_assert_eq(node(w, 1)->admin, NODE_MAINTENANCE);
+	world_free(w);
+}
+
+Test(brain_migrate, a_drain_without_a_place_ends_at_once_and_goes_on_when_there_is_one)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "a", 1);
+	vm_add(w, "fat", 8000, 0, true);
+	all_succeed(w);
+	assert_vm(w, "fat", VM_RUNNING, 2);
+	node_drain(w, "host1");
+	cr_assert_eq(op(w, w->op)->rc, HV_HELD);
+	cr_assert(strstr(op(w, w->op)->text, "vm a: drained: host1; not enough memory for 512 MiB: host2") ||
+		  strstr(op(w, w->op)->text, "not enough memory for 512 MiB: host2"), "%s", op(w, w->op)->text);
+
+	vm_stop(w, "fat", true);
+	all_succeed(w);
+	assert_vm(w, "a", VM_RUNNING, 2);
+	cr_assert_eq(node(w, 1)->admin, NODE_MAINTENANCE);
+	world_free(w);
+}
+
+Test(brain_migrate, resume_of_a_node_ends_its_drain)
+{
+	struct world *w = world_new(2);
+	hv_op_id drain;
+
+	running_vm(w, "a", 1);
+	node_drain(w, "host1");
+	drain = w->op;
+	node_resume(w, "host1");
+	cr_assert_eq(op(w, drain)->rc, HV_CANCELLED);
+	result(w, "a", HV_OK, ABSENT);
+	all_succeed(w);
+	assert_vm(w, "a", VM_RUNNING, 2);
+	cr_assert_eq(node(w, 1)->admin, NODE_ACTIVE);
+	world_free(w);
+}
+
+Test(brain_migrate, a_node_lost_in_its_drain_ends_the_drain_and_is_recovered)
+{
+	struct world *w = world_new(3);
+	hv_op_id drain;
+
+	running_vm(w, "a", 1);
+	node_drain(w, "host1");
+	drain = w->op;
+	view(w, "23", "", false);
+	cr_assert_eq(op(w, drain)->rc, HV_NODE_LOST);
+	fence_result(w, 1, HV_OK);
+	all_succeed(w);
+	cr_assert_eq(vm(w, "a")->state, VM_RUNNING);
+	world_free(w);
+}
+
+Test(brain_migrate, a_drain_with_a_dead_hypervisor_layer_says_so)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "a", 1);
+	health(w, 1, false);
+	node_drain(w, "host1");
+	cr_assert_eq(op(w, w->op)->rc, HV_HELD);
+	cr_assert(strstr(op(w, w->op)->text, "hypervisor layer of host1 does not answer"), "%s", op(w, w->op)->text);
+	health(w, 1, true);
+	assert_vm(w, "a", VM_MIGRATING, 1);
+	world_free(w);
+}
