@@ -98,7 +98,7 @@ static void measure_throughput(void)
 		_cleanup_free_ char *name = hv_xasprintf("entries_in_flight_%d", (int)windows[i]);
 		double s = pass(ENTRIES, windows[i]);
 
-		bench_emit("log_store", name, ENTRIES / s, "1/s");
+		bench_emit("log_store", name, ENTRIES / s, "1/s", ENTRIES);
 	}
 }
 
@@ -120,7 +120,7 @@ static void measure_compaction(void)
 	log_store_write(b.store, &w);
 	qb_loop_run(b.loop);
 	bench_emit("log_store", "compaction_commit_4MiB", (double)(bench_now_ns() - began) / 1e6,
-		   "ms");
+		   "ms", 1);
 }
 
 static bool measure_boot(void)
@@ -131,7 +131,8 @@ static bool measure_boot(void)
 	began = bench_now_ns();
 	if (!open_store())
 		return false;
-	bench_emit("log_store", "open_10000_entries", (double)(bench_now_ns() - began) / 1e6, "ms");
+	bench_emit("log_store", "open_10000_entries", (double)(bench_now_ns() - began) / 1e6, "ms",
+		   1);
 	return log_store_boot(b.store)->n_entries == BOOT_ENTRIES;
 }
 

@@ -9,6 +9,8 @@
 static const struct bench benches[] = {
     {"log_store", "the durable log of one node: commit latency, entries a second, reading at boot",
      bench_log_store},
+    {"brain", "the mind: a step, the loss of a node, the snapshot, at 100, 1000 and 10000 VMs",
+     bench_brain},
 };
 
 const char *bench_dir = "/var/tmp";
@@ -21,10 +23,10 @@ uint64_t bench_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
 }
 
-void bench_emit(const char *bench, const char *metric, double value, const char *unit)
+void bench_emit(const char *bench, const char *metric, double value, const char *unit, size_t n)
 {
-	printf("{\"bench\":\"%s\",\"metric\":\"%s\",\"value\":%.1f,\"unit\":\"%s\"}\n", bench,
-	       metric, value, unit);
+	printf("{\"bench\":\"%s\",\"metric\":\"%s\",\"value\":%.1f,\"unit\":\"%s\",\"n\":%zu}\n",
+	       bench, metric, value, unit, n);
 	fflush(stdout);
 }
 
@@ -35,20 +37,38 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-void bench_emit_latency(const char *bench, const char *metric, uint64_t *samples_ns, size_t n)
-{
-	static const struct {
-		const char *name;
-		size_t permille;
-	} points[] = {{"p50", 500}, {"p99", 990}, {"max", 1000}};
+struct point {
+	const char *name;
+	size_t permille;
+};
 
-	qsort(samples_ns, n, sizeof(*samples_ns), by_value);
-	for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
+static void emit_points(const char *bench, const char *metric, const char *unit, unsigned per,
+			uint64_t *samples, size_t n, const struct point *points)
+{
+	if (n == 0)
+		return;
+	qsort(samples, n, sizeof(*samples), by_value);
+	for (size_t i = 0; points[i].name; i++) {
 		size_t at = (n - 1) * points[i].permille / 1000;
 		_cleanup_free_ char *name = hv_xasprintf("%s_%s", metric, points[i].name);
 
-		bench_emit(bench, name, (double)samples_ns[at] / 1000.0, "us");
+		bench_emit(bench, name, (double)samples[at] / per, unit, n);
 	}
+}
+
+void bench_emit_latency(const char *bench, const char *metric, uint64_t *samples_ns, size_t n)
+{
+	static const struct point points[] = {{"p50", 500}, {"p99", 990}, {"max", 1000}, {0}};
+
+	emit_points(bench, metric, "us", 1000, samples_ns, n, points);
+}
+
+void bench_emit_spread(const char *bench, const char *metric, const char *unit, unsigned per,
+		       uint64_t *samples, size_t n)
+{
+	static const struct point points[] = {{"min", 0}, {"p50", 500}, {"max", 1000}, {0}};
+
+	emit_points(bench, metric, unit, per, samples, n, points);
 }
 
 static void usage(FILE *f)
