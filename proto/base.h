@@ -39,7 +39,8 @@ static inline void freep(void *p)
 
 /*
  * Out of memory in pure code is fatal by design: a replica that drops an update is worse than one
- * that dies and comes back (DESIGN: "Out of memory in the brain is fatal"). These never return NULL.
+ * that dies and comes back: what a replica computes must not depend on its memory. These never
+ * return NULL.
  */
 void *hv_xcalloc(size_t count, size_t size);
 void *hv_xrealloc(void *p, size_t count, size_t size);

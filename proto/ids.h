@@ -14,7 +14,7 @@ typedef uint32_t hv_node_id;
 /* An operation's id is the log index of the entry that created it, times 4096, plus a running number in the step. */
 typedef uint64_t hv_op_id;
 
-#define HV_MAX_NODES 32		    /* corosync carries 2 to 32 members well (DESIGN 11) */
+#define HV_MAX_NODES 32		    /* corosync carries 2 to 32 members well */
 #define HV_MAX_VMS 20000	    /* twice the size that we promise to place */
 #define HV_MAX_OPS 24000	    /* one per VM and some for nodes */
 #define HV_MAX_ENDED_OPS 256	    /* ended operations kept so that `--wait` finds its result */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What must hold of the state after every step. Each line here is a rule of DESIGN section 5 or of the books. */
+/* What must hold of the state after every step. Each line here is a rule of a VM's life or of the books. */
 #include "resource/brain.h"
 
 #include "resource/cluster_priv.h"
