@@ -170,6 +170,9 @@ static enum hv_rc run_command(struct cli *cli, const struct command *c, int argc
 	}
 	if (cli->options.json && !(c->options & OPTION(JSON)))
 		cli->options.json = false;
+	if ((cli->options.given & OPTION(TIMEOUT)) && (c->options & OPTION(WAIT)) &&
+	    !cli->options.wait)
+		return cli_fail(cli, HV_USAGE, hint, "--timeout says how long to --wait");
 	cli->command = c;
 	rc = check_args(cli, c);
 	return rc == HV_OK ? c->run(cli) : rc;

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 /* ---------------------------------------------------------------- fence add */
@@ -182,6 +183,8 @@ enum hv_rc cmd_fence_add(struct cli *cli)
 	if (!cli->options.agent)
 		return cli_fail(cli, HV_USAGE, "ls /usr/sbin/fence_*, and --agent with one of them",
 				"which fence agent? --agent is missing");
+	prctl(PR_SET_DUMPABLE,
+	      0); /* from here on secrets are in memory: none may get into a core file */
 	rc = read_device(cli, &d);
 	if (rc != HV_OK)
 		return rc;

@@ -68,6 +68,8 @@ Test(cli_words, options_that_a_command_does_not_have_are_refused)
 		"hvcluster help node drain");
 	refused("hvcluster --frob status", 2, "there is no option '--frob'", "hvcluster help");
 	refused("hvcluster status --color blue", 2, "there is no --color 'blue'", "--color auto");
+	refused("hvcluster node drain host1 --timeout 5", 2, "--timeout says how long to --wait",
+		"hvcluster help node drain");
 	refused("hvcluster vm stop web1 --force --timeout 5", 2, "--force does not wait",
 		"hvcluster help vm stop");
 }
