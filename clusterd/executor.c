@@ -16,7 +16,8 @@ struct job {
 	enum op_kind kind;
 	enum phase phase;
 	bool cancelled;
-	bool proves; /* a success of this fence job is the proof: the last device of its level, and not a power-on */
+	bool proves; /* a success of this fence job is the proof: the last device of its level, and
+			not a power-on */
 	struct fence_job *fence;
 	/* the result, once there is one */
 	enum hv_rc rc;
@@ -37,6 +38,7 @@ struct executor {
 	hv_op_id *hints;
 	size_t n_hints, cap_hints;
 	bool rescan;
+	uint64_t idle_since_us; /* not current since then; 0: current */
 };
 
 struct executor *executor_new(qb_loop_t *loop, hv_node_id self, const struct executor_ops *ops,
@@ -115,7 +117,8 @@ static struct job *job_add(struct executor *e, const struct operation *op)
 	j->attempt = op->attempt;
 	j->kind = op->kind;
 	j->victim = op->victim;
-	j->proves = op->kind == OP_FENCE && (op->flags & OP_F_FINAL) && !(op->flags & OP_F_POWER_ON);
+	j->proves =
+	    op->kind == OP_FENCE && (op->flags & OP_F_FINAL) && !(op->flags & OP_F_POWER_ON);
 	e->jobs[e->count++] = j;
 	return j;
 }
@@ -386,16 +389,35 @@ static void stop_fencing(struct executor *e)
 			   (unsigned long long)j->id, op_kind_name(j->kind), j->victim);
 		job_remove(e, j);
 	}
-	e->rescan = true;
 }
 
-void executor_reconcile(struct executor *e, const struct cluster *c, bool current,
-			bool hypervisor_up)
+static bool is_fencing(const struct executor *e)
 {
-	if (!current) {
-		stop_fencing(e);
-		return;
-	}
+	for (size_t i = 0; i < e->count; i++)
+		if (is_fence(e->jobs[i]->kind))
+			return true;
+	return false;
+}
+
+static uint64_t wait_to_be_current(struct executor *e, uint64_t now_us)
+{
+	e->rescan = true;
+	if (!e->idle_since_us)
+		e->idle_since_us = now_us;
+	if (!is_fencing(e))
+		return 0;
+	if (now_us - e->idle_since_us < EXECUTOR_FENCE_GRACE_US)
+		return e->idle_since_us + EXECUTOR_FENCE_GRACE_US;
+	stop_fencing(e);
+	return 0;
+}
+
+uint64_t executor_reconcile(struct executor *e, const struct cluster *c, bool current,
+			    bool hypervisor_up, uint64_t now_us)
+{
+	if (!current)
+		return wait_to_be_current(e, now_us);
+	e->idle_since_us = 0;
 	if (e->rescan)
 		scan(e, c, hypervisor_up);
 	else
@@ -407,4 +429,5 @@ void executor_reconcile(struct executor *e, const struct cluster *c, bool curren
 		if (e->jobs[i]->phase == PHASE_DONE)
 			propose_result(e, e->jobs[i]);
 	}
+	return 0;
 }

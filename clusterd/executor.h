@@ -11,8 +11,9 @@
  *   fence          -> fence_off: off, then status until off; the only thing that carries proof
  *   fence-test     -> the agent's status action
  *
- * Fencing stops at once when this node is no longer current: a partition without quorum fences
- * nobody. VM jobs go on: they are about VMs that this node owns.
+ * A view change takes milliseconds; a fence that runs goes on meanwhile. A node that is not current
+ * again after EXECUTOR_FENCE_GRACE_US stops: a partition without quorum fences nobody. VM jobs go
+ * on: they are about VMs that this node owns.
  */
 #ifndef HV_CLUSTERD_EXECUTOR_H
 #define HV_CLUSTERD_EXECUTOR_H
@@ -21,6 +22,8 @@
 #include "resource/brain.h"
 
 #include <qb/qbloop.h>
+
+#define EXECUTOR_FENCE_GRACE_US (2 * HV_US_PER_S)
 
 struct executor;
 struct executor_ops {
@@ -48,10 +51,12 @@ void executor_result(struct executor *e, const Hv__HvResult *result);
 /* Is this job of ours, in its present attempt? (progress of others is not passed on) */
 bool executor_knows(const struct executor *e, hv_op_id op);
 
-/* Looks at what was hinted at, starts and cancels, proposes results. `current`: this node may act.
+/*
+ * Looks at what was hinted at, starts and cancels, proposes results. `current`: this node may act.
+ * Returns when to call again though nothing happened (CLOCK_MONOTONIC), 0: never.
  */
-void executor_reconcile(struct executor *e, const struct cluster *c, bool current,
-			bool hypervisor_up);
+uint64_t executor_reconcile(struct executor *e, const struct cluster *c, bool current,
+			    bool hypervisor_up, uint64_t now_us);
 size_t executor_jobs(const struct executor *e);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define REPORT_DOMAINS 800 /* with names of full length these fit an event */
+
 struct intake {
 	hv_node_id self;
 	uint64_t incarnation;
@@ -149,7 +151,24 @@ static void look_again_at(struct intake *in, uint64_t at_us)
 		in->next_us = at_us;
 }
 
-static void propose_report(struct intake *in, const struct node *n)
+/*
+ * An event has a size. Where a host runs more than fits, domains that are not the cluster's are
+ * left out, and names, which the cluster knows: 2,700 uuids fit.
+ */
+static void shorten(const struct cluster *c, Hv__NodeReport *report)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < report->n_domains; i++) {
+		if (!cluster_vm(c, report->domains[i]->uuid))
+			continue;
+		report->domains[i]->name = (char *)protobuf_c_empty_string;
+		report->domains[kept++] = report->domains[i];
+	}
+	report->n_domains = kept;
+}
+
+static void propose_report(struct intake *in, const struct cluster *c, const struct node *n)
 {
 	Hv__Event ev = HV__EVENT__INIT;
 	Hv__NodeReport report = HV__NODE_REPORT__INIT;
@@ -165,6 +184,8 @@ static void propose_report(struct intake *in, const struct node *n)
 	if (in->inventory_known)
 		report.n_domains = domain_mirror_present(in->mirror, &seen, &list);
 	report.domains = list;
+	if (report.n_domains > REPORT_DOMAINS)
+		shorten(c, &report);
 	ev.body_case = HV__EVENT__BODY_NODE_REPORT;
 	ev.node_report = &report;
 	in->report_mark = in->ops.propose(in->user, &ev);
@@ -173,7 +194,8 @@ static void propose_report(struct intake *in, const struct node *n)
 }
 
 /* Not ready to report is no reason to keep the others waiting for ever. */
-static void reconcile_report(struct intake *in, const struct node *n, uint64_t now_us)
+static void reconcile_report(struct intake *in, const struct cluster *c, const struct node *n,
+			     uint64_t now_us)
 {
 	bool joining = n->state == NODE_JOINING;
 	bool ready = in->inventory_known && in->health_known;
@@ -190,7 +212,7 @@ static void reconcile_report(struct intake *in, const struct node *n, uint64_t n
 		look_again_at(in, in->joining_since_us + INTAKE_PATIENCE_US);
 		return;
 	}
-	propose_report(in, n);
+	propose_report(in, c, n);
 }
 
 static void reconcile_health(struct intake *in, const struct node *n, uint64_t now_us)
@@ -368,7 +390,7 @@ void intake_reconcile(struct intake *in, const struct cluster *c, uint64_t now_u
 	 * one. */
 	if (!n || n->incarnation != in->incarnation)
 		return;
-	reconcile_report(in, n, now_us);
+	reconcile_report(in, c, n, now_us);
 	if (n->state != NODE_ONLINE)
 		return;
 	reconcile_health(in, n, now_us);

@@ -120,8 +120,7 @@ Hv__VmInfo *view_vm_info(const struct view *v, const struct vm *vm)
 /* What is known of how far it is; of a request, what is known of the operation at work for it. */
 static const struct progress_item *progress_of(const struct view *v, const struct operation *op)
 {
-	const struct vm *vm =
-	    op->kind == OP_VM_REQUEST && op->vm ? cluster_vm(v->c, op->vm) : NULL;
+	const struct vm *vm = op->kind == OP_VM_REQUEST && op->vm ? cluster_vm(v->c, op->vm) : NULL;
 
 	return progress_find(v->progress, vm && vm->op ? vm->op : op->id);
 }

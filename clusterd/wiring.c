@@ -143,23 +143,38 @@ static void on_due(void *user)
 	driver_wake(d->driver);
 }
 
-/* `due_us` is cluster time, intake's is this host's; one timer for both. */
-static void arm_due(struct clusterd *d, uint64_t due_us)
+static uint64_t sooner(uint64_t a_us, uint64_t b_us)
 {
-	uint64_t now = mono_us(), wait = UINT64_MAX, local = intake_next_us(d->intake);
+	return a_us && (!b_us || a_us < b_us) ? a_us : b_us;
+}
 
-	if (due_us)
-		wait = due_us > driver_time_at(d->driver, now)
-			   ? due_us - driver_time_at(d->driver, now)
-			   : 0;
-	if (local)
-		wait = local > now ? (local - now < wait ? local - now : wait) : 0;
+/* One timer for all: `at_us` is CLOCK_MONOTONIC, 0 for never. */
+static void arm_due(struct clusterd *d, uint64_t at_us)
+{
+	uint64_t now = mono_us(), wait = at_us > now ? at_us - now : 0;
+
 	if (d->due)
 		qb_loop_timer_del(d->loop, d->due);
 	d->due = 0;
-	if (wait != UINT64_MAX)
+	if (at_us)
 		qb_loop_timer_add(d->loop, QB_LOOP_HIGH, (wait + HV_US_PER_MS) * 1000, d, on_due,
 				  &d->due);
+}
+
+/* What only the coordinator has to say; when to look again. */
+static uint64_t reconcile_ticker(struct clusterd *d)
+{
+	static const struct ticker_ops ticker_ops = {.propose = propose_tick, .pending = pending};
+	const struct rl_status *s = driver_status(d->driver);
+	uint64_t now_us = driver_now_us(d->driver), due_us;
+
+	if (s->coordinator != driver_self(d->driver))
+		return 0;
+	due_us = ticker_reconcile(&d->ticker, driver_cluster(d->driver), &d->list, s, now_us,
+				  &ticker_ops, d);
+	if (!due_us)
+		return 0;
+	return mono_us() + (due_us > now_us ? due_us - now_us : 0);
 }
 
 static void say_status(struct clusterd *d, bool current)
@@ -175,25 +190,23 @@ static void say_status(struct clusterd *d, bool current)
 
 static void on_settled(void *user)
 {
-	static const struct ticker_ops ticker_ops = {.propose = propose_tick, .pending = pending};
 	struct clusterd *d = user;
 	const struct cluster *c = driver_cluster(d->driver);
 	bool current = driver_current(d->driver);
-	uint64_t due = 0;
+	uint64_t at_us;
 
 	if (current && !d->was_current) {
 		executor_rescan(d->executor);
 		intake_state_changed(d->intake, mono_us(), true);
 	}
 	d->was_current = current;
-	executor_reconcile(d->executor, c, current, hv_client_up(d->hv));
+	at_us = executor_reconcile(d->executor, c, current, hv_client_up(d->hv), mono_us());
 	if (current) {
 		intake_reconcile(d->intake, c, mono_us());
-		if (driver_status(d->driver)->coordinator == driver_self(d->driver))
-			due = ticker_reconcile(&d->ticker, c, &d->list, driver_status(d->driver),
-					       driver_now_us(d->driver), &ticker_ops, d);
-		arm_due(d, due);
+		at_us = sooner(at_us, intake_next_us(d->intake));
+		at_us = sooner(at_us, reconcile_ticker(d));
 	}
+	arm_due(d, at_us);
 	control_settled(d->control);
 	say_status(d, current);
 }

@@ -3,6 +3,7 @@
 #include "tests/unit/small_cluster.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #define UUID "11111111-2222-3333-4444-555555555555"
 #define STRANGE "99999999-2222-3333-4444-555555555555"
@@ -127,6 +128,33 @@ Test(intake, a_joining_node_reports_once_its_inventory_is_known)
 	n.in_flight = true;
 	intake_reconcile(in, s.c, 3000);
 	cr_assert_eq(n.reports, 1, "one is in flight");
+}
+
+Test(intake, a_host_with_more_domains_than_an_event_holds_reports_the_clusters_own)
+{
+	struct notes n = {0};
+	struct intake *in = intake_on_host1(&n);
+	struct small s = small_new();
+	Hv__HvInventory inv = HV__HV_INVENTORY__INIT;
+	static Hv__DomainSeen d[5000], *list[5000];
+	static char uuid[5000][HV_UUID_LEN + 1];
+
+	small_vm_add(&s, "web1", UUID, false);
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(uuid[i], sizeof(uuid[i]), "00000000-0000-0000-0000-%012u", i);
+		hv__domain_seen__init(&d[i]);
+		d[i].uuid = i ? uuid[i] : UUID;
+		d[i].observed = HV__OBSERVED__OBSERVED_RUNNING;
+		list[i] = &d[i];
+	}
+	inv.complete = true;
+	inv.domains = list;
+	inv.n_domains = 5000;
+	healthy(in, true, 1000);
+	intake_inventory(in, &inv);
+	intake_reconcile(in, s.c, 2000);
+	cr_assert_eq(n.reports, 1);
+	cr_assert_eq(n.domains, 1);
 }
 
 Test(intake, it_reports_without_an_inventory_when_that_takes_too_long)
