@@ -71,6 +71,7 @@ void domain_mirror_set(struct domain_mirror *m, const Hv__DomainSeen *seen)
 	item->observed = seen->observed;
 	item->cause = seen->cause;
 	item->confirmed = true;
+	item->starting = false;
 	if (seen->name && seen->name[0])
 		snprintf(item->name, sizeof(item->name), "%s", seen->name);
 }
@@ -94,6 +95,10 @@ void domain_mirror_replace(struct domain_mirror *m, Hv__DomainSeen *const *domai
 	for (size_t i = 0; i < m->count; i++) {
 		if (m->items[i].confirmed || m->items[i].observed == HV__OBSERVED__OBSERVED_ABSENT)
 			continue;
+		if (m->items[i].starting) {
+			m->items[i].starting = false;
+			continue;
+		}
 		m->items[i].observed = HV__OBSERVED__OBSERVED_ABSENT;
 		m->items[i].cause = HV__CAUSE__CAUSE_NONE;
 	}

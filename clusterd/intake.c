@@ -82,11 +82,13 @@ void intake_starting(struct intake *in, const char *uuid)
 	Hv__DomainSeen seen = HV__DOMAIN_SEEN__INIT;
 	const struct mirror_item *item = domain_mirror_find(in->mirror, uuid);
 
+	hv_assert(hv_uuid_valid(uuid));
 	if (item && item->observed != HV__OBSERVED__OBSERVED_ABSENT)
 		return;
 	seen.uuid = (char *)uuid;
 	seen.observed = HV__OBSERVED__OBSERVED_UNKNOWN;
 	intake_domain(in, &seen);
+	domain_mirror_find(in->mirror, uuid)->starting = true;
 }
 
 void intake_observed(struct intake *in, const char *uuid, Hv__Observed observed)

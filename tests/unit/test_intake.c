@@ -290,3 +290,20 @@ Test(intake, bad_health_is_told_when_it_lasts_and_good_health_at_once)
 	cr_assert_eq(n.healths, before + 1);
 	cr_assert_not(n.health_ok);
 }
+
+Test(intake, an_inventory_that_is_older_than_a_start_does_not_make_it_absent)
+{
+	struct notes n = {0};
+	struct intake *in = intake_on_host1(&n);
+	struct small s = small_new();
+
+	healthy(in, true, 1000);
+	intake_starting(in, UUID);
+	inventory(in, NULL, 0);
+	intake_reconcile(in, s.c, 2000);
+	cr_assert_eq(n.reports, 1);
+	cr_assert_eq(n.domains, 1, "as unknown");
+	inventory(in, NULL, 0);
+	intake_reconcile(in, s.c, 3000);
+	cr_assert_eq(n.domains, 0, "the next one counts");
+}
