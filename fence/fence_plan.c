@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fence/fence_plan.h"
 
-const struct fence_plan_device *fence_plan_device_at(const struct fence_plan_device *devices, size_t count, struct fence_plan_at at, bool *ret_final)
+const struct fence_plan_device *fence_plan_device_at(const struct fence_plan_device *devices,
+						     size_t count, struct fence_plan_at at,
+						     bool *ret_final)
 {
 	const struct fence_plan_device *found = NULL;
 	uint32_t place = 0;
@@ -19,14 +21,15 @@ const struct fence_plan_device *fence_plan_device_at(const struct fence_plan_dev
 	return found;
 }
 
-struct fence_plan_at fence_plan_level_after(const struct fence_plan_device *devices, size_t count, uint32_t level)
+struct fence_plan_at fence_plan_level_after(const struct fence_plan_device *devices, size_t count,
+					    uint32_t level)
 {
 	uint32_t next = 0;
 
 	for (size_t i = 0; i < count; i++)
 		if (devices[i].level > level && (next == 0 || devices[i].level < next))
 			next = devices[i].level;
-	return (struct fence_plan_at){ .level = next };
+	return (struct fence_plan_at){.level = next};
 }
 
 struct fence_plan_at fence_plan_next_device(struct fence_plan_at at)
@@ -35,7 +38,8 @@ struct fence_plan_at fence_plan_next_device(struct fence_plan_at at)
 	return at;
 }
 
-hv_node_id fence_plan_executor(const hv_node_id *members, size_t count, hv_node_id victim, uint32_t attempt)
+hv_node_id fence_plan_executor(const hv_node_id *members, size_t count, hv_node_id victim,
+			       uint32_t attempt)
 {
 	size_t able = 0, skip;
 

@@ -11,7 +11,7 @@
 
 struct answer answer_ok(hv_op_id op)
 {
-	return (struct answer){ .rc = HV_OK, .op = op };
+	return (struct answer){.rc = HV_OK, .op = op};
 }
 
 struct answer answer_no(enum hv_rc rc, const char *hint, const char *fmt, ...)
@@ -22,7 +22,8 @@ struct answer answer_no(enum hv_rc rc, const char *hint, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return (struct answer){ .rc = rc, .text = hv_xstrdup(text), .hint = hint ? hv_xstrdup(hint) : NULL };
+	return (struct answer){
+	    .rc = rc, .text = hv_xstrdup(text), .hint = hint ? hv_xstrdup(hint) : NULL};
 }
 
 struct answer answer_no_vm(const char *name)
@@ -35,7 +36,8 @@ struct answer answer_no_vm(const char *name)
 struct answer answer_no_node(const char *name)
 {
 	if (!hv_name_valid(name))
-		return answer_no(HV_NOT_FOUND, "hvcluster node list", "there is no node of that name");
+		return answer_no(HV_NOT_FOUND, "hvcluster node list",
+				 "there is no node of that name");
 	return answer_no(HV_NOT_FOUND, "hvcluster node list", "there is no node '%s'", name);
 }
 
@@ -44,9 +46,12 @@ struct answer admin_op_cancel(struct cluster *c, const char *actor, const Hv__Op
 	struct operation *op = op_get(c, cmd->op);
 
 	if (!op)
-		return answer_no(HV_NOT_FOUND, "hvcluster status", "there is no operation %llu, or it ended long ago", (unsigned long long)cmd->op);
+		return answer_no(HV_NOT_FOUND, "hvcluster status",
+				 "there is no operation %llu, or it ended long ago",
+				 (unsigned long long)cmd->op);
 	if (op->state != OP_RUNNING)
-		return answer_no(HV_REFUSED, NULL, "operation %llu has ended already", (unsigned long long)cmd->op);
+		return answer_no(HV_REFUSED, NULL, "operation %llu has ended already",
+				 (unsigned long long)cmd->op);
 	switch (op->kind) {
 	case OP_NODE_DRAIN:
 		drain_cancel(c, node_get(c, op->target), actor);
@@ -58,7 +63,8 @@ struct answer admin_op_cancel(struct cluster *c, const char *actor, const Hv__Op
 		op_cancel(c, op);
 		return answer_ok(op->id);
 	case OP_FENCE:
-		return answer_no(HV_REFUSED, "hvcluster fence confirm NODE", "fencing is not cancelled: VMs wait for its proof");
+		return answer_no(HV_REFUSED, "hvcluster fence confirm NODE",
+				 "fencing is not cancelled: VMs wait for its proof");
 	case OP_VM_START:
 	case OP_VM_STOP:
 	case OP_VM_DESTROY:
@@ -68,7 +74,8 @@ struct answer admin_op_cancel(struct cluster *c, const char *actor, const Hv__Op
 	case OP_NONE:
 		break;
 	}
-	return answer_no(HV_REFUSED, "hvcluster vm start NAME, or vm stop NAME", "a %s is not cancelled; ask for the opposite", op_kind_name(op->kind));
+	return answer_no(HV_REFUSED, "hvcluster vm start NAME, or vm stop NAME",
+			 "a %s is not cancelled; ask for the opposite", op_kind_name(op->kind));
 }
 
 struct answer admin_setting_set(struct cluster *c, const char *actor, const Hv__SettingSet *cmd)
@@ -77,10 +84,12 @@ struct answer admin_setting_set(struct cluster *c, const char *actor, const Hv__
 	const char *why = NULL;
 
 	if (!setting_known(cmd->key))
-		return answer_no(HV_NOT_FOUND, "hvcluster settings", "there is no setting '%s'", cmd->key);
+		return answer_no(HV_NOT_FOUND, "hvcluster settings", "there is no setting '%s'",
+				 cmd->key);
 	old = hv_xstrdup(cluster_setting(c, cmd->key));
 	if (setting_set(c, cmd->key, cmd->value, &why) != HV_OK)
-		return answer_no(HV_BAD_INPUT, "hvcluster settings", "%s: '%s' does not fit: %s", cmd->key, cmd->value, why);
+		return answer_no(HV_BAD_INPUT, "hvcluster settings", "%s: '%s' does not fit: %s",
+				 cmd->key, cmd->value, why);
 	journal(c, SEV_NOTICE, "setting", cmd->key, old, cluster_setting(c, cmd->key), cause);
 	c->freed = true;
 	return answer_ok(0);
@@ -134,7 +143,8 @@ void admin_command(struct cluster *c, const Hv__Event *ev)
 	struct answer a;
 
 	if (cluster_barrier(c) && !fence)
-		a = answer_no(HV_TRY_AGAIN, "hvcluster status", "too few members to act before each lost node is proven off");
+		a = answer_no(HV_TRY_AGAIN, "hvcluster status",
+			      "too few members to act before each lost node is proven off");
 	else
 		a = dispatch(c, ev->command);
 	action_reply(c->out, ev, a.rc, a.text, a.hint, a.op);

@@ -32,7 +32,8 @@ struct answer admin_node_resume(struct cluster *c, const char *actor, const Hv__
 struct answer admin_fence_add(struct cluster *c, const char *actor, const Hv__FenceAdd *cmd);
 struct answer admin_fence_remove(struct cluster *c, const char *actor, const Hv__FenceRemove *cmd);
 struct answer admin_fence_test(struct cluster *c, const char *actor, const Hv__FenceTest *cmd);
-struct answer admin_fence_confirm(struct cluster *c, const char *actor, const Hv__FenceConfirm *cmd);
+struct answer admin_fence_confirm(struct cluster *c, const char *actor,
+				  const Hv__FenceConfirm *cmd);
 struct answer admin_op_cancel(struct cluster *c, const char *actor, const Hv__OpCancel *cmd);
 struct answer admin_setting_set(struct cluster *c, const char *actor, const Hv__SettingSet *cmd);
 

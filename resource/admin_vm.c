@@ -17,7 +17,8 @@ static struct why asked(const char *actor)
 static void set_intent(struct cluster *c, struct vm *vm, enum vm_intent intent, const char *actor)
 {
 	if (vm->intent != intent)
-		journal_why(c, SEV_INFO, "vm", vm->name, vm_intent_name(vm->intent), vm_intent_name(intent), asked(actor));
+		journal_why(c, SEV_INFO, "vm", vm->name, vm_intent_name(vm->intent),
+			    vm_intent_name(intent), asked(actor));
 	vm->intent = intent;
 	vm_touch(c, vm);
 	vm_dirty(c, vm);
@@ -33,12 +34,14 @@ static void forget_failures(struct cluster *c, struct vm *vm)
 	vm_touch(c, vm);
 }
 
-static struct answer ask(struct cluster *c, struct vm *vm, enum vm_request r, uint32_t flags, uint32_t timeout_s, hv_node_id target)
+static struct answer ask(struct cluster *c, struct vm *vm, enum vm_request r, uint32_t flags,
+			 uint32_t timeout_s, hv_node_id target)
 {
 	struct operation *op = request_begin(c, vm, r, flags, timeout_s, target);
 
 	if (!op)
-		return answer_no(HV_LIMIT, "hvcluster status", "too many operations are in progress");
+		return answer_no(HV_LIMIT, "hvcluster status",
+				 "too many operations are in progress");
 	return answer_ok(op->id);
 }
 
@@ -64,15 +67,19 @@ struct answer admin_vm_add(struct cluster *c, const char *actor, const Hv__VmAdd
 	struct vm *vm;
 
 	if (vm_find_name(c, cmd->name))
-		return answer_no(HV_EXISTS, "hvcluster vm list", "there is a VM '%s' already", cmd->name);
+		return answer_no(HV_EXISTS, "hvcluster vm list", "there is a VM '%s' already",
+				 cmd->name);
 	vm = vm_get(c, cmd->uuid);
 	if (vm)
-		return answer_no(HV_EXISTS, "hvcluster vm list", "VM '%s' has the uuid %s already", vm->name, cmd->uuid);
+		return answer_no(HV_EXISTS, "hvcluster vm list", "VM '%s' has the uuid %s already",
+				 vm->name, cmd->uuid);
 	if (largest && cmd->mem_mib > largest)
-		return answer_no(HV_NO_CAPACITY, "hvcluster node list", "'%s' needs %llu MiB, the largest node has %llu MiB", cmd->name,
+		return answer_no(HV_NO_CAPACITY, "hvcluster node list",
+				 "'%s' needs %llu MiB, the largest node has %llu MiB", cmd->name,
 				 (unsigned long long)cmd->mem_mib, (unsigned long long)largest);
 	if (c->vms.count >= HV_MAX_VMS || !op_room(c))
-		return answer_no(HV_LIMIT, NULL, "the cluster holds as many VMs as it can: %u", HV_MAX_VMS);
+		return answer_no(HV_LIMIT, NULL, "the cluster holds as many VMs as it can: %u",
+				 HV_MAX_VMS);
 	vm = vm_new();
 	vm->name = hv_xstrdup(cmd->name);
 	vm->uuid = hv_xstrdup(cmd->uuid);
@@ -96,8 +103,10 @@ static struct answer refuse_paused(const struct vm *vm)
 {
 	char hint[256];
 
-	snprintf(hint, sizeof(hint), "hvcluster vm resume %s, or hvcluster vm stop %s --force", vm->name, vm->name);
-	return answer_no(HV_REFUSED, hint, "VM '%s' is paused: it cannot shut itself down", vm->name);
+	snprintf(hint, sizeof(hint), "hvcluster vm resume %s, or hvcluster vm stop %s --force",
+		 vm->name, vm->name);
+	return answer_no(HV_REFUSED, hint, "VM '%s' is paused: it cannot shut itself down",
+			 vm->name);
 }
 
 struct answer admin_vm_remove(struct cluster *c, const char *actor, const Hv__VmRemove *cmd)
@@ -108,8 +117,11 @@ struct answer admin_vm_remove(struct cluster *c, const char *actor, const Hv__Vm
 	if (!vm)
 		return answer_no_vm(cmd->name);
 	if (vm->state != VM_STOPPED && !cmd->stop_first) {
-		snprintf(hint, sizeof(hint), "hvcluster vm stop %s --wait, or hvcluster vm remove %s --stop", vm->name, vm->name);
-		return answer_no(HV_REFUSED, hint, "VM '%s' is %s, not stopped", vm->name, vm_state_name(vm->state));
+		snprintf(hint, sizeof(hint),
+			 "hvcluster vm stop %s --wait, or hvcluster vm remove %s --stop", vm->name,
+			 vm->name);
+		return answer_no(HV_REFUSED, hint, "VM '%s' is %s, not stopped", vm->name,
+				 vm_state_name(vm->state));
 	}
 	if (vm->state == VM_PAUSED)
 		return refuse_paused(vm);
@@ -125,7 +137,8 @@ static struct answer refuse_removing(const struct vm *vm)
 }
 
 /* May it be started on this node, if one is named? NULL rc: yes. */
-static struct answer check_start_node(struct cluster *c, const struct vm *vm, const char *name, hv_node_id *ret_id)
+static struct answer check_start_node(struct cluster *c, const struct vm *vm, const char *name,
+				      hv_node_id *ret_id)
 {
 	const struct node *n = node_find_name(c, name);
 	char text[160], hint[256];
@@ -136,14 +149,16 @@ static struct answer check_start_node(struct cluster *c, const struct vm *vm, co
 	*ret_id = n->id;
 	if (vm->node && vm->node != n->id) {
 		snprintf(hint, sizeof(hint), "hvcluster vm migrate %s %s", vm->name, n->name);
-		return answer_no(HV_REFUSED, hint, "VM '%s' is on %s already (%s)", vm->name, node_name(c, vm->node), vm_state_name(vm->state));
+		return answer_no(HV_REFUSED, hint, "VM '%s' is on %s already (%s)", vm->name,
+				 node_name(c, vm->node), vm_state_name(vm->state));
 	}
 	fit = vm->node ? FIT_OK : placement_fit(c, vm, n, false);
 	if (fit == FIT_OK || fit == FIT_BUSY || fit == FIT_AVOIDED)
 		return answer_ok(0);
 	snprintf(hint, sizeof(hint), "hvcluster vm start %s", vm->name);
 	placement_describe(c, vm, n, fit, text, sizeof(text));
-	return answer_no(fit == FIT_MEMORY ? HV_NO_CAPACITY : HV_REFUSED, hint, "%s cannot take '%s': %s", n->name, vm->name, text);
+	return answer_no(fit == FIT_MEMORY ? HV_NO_CAPACITY : HV_REFUSED, hint,
+			 "%s cannot take '%s': %s", n->name, vm->name, text);
 }
 
 struct answer admin_vm_start(struct cluster *c, const char *actor, const Hv__VmStart *cmd)
@@ -164,7 +179,8 @@ struct answer admin_vm_start(struct cluster *c, const char *actor, const Hv__VmS
 	}
 	if (vm->state == VM_PAUSED && vm->intent == INTENT_STARTED) {
 		snprintf(hint, sizeof(hint), "hvcluster vm resume %s", vm->name);
-		return answer_no(HV_REFUSED, hint, "VM '%s' is paused on %s", vm->name, node_name(c, vm->node));
+		return answer_no(HV_REFUSED, hint, "VM '%s' is paused on %s", vm->name,
+				 node_name(c, vm->node));
 	}
 	forget_failures(c, vm);
 	vm->prefer = vm->node ? 0 : node;
@@ -201,28 +217,38 @@ static struct answer check_migrate(struct cluster *c, const struct vm *vm)
 		return refuse_removing(vm);
 	snprintf(hint, sizeof(hint), "hvcluster vm explain %s", vm->name);
 	if (vm->state == VM_STOPPED)
-		return answer_no(HV_REFUSED, "hvcluster vm start NAME NODE", "VM '%s' is stopped: there is nothing to migrate", vm->name);
+		return answer_no(HV_REFUSED, "hvcluster vm start NAME NODE",
+				 "VM '%s' is stopped: there is nothing to migrate", vm->name);
 	if (vm->op || vm->stale_ops)
-		return answer_no(HV_BUSY, hint, "VM '%s' is %s", vm->name, vm->op ? vm_state_name(vm->state) : "waiting for an old copy's destruction");
+		return answer_no(HV_BUSY, hint, "VM '%s' is %s", vm->name,
+				 vm->op ? vm_state_name(vm->state)
+					: "waiting for an old copy's destruction");
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
-		return answer_no(HV_REFUSED, hint, "VM '%s' is %s, only a running or paused one can be migrated", vm->name, vm_state_name(vm->state));
+		return answer_no(HV_REFUSED, hint,
+				 "VM '%s' is %s, only a running or paused one can be migrated",
+				 vm->name, vm_state_name(vm->state));
 	if (vm->intent == INTENT_STOPPED)
 		return answer_no(HV_BUSY, hint, "VM '%s' is to stop", vm->name);
 	if (!node_reachable(node_get(c, vm->node)))
-		return answer_no(HV_HYPERVISOR_DOWN, "hvcluster node list", "%s, where it runs, cannot migrate it now: %s", node_name(c, vm->node),
+		return answer_no(HV_HYPERVISOR_DOWN, "hvcluster node list",
+				 "%s, where it runs, cannot migrate it now: %s",
+				 node_name(c, vm->node),
 				 node_state_name(node_get(c, vm->node)->state));
 	return answer_ok(0);
 }
 
-static struct answer refuse_target(const struct cluster *c, const struct vm *vm, const struct node *n, enum fit fit)
+static struct answer refuse_target(const struct cluster *c, const struct vm *vm,
+				   const struct node *n, enum fit fit)
 {
 	char text[160], hint[128];
 
 	if (fit == FIT_HERE)
-		return answer_no(HV_REFUSED, "hvcluster node list", "VM '%s' is on %s already", vm->name, n->name);
+		return answer_no(HV_REFUSED, "hvcluster node list", "VM '%s' is on %s already",
+				 vm->name, n->name);
 	snprintf(hint, sizeof(hint), "hvcluster vm explain %s", vm->name);
 	placement_describe(c, vm, n, fit, text, sizeof(text));
-	return answer_no(fit == FIT_MEMORY ? HV_NO_CAPACITY : HV_REFUSED, hint, "%s cannot take '%s': %s", n->name, vm->name, text);
+	return answer_no(fit == FIT_MEMORY ? HV_NO_CAPACITY : HV_REFUSED, hint,
+			 "%s cannot take '%s': %s", n->name, vm->name, text);
 }
 
 struct answer admin_vm_migrate(struct cluster *c, const char *actor, const Hv__VmMigrate *cmd)
@@ -246,7 +272,8 @@ struct answer admin_vm_migrate(struct cluster *c, const char *actor, const Hv__V
 	if (fit != FIT_OK && fit != FIT_BUSY) {
 		_cleanup_free_ char *text = placement_why_none(c, vm, true);
 
-		return answer_no(HV_NO_CAPACITY, "hvcluster node list", "no other node can take '%s': %s", vm->name, text);
+		return answer_no(HV_NO_CAPACITY, "hvcluster node list",
+				 "no other node can take '%s': %s", vm->name, text);
 	}
 	vm->migrate_attempts = 0;
 	vm_reason(c, vm, asked(actor));
@@ -262,7 +289,8 @@ struct answer admin_vm_pause(struct cluster *c, const char *actor, const Hv__VmP
 	if (vm->removing)
 		return refuse_removing(vm);
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
-		return answer_no(HV_REFUSED, "hvcluster vm list", "VM '%s' is %s, not running", vm->name, vm_state_name(vm->state));
+		return answer_no(HV_REFUSED, "hvcluster vm list", "VM '%s' is %s, not running",
+				 vm->name, vm_state_name(vm->state));
 	vm->want_paused = true;
 	vm->arriving = false;
 	if (vm->retry_us)
@@ -282,7 +310,8 @@ struct answer admin_vm_resume(struct cluster *c, const char *actor, const Hv__Vm
 	if (vm->removing)
 		return refuse_removing(vm);
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED && vm->state != VM_RESUMING)
-		return answer_no(HV_REFUSED, "hvcluster vm list", "VM '%s' is %s, not paused", vm->name, vm_state_name(vm->state));
+		return answer_no(HV_REFUSED, "hvcluster vm list", "VM '%s' is %s, not paused",
+				 vm->name, vm_state_name(vm->state));
 	vm->want_paused = false;
 	vm->arriving = vm->state != VM_RUNNING || vm->op;
 	if (vm->retry_us)

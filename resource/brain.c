@@ -2,14 +2,11 @@
 /*
  * The one door: a step applies one event (facts), then settles (decisions), then closes the books.
  *
- *     facts:     view, report, observation, result, command  -> node_machine, vm_result, vm_observe, admin
- *     decisions: 1 nodes (grace, fencing)   behind a barrier nothing else
- *                2 VMs that changed         vm_machine
- *                3 drains, asked migrations drain, request
- *                4 placement                placement
- *                5 requests that are over   request
- *                again from 2 while anything changes
- *     books:     ended operations, digest
+ *     facts:     view, report, observation, result, command  -> node_machine, vm_result,
+ * vm_observe, admin decisions: 1 nodes (grace, fencing)   behind a barrier nothing else 2 VMs that
+ * changed         vm_machine 3 drains, asked migrations drain, request 4 placement placement 5
+ * requests that are over   request again from 2 while anything changes books:     ended operations,
+ * digest
  */
 #include "resource/brain.h"
 
@@ -24,11 +21,13 @@
 #include "resource/placement.h"
 #include "resource/vm_machine.h"
 
-#define SETTLE_ROUNDS_MAX 64 /* each round moves something forward; a few are usual, more is a loop */
+#define SETTLE_ROUNDS_MAX                                                                          \
+	64 /* each round moves something forward; a few are usual, more is a loop */
 
 /* ---- facts */
 
-/* Seen before? Each proposer numbers its events; the log may deliver one twice across a view change. */
+/* Seen before? Each proposer numbers its events; the log may deliver one twice across a view
+ * change. */
 static bool event_is_new(struct cluster *c, const Hv__Event *ev)
 {
 	struct node *n;
@@ -208,7 +207,10 @@ void brain_step(struct cluster *c, uint64_t index, const Hv__Event *ev, struct a
 			c->now_us = ev->at_us;
 		if (ev->wall_ms > c->wall_ms)
 			c->wall_ms = ev->wall_ms;
-		failover_see_commit(c, ev->body_case == HV__EVENT__BODY_OP_RESULT && ev->op_result->began_us ? ev->op_result->began_us : c->now_us);
+		failover_see_commit(c, ev->body_case == HV__EVENT__BODY_OP_RESULT &&
+					       ev->op_result->began_us
+					   ? ev->op_result->began_us
+					   : c->now_us);
 		apply(c, ev);
 		settle(c);
 	}

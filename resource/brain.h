@@ -3,8 +3,8 @@
  * brain.h - the one door to the cluster's mind.
  *
  * PURE: same state and same event give the same state and the same actions on every machine. A step
- * cannot fail: a refused request is a reply. After each event the brain settles: it looks at what the
- * event may have changed and decides all that follows (fences, starts, migrations, retries).
+ * cannot fail: a refused request is a reply. After each event the brain settles: it looks at what
+ * the event may have changed and decides all that follows (fences, starts, migrations, retries).
  */
 #ifndef HV_RESOURCE_BRAIN_H
 #define HV_RESOURCE_BRAIN_H
@@ -12,7 +12,8 @@
 #include "resource/cluster.h"
 
 enum action_kind {
-	ACTION_REPLY = 1, /* answer to a command: proposer, incarnation, request, rc, text, hint, op */
+	ACTION_REPLY =
+	    1, /* answer to a command: proposer, incarnation, request, rc, text, hint, op */
 	ACTION_OP_BEGUN,  /* op: for its executor (a hint: executors also scan, after a restart) */
 	ACTION_OP_CANCEL, /* op: its executor should give up */
 	ACTION_OP_ENDED,  /* op: no longer wanted, or finished */
@@ -43,7 +44,8 @@ bool event_valid(const Hv__Event *ev, const char **ret_why);
 /* Apply committed entry `index`. Indices strictly increase. `out` is appended to. */
 void brain_step(struct cluster *c, uint64_t index, const Hv__Event *ev, struct action_list *out);
 
-/* The next moment (cluster time) at which a Tick would change something; 0: none, propose no ticks. */
+/* The next moment (cluster time) at which a Tick would change something; 0: none, propose no ticks.
+ */
 uint64_t brain_next_deadline_us(const struct cluster *c);
 
 /* Would `name` be placed, and where; one line a node. For explain. Returns count (<= max). */
@@ -53,17 +55,21 @@ struct placement_line {
 	int64_t score; /* lower is better */
 	char why[160];
 };
-size_t brain_explain_placement(const struct cluster *c, const struct vm *vm, struct placement_line *ret_lines, size_t max);
-/* Sentences that answer "why is it as it is", most telling first; caller frees each and the array. */
+size_t brain_explain_placement(const struct cluster *c, const struct vm *vm,
+			       struct placement_line *ret_lines, size_t max);
+/* Sentences that answer "why is it as it is", most telling first; caller frees each and the array.
+ */
 char **brain_explain_vm(const struct cluster *c, const struct vm *vm, size_t *ret_count);
 /* What an unfinished drain waits for: "vm db1: no node can hold it: ..."; same ownership. */
 char **brain_drain_held_by(const struct cluster *c, const struct node *n, size_t *ret_count);
 
-/* Snapshot (proto/snapshot.proto). encode: malloc'ed bytes. decode: NULL when damaged, *ret_why says why. */
+/* Snapshot (proto/snapshot.proto). encode: malloc'ed bytes. decode: NULL when damaged, *ret_why
+ * says why. */
 uint8_t *brain_encode(const struct cluster *c, size_t *ret_len);
 struct cluster *brain_decode(const uint8_t *data, size_t len, const char **ret_why);
 
-/* Invariants of the state itself: NULL, or what is broken. O(n): simulator and debug builds after each step. */
+/* Invariants of the state itself: NULL, or what is broken. O(n): simulator and debug builds after
+ * each step. */
 const char *brain_check(const struct cluster *c);
 
 /* Canonical text of the state for golden files and traces (no secrets). Caller frees. */

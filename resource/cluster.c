@@ -85,8 +85,9 @@ static void node_free(struct node *n)
 
 static void sets_done(struct cluster *c)
 {
-	struct set *sets[] = { &c->vms,	   &c->by_uuid, &c->ready, &c->blocked,	 &c->movers,  &c->dirty,
-			       &c->timers, &c->ops,	&c->stale, &c->ended[0], &c->ended[1] };
+	struct set *sets[] = {&c->vms,	  &c->by_uuid,	&c->ready,   &c->blocked,
+			      &c->movers, &c->dirty,	&c->timers,  &c->ops,
+			      &c->stale,  &c->ended[0], &c->ended[1]};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
 		set_done(sets[i]);
@@ -204,21 +205,21 @@ const struct vm *cluster_vm_at(const struct cluster *c, size_t i)
 
 const struct vm *cluster_vm(const struct cluster *c, const char *uuid)
 {
-	struct vm key = { .uuid = (char *)uuid };
+	struct vm key = {.uuid = (char *)uuid};
 
 	return uuid ? set_find(&c->by_uuid, &key) : NULL;
 }
 
 const struct vm *cluster_vm_by_name(const struct cluster *c, const char *name)
 {
-	struct vm key = { .name = (char *)name };
+	struct vm key = {.name = (char *)name};
 
 	return name ? set_find(&c->vms, &key) : NULL;
 }
 
 size_t cluster_vm_lower_bound(const struct cluster *c, const char *name)
 {
-	struct vm key = { .name = (char *)name };
+	struct vm key = {.name = (char *)name};
 	size_t i = set_lower(&c->vms, &key);
 	const struct vm *vm = cluster_vm_at(c, i);
 
@@ -251,7 +252,7 @@ const struct operation *cluster_op_at(const struct cluster *c, size_t i)
 
 const struct operation *cluster_op(const struct cluster *c, hv_op_id id)
 {
-	struct operation key = { .id = id };
+	struct operation key = {.id = id};
 
 	return set_find(&c->ops, &key);
 }
@@ -268,7 +269,8 @@ uint64_t cluster_journal_next(const struct cluster *c)
 
 const struct journal_line *cluster_journal(const struct cluster *c, uint64_t id)
 {
-	return id >= c->journal_first && id < c->journal_next ? &c->journal[id % HV_MAX_JOURNAL] : NULL;
+	return id >= c->journal_first && id < c->journal_next ? &c->journal[id % HV_MAX_JOURNAL]
+							      : NULL;
 }
 
 size_t cluster_failover_count(const struct cluster *c)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cluster.h - the replicated state: nodes, VMs, operations, journal, failovers, settings. No policy.
+ * cluster.h - the replicated state: nodes, VMs, operations, journal, failovers, settings.
+ * No policy.
  *
  * PURE, integers only. Changed only by brain_step(); everyone else reads. Iteration orders are
  * defined (nodes by id, VMs by name, operations by id) and never depend on addresses or hashes.
@@ -19,12 +20,15 @@
 #include "resource/reason.h"
 
 /* ---- nodes */
-#define NODE_STATE_LIST(X)                                                                      \
-	X(OFFLINE, "offline", "not a member, nothing of ours can run there (never seen, left cleanly, or proven off)") \
-	X(JOINING, "joining", "a member that has not yet reported what it runs")                \
-	X(ONLINE, "online", "a member that may hold VMs")                                       \
-	X(MANAGER_DOWN, "manager-down", "corosync sees the node but its clusterd is gone or silent: VMs are left alone for a grace period") \
-	X(LOST, "lost", "gone without proof: must be fenced before anything of its is started")  \
+#define NODE_STATE_LIST(X)                                                                         \
+	X(OFFLINE, "offline",                                                                      \
+	  "not a member, nothing of ours can run there (never seen, left cleanly, or proven off)") \
+	X(JOINING, "joining", "a member that has not yet reported what it runs")                   \
+	X(ONLINE, "online", "a member that may hold VMs")                                          \
+	X(MANAGER_DOWN, "manager-down",                                                            \
+	  "corosync sees the node but its clusterd is gone or silent: VMs are left alone for a "   \
+	  "grace period")                                                                          \
+	X(LOST, "lost", "gone without proof: must be fenced before anything of its is started")    \
 	X(FENCING, "fencing", "lost, and a fence device is at work")
 enum node_state {
 #define X(name, text, meaning) NODE_##name,
@@ -57,7 +61,7 @@ struct node {
 	enum node_state state;
 	enum node_admin admin;
 	uint64_t since_us;    /* of this state */
-	uint64_t deadline_us; /* MANAGER_DOWN: when grace ends; LOST: when the fence is tried again */
+	uint64_t deadline_us; /* MANAGER_DOWN: grace ends; LOST: the fence is tried again */
 	char *boot_id;
 	uint64_t incarnation; /* of its clusterd, from the view */
 	uint32_t feature;
@@ -69,8 +73,8 @@ struct node {
 	uint64_t seen_incarnation, seen_seq; /* highest event of this proposer that was applied */
 	struct fence_device *devices[HV_MAX_FENCE_DEVICES];
 	size_t n_devices;
-	uint32_t fence_attempt; /* attempts since it was lost */
-	uint32_t fence_level, fence_device; /* where its fencing stands: a level, a device's place in it (fence/fence_plan.h) */
+	uint32_t fence_attempt;		    /* attempts since it was lost */
+	uint32_t fence_level, fence_device; /* where its fencing stands (fence/fence_plan.h) */
 	hv_op_id fence_op, drain_op;
 	uint64_t fences_us[8]; /* latest proven fences, for the brakes */
 	size_t n_fences;
@@ -78,27 +82,31 @@ struct node {
 	/* derived, rebuilt on decode, never encoded: */
 	uint64_t mem_used_mib; /* VMs that run here, start here, or migrate here */
 	uint32_t vcpus_used, vm_count;
-	uint32_t starts_running, migrations_running; /* operations; a migration counts at both ends */
-	uint32_t stale_ops;   /* copies that may be here and are to be destroyed */
-	struct set owned;     /* VMs whose owner this is, by name */
-	struct set incoming;  /* VMs whose migration's target this is, by name */
-	uint64_t hash;	      /* in the digest */
-	bool touched;	      /* changed in this step */
+	uint32_t starts_running;
+	uint32_t migrations_running; /* counted at both ends */
+	uint32_t stale_ops;	     /* copies that may be here and are to be destroyed */
+	struct set owned;	     /* VMs whose owner this is, by name */
+	struct set incoming;	     /* VMs whose migration's target this is, by name */
+	uint64_t hash;		     /* in the digest */
+	bool touched;		     /* changed in this step */
 };
 
 /* ---- VMs */
-#define VM_STATE_LIST(X)                                                                        \
-	X(STOPPED, "stopped", "runs nowhere, and is meant to")                                  \
-	X(STARTING, "starting", "its node has been told to start it")                           \
-	X(RUNNING, "running", "runs on its node")                                               \
+#define VM_STATE_LIST(X)                                                                           \
+	X(STOPPED, "stopped", "runs nowhere, and is meant to")                                     \
+	X(STARTING, "starting", "its node has been told to start it")                              \
+	X(RUNNING, "running", "runs on its node")                                                  \
 	X(MIGRATING, "migrating", "leaves its node for the target; ownership still with the node") \
-	X(RESUMING, "resuming", "its paused copy is told to run: after a migration's ownership has gone to it, or as asked") \
-	X(STOPPING, "stopping", "its node has been told to stop it")                            \
-	X(RECOVERING, "recovering", "its node is lost; waits for proof that it is off")         \
-	X(PAUSED, "paused", "its vCPUs are stopped on its node")                                \
-	X(CHECKING, "checking", "its node is asked what became of it; nothing is done before the answer") \
-	X(PENDING, "pending", "proven stopped, meant to run, waits for its turn to be placed")  \
-	X(FAILED, "failed", "could not be started; tried again at retry_us")                    \
+	X(RESUMING, "resuming",                                                                    \
+	  "its paused copy is told to run: after a migration's ownership has gone to it, or as "   \
+	  "asked")                                                                                 \
+	X(STOPPING, "stopping", "its node has been told to stop it")                               \
+	X(RECOVERING, "recovering", "its node is lost; waits for proof that it is off")            \
+	X(PAUSED, "paused", "its vCPUs are stopped on its node")                                   \
+	X(CHECKING, "checking",                                                                    \
+	  "its node is asked what became of it; nothing is done before the answer")                \
+	X(PENDING, "pending", "proven stopped, meant to run, waits for its turn to be placed")     \
+	X(FAILED, "failed", "could not be started; tried again at retry_us")                       \
 	X(BLOCKED, "blocked", "no node may hold it now; tried again when that may have changed")
 enum vm_state {
 #define X(name, text, meaning) VM_##name,
@@ -119,15 +127,15 @@ struct vm {
 	bool want_paused; /* the administrator paused it */
 	bool removing;	  /* is deleted once stopped */
 	enum vm_state state;
-	hv_node_id node;   /* owner: where it runs or may run; 0 only when proven to run nowhere */
-	hv_node_id target; /* MIGRATING; CHECKING when a migration's outcome is not known */
+	hv_node_id node;    /* owner: where it runs or may run; 0 only when proven to run nowhere */
+	hv_node_id target;  /* MIGRATING; CHECKING when a migration's outcome is not known */
 	hv_node_id seen_on; /* CHECKING: a running copy was seen there, the owner is asked first */
-	hv_node_id prefer; /* asked for by the administrator, one time */
-	uint64_t epoch;	   /* ownership epoch: strictly increases with every new owner */
-	hv_op_id op;	   /* the operation in progress, 0 none */
-	uint32_t attempts; /* failed starts in a row */
-	uint32_t restarts; /* times it ended by itself soon after it had started, in a row */
-	uint32_t tries;	   /* of this state's operation: stop, resume, probe */
+	hv_node_id prefer;  /* asked for by the administrator, one time */
+	uint64_t epoch;	    /* ownership epoch: strictly increases with every new owner */
+	hv_op_id op;	    /* the operation in progress, 0 none */
+	uint32_t attempts;  /* failed starts in a row */
+	uint32_t restarts;  /* times it ended by itself soon after it had started, in a row */
+	uint32_t tries;	    /* of this state's operation: stop, resume, probe */
 	uint32_t migrate_attempts;
 	bool arriving; /* to be resumed by its owner when it is found paused there */
 	uint64_t retry_us;
@@ -147,19 +155,21 @@ struct vm {
  * ---- operations: pending work as part of the state. Executors are level-triggered on these.
  * Behind a barrier (cluster_barrier()) they carry out FENCE operations only.
  */
-#define OP_KIND_LIST(X)                                                          \
-	X(NONE, "none")                                                          \
-	X(VM_START, "vm-start")                                                  \
-	X(VM_STOP, "vm-stop")	    /* graceful, destroy after timeout_s */      \
-	X(VM_DESTROY, "vm-destroy") /* also of a stale copy: then vm->op != id */ \
-	X(VM_MIGRATE, "vm-migrate") /* node: source, target: destination */      \
-	X(VM_RESUME, "vm-resume")                                                \
-	X(VM_PAUSE, "vm-pause")                                                  \
-	X(VM_PROBE, "vm-probe")                                                  \
-	X(FENCE, "fence")	    /* node: executor, victim, device */         \
-	X(FENCE_TEST, "fence-test")                                              \
-	X(NODE_DRAIN, "node-drain") /* no executor: the brain's own, of node `target`, with done/total */ \
-	X(VM_REQUEST, "vm-request") /* what a client waits for: start, stop, migrate, remove as a whole */
+#define OP_KIND_LIST(X)                                                                            \
+	X(NONE, "none")                                                                            \
+	X(VM_START, "vm-start")                                                                    \
+	X(VM_STOP, "vm-stop")	    /* graceful, destroy after timeout_s */                        \
+	X(VM_DESTROY, "vm-destroy") /* also of a stale copy: then vm->op != id */                  \
+	X(VM_MIGRATE, "vm-migrate") /* node: source, target: destination */                        \
+	X(VM_RESUME, "vm-resume")                                                                  \
+	X(VM_PAUSE, "vm-pause")                                                                    \
+	X(VM_PROBE, "vm-probe")                                                                    \
+	X(FENCE, "fence") /* node: executor, victim, device */                                     \
+	X(FENCE_TEST, "fence-test")                                                                \
+	X(NODE_DRAIN,                                                                              \
+	  "node-drain") /* no executor: the brain's own, of node `target`, with done/total */      \
+	X(VM_REQUEST,                                                                              \
+	  "vm-request") /* what a client waits for: start, stop, migrate, remove as a whole */
 enum op_kind {
 #define X(name, text) OP_##name,
 	OP_KIND_LIST(X)
@@ -168,7 +178,9 @@ enum op_kind {
 enum op_state { OP_RUNNING, OP_DONE, OP_FAILED };
 
 /* operation.flags */
-#define OP_F_FINAL 0x01	   /* FENCE: last device of its level, its success proves the victim off: set fenced_node */
+#define OP_F_FINAL                                                                                 \
+	0x01 /* FENCE: last device of its level, its success proves the victim off: set            \
+		fenced_node */
 #define OP_F_POWER_ON 0x02 /* FENCE: not off but on, best effort, after the proof */
 #define OP_F_PAUSED 0x04   /* VM_MIGRATE: it is paused and stays so */
 #define OP_F_FORCE 0x08	   /* VM_REQUEST to stop: destroy at once */
@@ -181,18 +193,18 @@ struct operation {
 	hv_op_id id;
 	enum op_kind kind;
 	enum op_state state;
-	char *vm;	    /* uuid, or NULL */
-	hv_node_id node;    /* executor; 0: the brain itself */
+	char *vm;	 /* uuid, or NULL */
+	hv_node_id node; /* executor; 0: the brain itself */
 	hv_node_id target, victim;
 	char *device;
-	uint32_t attempt;   /* starts at 1; a result of another attempt is ignored */
+	uint32_t attempt; /* starts at 1; a result of another attempt is ignored */
 	uint32_t timeout_s;
-	bool cancel;	    /* the executor is asked to give up; it still answers */
+	bool cancel; /* the executor is asked to give up; it still answers */
 	uint64_t began_us, ended_us, deadline_us;
 	uint64_t wall_ms;
 	uint32_t rc;
 	char *text;
-	hv_op_id parent;    /* what this is part of (a drain, a request) */
+	hv_op_id parent; /* what this is part of (a drain, a request) */
 	uint32_t done, total;
 	uint32_t flags;
 	/* derived: */
@@ -233,7 +245,8 @@ struct failover {
 
 struct cluster;
 
-/* ---- life cycle and queries; every returned pointer is borrowed and valid until the next brain_step() */
+/* ---- life cycle and queries; every returned pointer is borrowed and valid until the next
+ * brain_step() */
 struct cluster *cluster_new(void);
 void cluster_free(struct cluster *c);
 
@@ -242,7 +255,8 @@ uint64_t cluster_now_us(const struct cluster *c);
 uint64_t cluster_wall_ms(const struct cluster *c);
 uint64_t cluster_digest(const struct cluster *c); /* O(1): kept up to date by each step */
 uint32_t cluster_feature(const struct cluster *c);
-bool cluster_barrier(const struct cluster *c); /* a lost member of a minority epoch is not yet proven off */
+bool cluster_barrier(
+    const struct cluster *c); /* a lost member of a minority epoch is not yet proven off */
 
 size_t cluster_node_count(const struct cluster *c);
 const struct node *cluster_node_at(const struct cluster *c, size_t i); /* ascending id */
@@ -252,11 +266,15 @@ size_t cluster_vm_count(const struct cluster *c);
 const struct vm *cluster_vm_at(const struct cluster *c, size_t i); /* ascending name */
 const struct vm *cluster_vm(const struct cluster *c, const char *uuid);
 const struct vm *cluster_vm_by_name(const struct cluster *c, const char *name);
-size_t cluster_vm_lower_bound(const struct cluster *c, const char *name); /* first i with name > `name` */
-size_t cluster_node_vm_count(const struct cluster *c, hv_node_id node); /* VMs that this node owns */
-const struct vm *cluster_node_vm_at(const struct cluster *c, hv_node_id node, size_t i); /* ascending name */
+size_t cluster_vm_lower_bound(const struct cluster *c,
+			      const char *name); /* first i with name > `name` */
+size_t cluster_node_vm_count(const struct cluster *c,
+			     hv_node_id node); /* VMs that this node owns */
+const struct vm *cluster_node_vm_at(const struct cluster *c, hv_node_id node,
+				    size_t i); /* ascending name */
 size_t cluster_op_count(const struct cluster *c);
-const struct operation *cluster_op_at(const struct cluster *c, size_t i); /* ascending id, running and recently ended */
+const struct operation *cluster_op_at(const struct cluster *c,
+				      size_t i); /* ascending id, running and recently ended */
 const struct operation *cluster_op(const struct cluster *c, hv_op_id id);
 uint64_t cluster_journal_first(const struct cluster *c); /* ids first..next-1 are held */
 uint64_t cluster_journal_next(const struct cluster *c);
@@ -275,7 +293,8 @@ const char *op_kind_name(enum op_kind k);
 const char *op_state_name(enum op_state s);
 const char *severity_name(enum severity s);
 
-/* ---- settings: a table of known keys, integers or words; `cluster_setting` gives the preset when not set */
+/* ---- settings: a table of known keys, integers or words; `cluster_setting` gives the preset when
+ * not set */
 struct setting_info {
 	const char *key, *preset, *help;
 };

@@ -119,7 +119,8 @@ void vm_touch(struct cluster *c, struct vm *vm)
 	vm->touched = true;
 	if (c->n_touched_vms == c->cap_touched_vms) {
 		c->cap_touched_vms = c->cap_touched_vms ? c->cap_touched_vms * 2 : 64;
-		c->touched_vms = hv_xrealloc(c->touched_vms, c->cap_touched_vms, sizeof(*c->touched_vms));
+		c->touched_vms =
+		    hv_xrealloc(c->touched_vms, c->cap_touched_vms, sizeof(*c->touched_vms));
 	}
 	c->touched_vms[c->n_touched_vms++] = vm;
 }
@@ -286,7 +287,8 @@ void op_touch(struct cluster *c, struct operation *op)
 	op->touched = true;
 	if (c->n_touched_ops == c->cap_touched_ops) {
 		c->cap_touched_ops = c->cap_touched_ops ? c->cap_touched_ops * 2 : 64;
-		c->touched_ops = hv_xrealloc(c->touched_ops, c->cap_touched_ops, sizeof(*c->touched_ops));
+		c->touched_ops =
+		    hv_xrealloc(c->touched_ops, c->cap_touched_ops, sizeof(*c->touched_ops));
 	}
 	c->touched_ops[c->n_touched_ops++] = op;
 }
@@ -332,7 +334,7 @@ void op_index(struct cluster *c, struct operation *op, int sign)
 /* Ended operations that no one will ask for any more. */
 void op_trim(struct cluster *c)
 {
-	static const size_t limit[2] = { ENDED_WAITABLE, ENDED_OTHER };
+	static const size_t limit[2] = {ENDED_WAITABLE, ENDED_OTHER};
 
 	for (int i = 0; i < 2; i++) {
 		while (c->ended[i].count > limit[i]) {

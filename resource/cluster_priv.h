@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cluster_priv.h - the state from inside resource/: what may change it, and the books that must be kept.
+ * cluster_priv.h - the state from inside resource/: what may change it, and the books that must be
+ * kept.
  *
  * PURE. Two kinds of members: the state proper (encoded, hashed) and what is derived from it (sets,
- * counters). Derived members never decide anything that the state would not: a replica that was just
- * decoded from a snapshot and one that has run for weeks take the same next step. Hence the rule that
- * nothing but the state survives a step: `dirty`, `freed` and the touched lists are empty at its end.
+ * counters). Derived members never decide anything that the state would not: a replica that was
+ * just decoded from a snapshot and one that has run for weeks take the same next step. Hence the
+ * rule that nothing but the state survives a step: `dirty`, `freed` and the touched lists are empty
+ * at its end.
  */
 #ifndef HV_RESOURCE_CLUSTER_PRIV_H
 #define HV_RESOURCE_CLUSTER_PRIV_H
@@ -22,8 +24,10 @@
 /* The settings, as numbers. */
 struct tuning {
 	bool fence_always, power_on;
-	uint64_t manager_grace_us, startup_grace_us, start_retry_us, start_retry_max_us, fence_retry_us, fence_retry_max_us, restart_window_us;
-	uint32_t start_parallel, migrate_parallel, stop_timeout_s, start_timeout_s, migrate_timeout_s, fence_timeout_s, drain_tries;
+	uint64_t manager_grace_us, startup_grace_us, start_retry_us, start_retry_max_us,
+	    fence_retry_us, fence_retry_max_us, restart_window_us;
+	uint32_t start_parallel, migrate_parallel, stop_timeout_s, start_timeout_s,
+	    migrate_timeout_s, fence_timeout_s, drain_tries;
 };
 
 struct cluster {
@@ -32,8 +36,8 @@ struct cluster {
 	bool minority;
 	struct node *nodes[HV_MAX_NODES]; /* ascending id */
 	size_t n_nodes;
-	struct set vms; /* by name */
-	struct set ops; /* by id */
+	struct set vms;		      /* by name */
+	struct set ops;		      /* by id */
 	struct journal_line *journal; /* a ring of HV_MAX_JOURNAL */
 	uint64_t journal_first, journal_next;
 	struct failover *failovers[HV_MAX_FAILOVERS]; /* ascending id */
@@ -51,18 +55,18 @@ struct cluster {
 	struct set stale;    /* operations that destroy a copy that is nobody's, by id */
 	struct set ended[2]; /* ended operations by time: waitable ones, others */
 	uint32_t vms_in_state[STATE_COUNT_VM];
-	uint64_t digest;     /* sum of the hashes below */
+	uint64_t digest; /* sum of the hashes below */
 	uint64_t globals_hash;
 
 	/* of the step in progress */
-	struct set dirty;    /* VMs to look at, by rank */
-	bool freed;	     /* something that kept a VM from being placed may have gone */
+	struct set dirty; /* VMs to look at, by rank */
+	bool freed;	  /* something that kept a VM from being placed may have gone */
 	uint32_t op_seq;
 	struct vm **touched_vms;
 	size_t n_touched_vms, cap_touched_vms;
 	struct operation **touched_ops;
 	size_t n_touched_ops, cap_touched_ops;
-	struct vm **gone;    /* deleted in this step; freed at its end */
+	struct vm **gone; /* deleted in this step; freed at its end */
 	size_t n_gone, cap_gone;
 	struct action_list *out;
 };
@@ -73,10 +77,10 @@ struct why {
 	const char *subject, *text;
 	uint64_t number;
 };
-#define WHY(name, ...) ((struct why){ .code = REASON_##name, __VA_ARGS__ })
+#define WHY(name, ...) ((struct why){.code = REASON_##name, __VA_ARGS__})
 static inline struct why why_same(const struct reason *r)
 {
-	return (struct why){ r->code, r->subject, r->text, r->number };
+	return (struct why){r->code, r->subject, r->text, r->number};
 }
 char *why_sentence(struct why why); /* caller frees */
 
@@ -85,10 +89,11 @@ int vm_cmp_name(const void *a, const void *b);
 int vm_cmp_rank(const void *a, const void *b); /* priority descending, then name */
 
 /* ---- nodes */
-struct node *node_get(struct cluster *c, hv_node_id id);      /* NULL: no such node */
+struct node *node_get(struct cluster *c, hv_node_id id); /* NULL: no such node */
 struct node *node_find_name(struct cluster *c, const char *name);
-struct node *node_make(struct cluster *c, hv_node_id id);     /* found or new; NULL: HV_MAX_NODES reached */
-void node_forget(struct cluster *c, struct node *n);	      /* must hold nothing */
+struct node *node_make(struct cluster *c,
+		       hv_node_id id);		     /* found or new; NULL: HV_MAX_NODES reached */
+void node_forget(struct cluster *c, struct node *n); /* must hold nothing */
 const char *node_name(const struct cluster *c, hv_node_id id);
 void node_touch(struct cluster *c, struct node *n);
 static inline bool node_is_member(const struct node *n)
@@ -107,21 +112,24 @@ struct vm *vm_get(struct cluster *c, const char *uuid);
 struct vm *vm_find_name(struct cluster *c, const char *name);
 struct vm *vm_new(void);
 void vm_free(struct vm *vm);
-bool vm_index(struct cluster *c, struct vm *vm);  /* takes it in; false: name or uuid exists */
-void vm_delete(struct cluster *c, struct vm *vm); /* out of every index; memory stays until the step ends */
+bool vm_index(struct cluster *c, struct vm *vm); /* takes it in; false: name or uuid exists */
+void vm_delete(struct cluster *c,
+	       struct vm *vm); /* out of every index; memory stays until the step ends */
 void vm_touch(struct cluster *c, struct vm *vm);
-void vm_dirty(struct cluster *c, struct vm *vm);  /* to be looked at before the step ends */
+void vm_dirty(struct cluster *c, struct vm *vm); /* to be looked at before the step ends */
 void vm_set_state(struct cluster *c, struct vm *vm, enum vm_state state);
 void vm_set_node(struct cluster *c, struct vm *vm, hv_node_id node);
 void vm_set_target(struct cluster *c, struct vm *vm, hv_node_id target);
 void vm_set_retry(struct cluster *c, struct vm *vm, uint64_t retry_us);
-void vm_count_node(struct cluster *c, struct vm *vm, bool add); /* owner's and target's books, for decode */
+void vm_count_node(struct cluster *c, struct vm *vm,
+		   bool add); /* owner's and target's books, for decode */
 
 /* ---- operations */
 struct operation *op_get(struct cluster *c, hv_op_id id);
 void op_free(struct operation *op);
 void op_touch(struct cluster *c, struct operation *op);
-void op_index(struct cluster *c, struct operation *op, int sign); /* counters and sets that depend on it */
+void op_index(struct cluster *c, struct operation *op,
+	      int sign); /* counters and sets that depend on it */
 void op_restore_ended(struct cluster *c, struct operation *op);
 void op_trim(struct cluster *c);
 
@@ -134,7 +142,8 @@ uint64_t digest_full(const struct cluster *c);
 
 /* ---- settings */
 void settings_load(struct cluster *c); /* tuning from settings */
-/* HV_OK, HV_NOT_FOUND (key), HV_BAD_INPUT (*ret_why: what it takes, static). An empty value: back to the preset. */
+/* HV_OK, HV_NOT_FOUND (key), HV_BAD_INPUT (*ret_why: what it takes, static). An empty value: back
+ * to the preset. */
 enum hv_rc setting_set(struct cluster *c, const char *key, const char *value, const char **ret_why);
 bool setting_known(const char *key);
 

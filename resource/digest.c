@@ -55,7 +55,8 @@ static uint64_t device(uint64_t h, const struct fence_device *d)
 	h = str(str(h, d->name), d->agent);
 	h = mix(mix(h, d->level), d->timeout_s);
 	h = options(options(h, d->options, d->n_options), d->secrets, d->n_secrets);
-	return str(mix(mix(mix(h, d->tested), d->test_rc), d->test_wall_ms), d->test_text ? d->test_text : "");
+	return str(mix(mix(mix(h, d->tested), d->test_rc), d->test_wall_ms),
+		   d->test_text ? d->test_text : "");
 }
 
 static uint64_t hash_node(const struct node *n)
@@ -117,7 +118,8 @@ static uint64_t hash_failover_vm(const struct failover_vm *v)
 {
 	uint64_t h = mix(str(7, v->name), v->node);
 
-	return mix(mix(mix(mix(mix(h, v->decided_us), v->began_us), v->ended_us), v->running_us), v->result);
+	return mix(mix(mix(mix(mix(h, v->decided_us), v->began_us), v->ended_us), v->running_us),
+		   v->result);
 }
 
 static uint64_t hash_failover_head(const struct failover *f)
@@ -125,7 +127,8 @@ static uint64_t hash_failover_head(const struct failover *f)
 	uint64_t h = mix(mix(mix(5, f->id), f->victim), f->wall_ms);
 
 	h = mix(mix(mix(h, f->detected_us), f->view_us), f->fence_began_us);
-	return str(mix(mix(mix(h, f->fence_ended_us), f->fenced_us), f->done), f->proof ? f->proof : "");
+	return str(mix(mix(mix(h, f->fence_ended_us), f->fenced_us), f->done),
+		   f->proof ? f->proof : "");
 }
 
 /* VMs are hashed each for itself: of a thousand that recover, one changes in a step. */

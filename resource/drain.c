@@ -10,7 +10,8 @@
 #include <stdio.h>
 
 #define HELD_NAMED 8 /* VMs that are named in one sentence */
-#define STUCK_TRIES 3 /* failed stops, resumes or probes after which a drain does not wait for them */
+#define STUCK_TRIES                                                                                \
+	3 /* failed stops, resumes or probes after which a drain does not wait for them */
 
 enum drain_item {
 	ITEM_MOVING, /* on its way, or about to be: wait */
@@ -25,7 +26,8 @@ static enum drain_item stuck(char **ret_why, char *why)
 }
 
 /* What is with this VM of a node that is being drained? *ret_why (STUCK only): caller frees. */
-static enum drain_item drain_item(const struct cluster *c, const struct node *n, const struct vm *vm, char **ret_why)
+static enum drain_item drain_item(const struct cluster *c, const struct node *n,
+				  const struct vm *vm, char **ret_why)
 {
 	hv_node_id target;
 
@@ -33,9 +35,11 @@ static enum drain_item drain_item(const struct cluster *c, const struct node *n,
 	if (vm->op)
 		return ITEM_MOVING;
 	if (!n->hypervisor_ok)
-		return stuck(ret_why, hv_xasprintf("the hypervisor layer of %s does not answer", n->name));
+		return stuck(ret_why,
+			     hv_xasprintf("the hypervisor layer of %s does not answer", n->name));
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
-		return vm->tries < STUCK_TRIES ? ITEM_MOVING : stuck(ret_why, reason_sentence(&vm->reason));
+		return vm->tries < STUCK_TRIES ? ITEM_MOVING
+					       : stuck(ret_why, reason_sentence(&vm->reason));
 	if (vm->intent == INTENT_STOPPED || vm->stale_ops)
 		return ITEM_MOVING;
 	if (vm->migrate_attempts >= c->tuning.drain_tries)
@@ -72,7 +76,7 @@ void drain_begin(struct cluster *c, struct node *n, const char *actor)
 			vm_set_retry(c, vm, 0);
 		vm_touch(c, vm);
 	}
-	op = op_begin(c, &(struct op_spec){ .kind = OP_NODE_DRAIN, .target = n->id }, NULL);
+	op = op_begin(c, &(struct op_spec){.kind = OP_NODE_DRAIN, .target = n->id}, NULL);
 	if (op)
 		op_progress(c, op, 0, (uint32_t)n->owned.count);
 	n->drain_op = op ? op->id : 0;
@@ -113,15 +117,18 @@ static char *held_text(const struct cluster *c, const struct node *n)
 
 		if (drain_item(c, n, vm, &why) != ITEM_STUCK)
 			continue;
-		if (named == HELD_NAMED || len + strlen(why) + strlen(vm->name) + 40 > HV_TEXT_MAX) {
+		if (named == HELD_NAMED ||
+		    len + strlen(why) + strlen(vm->name) + 40 > HV_TEXT_MAX) {
 			left++;
 			continue;
 		}
-		len += (size_t)snprintf(buf + len, HV_TEXT_MAX - len, "%svm %s: %s", named ? "; " : "", vm->name, why);
+		len += (size_t)snprintf(buf + len, HV_TEXT_MAX - len, "%svm %s: %s",
+					named ? "; " : "", vm->name, why);
 		named++;
 	}
 	if (left)
-		snprintf(buf + len, HV_TEXT_MAX - len, "%s%zu VMs%s", named ? "; and " : "", left, named ? " more" : "");
+		snprintf(buf + len, HV_TEXT_MAX - len, "%s%zu VMs%s", named ? "; and " : "", left,
+			 named ? " more" : "");
 	return buf;
 }
 
@@ -159,7 +166,8 @@ static bool drain_move(struct cluster *c, struct node *n)
 	for (size_t i = 0; i < n->owned.count; i++)
 		set_append(&by_rank, n->owned.items[i]);
 	set_sort(&by_rank);
-	for (size_t i = 0; i < by_rank.count && n->migrations_running < c->tuning.migrate_parallel; i++) {
+	for (size_t i = 0; i < by_rank.count && n->migrations_running < c->tuning.migrate_parallel;
+	     i++) {
 		_cleanup_free_ char *why = NULL;
 		enum drain_item item = drain_item(c, n, by_rank.items[i], &why);
 
@@ -179,7 +187,8 @@ void drain_settle(struct cluster *c, struct node *n)
 	if (n->admin != NODE_DRAINING)
 		return;
 	if (op)
-		op_progress(c, op, op->total > left ? op->total - left : 0, op->total > left ? op->total : left);
+		op_progress(c, op, op->total > left ? op->total - left : 0,
+			    op->total > left ? op->total : left);
 	if (!n->owned.count && !n->incoming.count) {
 		drain_done(c, n);
 		return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Canonical text of the state, for golden files and traces: no secrets, no wall clock, no sentences. */
+/* Canonical text of the state, for golden files and traces: no secrets, no wall clock, no
+ * sentences. */
 #include "resource/brain.h"
 
 #include "resource/cluster_priv.h"
@@ -46,9 +47,12 @@ static void put_id(struct text *t, const char *key, uint64_t v)
 
 static void put_node(struct text *t, const struct node *n)
 {
-	put(t, "node %u %s %s %s", n->id, n->name, node_state_name(n->state), node_admin_name(n->admin));
-	put(t, " mem=%llu/%llu cpus=%u/%u vms=%u", (unsigned long long)n->mem_used_mib, (unsigned long long)n->mem_mib, n->vcpus_used, n->cpus, n->vm_count);
-	put(t, "%s%s%s", n->configured ? "" : " unconfigured", n->hypervisor_ok ? "" : " hypervisor-down", n->barrier ? " barrier" : "");
+	put(t, "node %u %s %s %s", n->id, n->name, node_state_name(n->state),
+	    node_admin_name(n->admin));
+	put(t, " mem=%llu/%llu cpus=%u/%u vms=%u", (unsigned long long)n->mem_used_mib,
+	    (unsigned long long)n->mem_mib, n->vcpus_used, n->cpus, n->vm_count);
+	put(t, "%s%s%s", n->configured ? "" : " unconfigured",
+	    n->hypervisor_ok ? "" : " hypervisor-down", n->barrier ? " barrier" : "");
 	put_id(t, "deadline", n->deadline_us);
 	put_id(t, "fence-op", n->fence_op);
 	put_id(t, "fence-attempt", n->fence_attempt);
@@ -58,7 +62,8 @@ static void put_node(struct text *t, const struct node *n)
 	for (size_t i = 0; i < n->n_devices; i++) {
 		const struct fence_device *d = n->devices[i];
 
-		put(t, "  device %s level=%u agent=%s options=%zu secrets=%zu\n", d->name, d->level, d->agent, d->n_options, d->n_secrets);
+		put(t, "  device %s level=%u agent=%s options=%zu secrets=%zu\n", d->name, d->level,
+		    d->agent, d->n_options, d->n_secrets);
 	}
 }
 
@@ -77,14 +82,16 @@ static void put_vm(struct text *t, const struct vm *vm)
 	put_id(t, "migrate-attempts", vm->migrate_attempts);
 	put_id(t, "retry", vm->retry_us);
 	put_id(t, "stale", vm->stale_ops);
-	put(t, "%s%s%s", vm->want_paused ? " want-paused" : "", vm->removing ? " removing" : "", vm->arriving ? " arriving" : "");
+	put(t, "%s%s%s", vm->want_paused ? " want-paused" : "", vm->removing ? " removing" : "",
+	    vm->arriving ? " arriving" : "");
 	put_reason(t, &vm->reason);
 	put(t, "\n");
 }
 
 static void put_op(struct text *t, const struct operation *op)
 {
-	put(t, "op %llu %s %s attempt=%u", (unsigned long long)op->id, op_kind_name(op->kind), op_state_name(op->state), op->attempt);
+	put(t, "op %llu %s %s attempt=%u", (unsigned long long)op->id, op_kind_name(op->kind),
+	    op_state_name(op->state), op->attempt);
 	if (op->vm)
 		put(t, " vm=%s", op->vm);
 	put_id(t, "node", op->node);
@@ -105,10 +112,11 @@ static void put_op(struct text *t, const struct operation *op)
 
 char *brain_dump(const struct cluster *c)
 {
-	struct text t = { 0 };
+	struct text t = {0};
 
-	put(&t, "cluster index=%llu now=%llu feature=%u%s%s\n", (unsigned long long)c->index, (unsigned long long)c->now_us, c->feature,
-	    c->minority ? " minority" : "", cluster_barrier(c) ? " barrier" : "");
+	put(&t, "cluster index=%llu now=%llu feature=%u%s%s\n", (unsigned long long)c->index,
+	    (unsigned long long)c->now_us, c->feature, c->minority ? " minority" : "",
+	    cluster_barrier(c) ? " barrier" : "");
 	for (size_t i = 0; i < c->n_settings; i++)
 		put(&t, "setting %s=%s\n", c->settings[i].key, c->settings[i].value);
 	for (size_t i = 0; i < c->n_nodes; i++)

@@ -4,12 +4,12 @@
 
 #include "resource/cluster_priv.h"
 
-#define TRY(cond, why)                  \
-	do {                            \
-		if (!(cond)) {          \
-			*ret_why = why; \
-			return false;   \
-		}                       \
+#define TRY(cond, why)                                                                             \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			*ret_why = why;                                                            \
+			return false;                                                              \
+		}                                                                                  \
 	} while (0)
 
 static bool text_fits(const char *s, size_t max)
@@ -40,7 +40,8 @@ static bool view_valid(const Hv__View *v, const char **ret_why)
 {
 	TRY(v->n_members > 0 && v->n_members <= HV_MAX_NODES, "view: no members, or too many");
 	for (size_t i = 0; i < v->n_members; i++)
-		TRY(v->members[i]->node && (!i || v->members[i]->node > v->members[i - 1]->node), "view: members not in ascending order");
+		TRY(v->members[i]->node && (!i || v->members[i]->node > v->members[i - 1]->node),
+		    "view: members not in ascending order");
 	TRY(ids_ascend(v->lost, v->n_lost), "view: lost nodes not in ascending order");
 	TRY(ids_ascend(v->in_ring, v->n_in_ring), "view: nodes in the ring not in ascending order");
 	for (size_t i = 0; i < v->n_lost; i++)
@@ -57,7 +58,8 @@ static bool configured_valid(const Hv__NodesConfigured *ev, const char **ret_why
 		TRY(hv_name_valid(ev->nodes[i]->name), "node list: bad name");
 		for (size_t k = 0; k < i; k++) {
 			TRY(ev->nodes[i]->id != ev->nodes[k]->id, "node list: a node id twice");
-			TRY(strcmp(ev->nodes[i]->name, ev->nodes[k]->name) != 0, "node list: a name twice");
+			TRY(strcmp(ev->nodes[i]->name, ev->nodes[k]->name) != 0,
+			    "node list: a name twice");
 		}
 	}
 	return true;
@@ -110,7 +112,8 @@ static bool pairs_valid(Hv__KeyValue **kv, size_t count, const char **ret_why)
 	TRY(count <= HV_MAX_DEVICE_OPTIONS, "fence add: too many options");
 	for (size_t i = 0; i < count; i++) {
 		TRY(hv_name_valid(kv[i]->key), "fence add: bad option name");
-		TRY(text_clean(kv[i]->value, HV_OPTION_MAX), "fence add: option value too long or not printable");
+		TRY(text_clean(kv[i]->value, HV_OPTION_MAX),
+		    "fence add: option value too long or not printable");
 		for (size_t k = 0; k < i; k++)
 			TRY(strcmp(kv[i]->key, kv[k]->key) != 0, "fence add: an option twice");
 	}
@@ -130,13 +133,16 @@ static bool agent_valid(const char *s)
 static bool fence_add_valid(const Hv__FenceAdd *f, const char **ret_why)
 {
 	TRY(hv_name_valid(f->node) && hv_name_valid(f->device), "fence add: bad name");
-	TRY(agent_valid(f->agent), "fence add: an agent's name is fence_ and lower-case letters, digits, _");
+	TRY(agent_valid(f->agent),
+	    "fence add: an agent's name is fence_ and lower-case letters, digits, _");
 	TRY(f->level <= HV_MAX_FENCE_LEVELS, "fence add: level out of range");
 	TRY(f->timeout_s <= 3600, "fence add: timeout out of range");
-	return pairs_valid(f->options, f->n_options, ret_why) && pairs_valid(f->secrets, f->n_secrets, ret_why);
+	return pairs_valid(f->options, f->n_options, ret_why) &&
+	       pairs_valid(f->secrets, f->n_secrets, ret_why);
 }
 
-/* Names of things that must exist are only bounded here: a wrong one is an answer, not a broken event. */
+/* Names of things that must exist are only bounded here: a wrong one is an answer, not a broken
+ * event. */
 static bool command_valid(const Hv__Command *cmd, const char **ret_why)
 {
 	TRY(text_clean(cmd->actor, 2 * HV_NAME_MAX), "command: bad actor");
@@ -149,7 +155,9 @@ static bool command_valid(const Hv__Command *cmd, const char **ret_why)
 		TRY(cmd->vm_stop->timeout_s <= 86400, "vm stop: timeout out of range");
 		return true;
 	case HV__COMMAND__BODY_SETTING_SET:
-		TRY(text_clean(cmd->setting_set->key, HV_NAME_MAX) && text_clean(cmd->setting_set->value, HV_NAME_MAX), "setting: too long or not printable");
+		TRY(text_clean(cmd->setting_set->key, HV_NAME_MAX) &&
+			text_clean(cmd->setting_set->value, HV_NAME_MAX),
+		    "setting: too long or not printable");
 		return true;
 	case HV__COMMAND__BODY_VM_REMOVE:
 	case HV__COMMAND__BODY_VM_START:
@@ -195,7 +203,8 @@ bool event_valid(const Hv__Event *ev, const char **ret_why)
 		return true;
 	case HV__EVENT__BODY_HOST_HEALTH:
 		TRY(ev->host_health->node, "health: no node");
-		TRY(ev->host_health->mem_mib <= UINT32_MAX && ev->host_health->cpus <= 65536, "health: size out of range");
+		TRY(ev->host_health->mem_mib <= UINT32_MAX && ev->host_health->cpus <= 65536,
+		    "health: size out of range");
 		TRY(text_clean(ev->host_health->text, HV_TEXT_MAX), "health: bad text");
 		return true;
 	case HV__EVENT__BODY__NOT_SET:

@@ -26,9 +26,11 @@ static void add_state(struct lines *l, const struct cluster *c, const struct vm 
 	const char *at = vm->node ? " on " : "", *node = vm->node ? node_name(c, vm->node) : "";
 
 	if (vm->target)
-		add(l, hv_xasprintf("%s is %s from %s to %s: %s", vm->name, vm_state_name(vm->state), node, node_name(c, vm->target), why));
+		add(l, hv_xasprintf("%s is %s from %s to %s: %s", vm->name,
+				    vm_state_name(vm->state), node, node_name(c, vm->target), why));
 	else
-		add(l, hv_xasprintf("%s is %s%s%s%s%s", vm->name, vm_state_name(vm->state), at, node, *why ? ": " : "", why));
+		add(l, hv_xasprintf("%s is %s%s%s%s%s", vm->name, vm_state_name(vm->state), at,
+				    node, *why ? ": " : "", why));
 }
 
 static void add_wait(struct lines *l, const struct cluster *c, const struct vm *vm)
@@ -41,9 +43,12 @@ static void add_wait(struct lines *l, const struct cluster *c, const struct vm *
 		add(l, hv_xasprintf("node %s is %s: %s", n->name, node_state_name(n->state), why));
 	}
 	if (vm->retry_us > c->now_us)
-		add(l, hv_xasprintf("it is tried again in %llu ms", (unsigned long long)((vm->retry_us - c->now_us) / HV_US_PER_MS)));
+		add(l,
+		    hv_xasprintf("it is tried again in %llu ms",
+				 (unsigned long long)((vm->retry_us - c->now_us) / HV_US_PER_MS)));
 	if (vm->stale_ops)
-		add(l, hv_xasprintf("%u old copies of it are destroyed before it may start or move", vm->stale_ops));
+		add(l, hv_xasprintf("%u old copies of it are destroyed before it may start or move",
+				    vm->stale_ops));
 	if (cluster_barrier(c))
 		add(l, hv_xstrdup("nothing is started before each lost node is proven off"));
 }
@@ -61,13 +66,16 @@ static void add_placement(struct lines *l, const struct cluster *c, const struct
 
 char **brain_explain_vm(const struct cluster *c, const struct vm *vm, size_t *ret_count)
 {
-	struct lines l = { .line = hv_xcalloc(LINES_MAX, sizeof(char *)) };
+	struct lines l = {.line = hv_xcalloc(LINES_MAX, sizeof(char *))};
 	const struct operation *op = cluster_op(c, vm->op);
 
 	add_state(&l, c, vm);
 	if (op && op->node)
-		add(&l, hv_xasprintf("%s was told to %s %llu ms ago (operation %llu, attempt %u)", node_name(c, op->node), op_kind_name(op->kind),
-				     (unsigned long long)((c->now_us - op->began_us) / HV_US_PER_MS), (unsigned long long)op->id, op->attempt));
+		add(&l,
+		    hv_xasprintf("%s was told to %s %llu ms ago (operation %llu, attempt %u)",
+				 node_name(c, op->node), op_kind_name(op->kind),
+				 (unsigned long long)((c->now_us - op->began_us) / HV_US_PER_MS),
+				 (unsigned long long)op->id, op->attempt));
 	add_wait(&l, c, vm);
 	add_placement(&l, c, vm);
 	if (vm->attempts)

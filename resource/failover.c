@@ -34,7 +34,8 @@ void failover_open(struct cluster *c, const struct node *victim, uint64_t detect
 	f->victim = victim->id;
 	f->wall_ms = c->wall_ms;
 	f->detected_us = detected_us && detected_us < c->now_us ? detected_us : c->now_us;
-	f->n_vms = victim->owned.count < HV_MAX_FAILOVER_VMS ? victim->owned.count : HV_MAX_FAILOVER_VMS;
+	f->n_vms =
+	    victim->owned.count < HV_MAX_FAILOVER_VMS ? victim->owned.count : HV_MAX_FAILOVER_VMS;
 	f->vms = hv_xcalloc(f->n_vms, sizeof(*f->vms));
 	for (size_t i = 0; i < f->n_vms; i++)
 		f->vms[i].name = hv_xstrdup(((const struct vm *)victim->owned.items[i])->name);
@@ -100,7 +101,8 @@ void failover_over(struct cluster *c, hv_node_id victim, const char *how)
 	f->touched = true;
 }
 
-static struct failover_vm *failover_vm_of(struct cluster *c, const struct vm *vm, struct failover **ret_f)
+static struct failover_vm *failover_vm_of(struct cluster *c, const struct vm *vm,
+					  struct failover **ret_f)
 {
 	struct failover *f = vm->recover_from ? failover_of(c, vm->recover_from) : NULL;
 	size_t lo = 0, hi = f ? f->n_vms : 0;

@@ -19,7 +19,8 @@ void failover_fence_ran(struct cluster *c, hv_node_id victim, uint64_t began_us,
 void failover_proven(struct cluster *c, hv_node_id victim, const char *proof);
 /* It came back, or nothing depends on it: the record ends with what is known. */
 void failover_over(struct cluster *c, hv_node_id victim, const char *how);
-/* One of its VMs (vm->recover_from tells of which record): placed, its start ended, it runs, it will not. */
+/* One of its VMs (vm->recover_from tells of which record): placed, its start ended, it runs, it
+ * will not. */
 void failover_vm_placed(struct cluster *c, const struct vm *vm);
 void failover_vm_tried(struct cluster *c, const struct vm *vm, const Hv__OpResult *res);
 void failover_vm_settled(struct cluster *c, const struct vm *vm, bool running, enum hv_rc rc);

@@ -10,7 +10,8 @@
 
 bool fencing_needed(const struct cluster *c, const struct node *n)
 {
-	return c->tuning.fence_always || n->barrier || n->owned.count || n->incoming.count || n->stale_ops;
+	return c->tuning.fence_always || n->barrier || n->owned.count || n->incoming.count ||
+	       n->stale_ops;
 }
 
 void barrier_lifted(struct cluster *c)
@@ -29,7 +30,7 @@ void barrier_lifted(struct cluster *c)
 /* ONLINE members first; behind a barrier a member may not yet have been able to report. */
 hv_node_id fencing_executor(const struct cluster *c, hv_node_id victim, uint32_t attempt)
 {
-	static const enum node_state order[] = { NODE_ONLINE, NODE_JOINING };
+	static const enum node_state order[] = {NODE_ONLINE, NODE_JOINING};
 	hv_node_id ids[HV_MAX_NODES], found = 0;
 
 	for (size_t pass = 0; pass < ARRAY_SIZE(order) && !found; pass++) {
@@ -46,7 +47,8 @@ hv_node_id fencing_executor(const struct cluster *c, hv_node_id victim, uint32_t
 static size_t plan_of(const struct node *n, struct fence_plan_device *devices)
 {
 	for (size_t i = 0; i < n->n_devices; i++)
-		devices[i] = (struct fence_plan_device){ .name = n->devices[i]->name, .level = n->devices[i]->level };
+		devices[i] = (struct fence_plan_device){.name = n->devices[i]->name,
+							.level = n->devices[i]->level};
 	return n->n_devices;
 }
 
@@ -67,7 +69,8 @@ static uint32_t device_timeout_s(const struct cluster *c, const struct node *n, 
 
 static void fence_begin(struct cluster *c, struct node *n, const char *device, bool final)
 {
-	struct op_spec spec = { .kind = OP_FENCE, .victim = n->id, .device = device, .flags = final ? OP_F_FINAL : 0 };
+	struct op_spec spec = {
+	    .kind = OP_FENCE, .victim = n->id, .device = device, .flags = final ? OP_F_FINAL : 0};
 	struct operation *op;
 
 	spec.node = fencing_executor(c, n->id, n->fence_attempt + 1);
@@ -88,11 +91,14 @@ static void fence_begin(struct cluster *c, struct node *n, const char *device, b
 	node_touch(c, n);
 }
 
-/* Where the plan stands now: begins the first level of a round, leaves positions that no longer exist. */
-static const struct fence_plan_device *plan_current(struct node *n, struct fence_plan_device *devices, size_t count, bool *ret_final)
+/* Where the plan stands now: begins the first level of a round, leaves positions that no longer
+ * exist. */
+static const struct fence_plan_device *
+plan_current(struct node *n, struct fence_plan_device *devices, size_t count, bool *ret_final)
 {
-	struct fence_plan_at at = { n->fence_level, n->fence_device };
-	const struct fence_plan_device *d = at.level ? fence_plan_device_at(devices, count, at, ret_final) : NULL;
+	struct fence_plan_at at = {n->fence_level, n->fence_device};
+	const struct fence_plan_device *d =
+	    at.level ? fence_plan_device_at(devices, count, at, ret_final) : NULL;
 
 	if (!d) {
 		at = fence_plan_level_after(devices, count, 0);
@@ -110,7 +116,8 @@ void fencing_settle(struct cluster *c, struct node *n)
 	bool final = false;
 
 	if (n->state == NODE_FENCING && !n->fence_op)
-		node_move(c, n, NODE_LOST, why_same(&n->reason)); /* its executor was lost: at once, elsewhere */
+		node_move(c, n, NODE_LOST,
+			  why_same(&n->reason)); /* its executor was lost: at once, elsewhere */
 	if (n->state != NODE_LOST || (n->deadline_us && c->now_us < n->deadline_us))
 		return;
 	if (n->deadline_us) {
@@ -140,12 +147,18 @@ static void fence_failed(struct cluster *c, struct node *n, const char *text)
 	n->fence_device = 0;
 	node_move(c, n, NODE_LOST, WHY(FENCE_FAILED, .subject = n->name, .text = text));
 	if (at.level == 0)
-		n->deadline_us = c->now_us + backoff_us(c->tuning.fence_retry_us, c->tuning.fence_retry_max_us, n->fence_attempt / (uint32_t)(count ? count : 1));
+		n->deadline_us =
+		    c->now_us + backoff_us(c->tuning.fence_retry_us, c->tuning.fence_retry_max_us,
+					   n->fence_attempt / (uint32_t)(count ? count : 1));
 }
 
 static void power_on(struct cluster *c, struct node *n, const char *device, hv_node_id executor)
 {
-	struct op_spec spec = { .kind = OP_FENCE, .node = executor, .victim = n->id, .device = device, .flags = OP_F_POWER_ON };
+	struct op_spec spec = {.kind = OP_FENCE,
+			       .node = executor,
+			       .victim = n->id,
+			       .device = device,
+			       .flags = OP_F_POWER_ON};
 
 	spec.timeout_s = device_timeout_s(c, n, device);
 	op_begin(c, &spec, NULL);
@@ -173,7 +186,8 @@ void fencing_result(struct cluster *c, struct operation *op, const Hv__OpResult 
 	n->fence_op = 0;
 	node_touch(c, n);
 	if (proof) {
-		_cleanup_free_ char *how = hv_xasprintf("fence device %s, run by %s", op->device, node_name(c, op->node));
+		_cleanup_free_ char *how =
+		    hv_xasprintf("fence device %s, run by %s", op->device, node_name(c, op->node));
 
 		fence_count(c, n);
 		node_proven_off(c, n, WHY(FENCED, .subject = n->name, .text = how), how);

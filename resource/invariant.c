@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What must hold of the state after every step. Each line here is a rule of a VM's life or of the books. */
+/* What must hold of the state after every step. Each line here is a rule of a VM's life or of the
+ * books. */
 #include "resource/brain.h"
 
 #include "resource/cluster_priv.h"
 
-#define MUST(cond, what)             \
-	do {                         \
-		if (!(cond))         \
-			return what; \
+#define MUST(cond, what)                                                                           \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			return what;                                                               \
 	} while (0)
 
 static bool state_has_owner(enum vm_state s)
@@ -63,15 +64,19 @@ static const char *check_vm_op(const struct cluster *c, const struct vm *vm)
 	const struct operation *op = cluster_op(c, vm->op);
 
 	if (!vm->op) {
-		MUST(vm->state != VM_STARTING && vm->state != VM_MIGRATING, "a VM that starts or migrates has no operation");
+		MUST(vm->state != VM_STARTING && vm->state != VM_MIGRATING,
+		     "a VM that starts or migrates has no operation");
 		return NULL;
 	}
 	MUST(op && op->state == OP_RUNNING, "a VM's operation is not in progress");
 	MUST(op->vm && strcmp(op->vm, vm->uuid) == 0, "a VM's operation is another VM's");
 	MUST(op_suits(vm->state, op->kind), "a VM's operation does not suit its state");
-	MUST(op->node == vm->node, "a VM's operation is carried out by another node than its owner");
-	MUST(op->kind != OP_VM_MIGRATE || op->target == vm->target, "a migration's target is not the VM's");
-	MUST(op->kind != OP_VM_START || vm->stale_ops == 0 || op->cancel || cluster_barrier(c), "a VM starts while an old copy may exist");
+	MUST(op->node == vm->node,
+	     "a VM's operation is carried out by another node than its owner");
+	MUST(op->kind != OP_VM_MIGRATE || op->target == vm->target,
+	     "a migration's target is not the VM's");
+	MUST(op->kind != OP_VM_START || vm->stale_ops == 0 || op->cancel || cluster_barrier(c),
+	     "a VM starts while an old copy may exist");
 	return NULL;
 }
 
@@ -79,40 +84,57 @@ static const char *check_vm(const struct cluster *c, const struct vm *vm)
 {
 	const struct node *n = cluster_node(c, vm->node), *t = cluster_node(c, vm->target);
 
-	MUST((vm->node != 0) == state_has_owner(vm->state), "owner and state of a VM contradict each other");
+	MUST((vm->node != 0) == state_has_owner(vm->state),
+	     "owner and state of a VM contradict each other");
 	MUST(!vm->node || n, "a VM's owner is no node");
 	MUST(!vm->target || t, "a VM's target is no node");
-	MUST(!vm->target || vm->state == VM_MIGRATING || vm->state == VM_CHECKING, "a VM that does not migrate has a target");
-	MUST(vm->state != VM_MIGRATING || (vm->target && vm->target != vm->node), "a migrating VM has no target");
-	MUST(!vm->seen_on || vm->state == VM_CHECKING, "a copy was seen and its owner is not asked");
+	MUST(!vm->target || vm->state == VM_MIGRATING || vm->state == VM_CHECKING,
+	     "a VM that does not migrate has a target");
+	MUST(vm->state != VM_MIGRATING || (vm->target && vm->target != vm->node),
+	     "a migrating VM has no target");
+	MUST(!vm->seen_on || vm->state == VM_CHECKING,
+	     "a copy was seen and its owner is not asked");
 	if (n) {
 		bool lost = n->state == NODE_LOST || n->state == NODE_FENCING;
 
 		MUST(n->state != NODE_OFFLINE, "a node that is proven off owns a VM");
 		MUST(!lost || vm->state == VM_RECOVERING, "a VM of a lost node is not recovering");
-		MUST(vm->state != VM_RECOVERING || n->state != NODE_ONLINE, "a VM recovers from a node that has reported");
+		MUST(vm->state != VM_RECOVERING || n->state != NODE_ONLINE,
+		     "a VM recovers from a node that has reported");
 	}
 	MUST(vm->state != VM_FAILED || vm->retry_us, "a failed VM is not tried again");
-	MUST(vm->state == VM_RUNNING || vm->state == VM_STOPPED || vm->reason.code != REASON_NONE, "a VM is not where it should be, without a reason");
+	MUST(vm->state == VM_RUNNING || vm->state == VM_STOPPED || vm->reason.code != REASON_NONE,
+	     "a VM is not where it should be, without a reason");
 	return check_vm_op(c, vm);
 }
 
 static const char *check_node(const struct cluster *c, const struct node *n)
 {
-	const struct operation *fence = cluster_op(c, n->fence_op), *drain = cluster_op(c, n->drain_op);
+	const struct operation *fence = cluster_op(c, n->fence_op),
+			       *drain = cluster_op(c, n->drain_op);
 	uint64_t mem = 0;
 
-	MUST((n->state == NODE_FENCING) == (n->fence_op != 0), "fencing without an operation, or the other way round");
-	MUST(!n->fence_op || (fence && fence->state == OP_RUNNING && fence->kind == OP_FENCE && fence->victim == n->id && fence->node != n->id), "a node's fence operation is not one");
-	MUST(!n->drain_op || (drain && drain->state == OP_RUNNING && drain->kind == OP_NODE_DRAIN && drain->target == n->id), "a node's drain operation is not one");
-	MUST(!n->drain_op || n->admin == NODE_DRAINING, "a drain operation of a node that is not drained");
-	MUST(!n->barrier || n->state == NODE_LOST || n->state == NODE_FENCING || n->state == NODE_MANAGER_DOWN, "a barrier of a node that is not lost");
-	MUST(n->state != NODE_OFFLINE || (!n->owned.count && !n->stale_ops), "a node that is proven off may run something");
+	MUST((n->state == NODE_FENCING) == (n->fence_op != 0),
+	     "fencing without an operation, or the other way round");
+	MUST(!n->fence_op || (fence && fence->state == OP_RUNNING && fence->kind == OP_FENCE &&
+			      fence->victim == n->id && fence->node != n->id),
+	     "a node's fence operation is not one");
+	MUST(!n->drain_op || (drain && drain->state == OP_RUNNING && drain->kind == OP_NODE_DRAIN &&
+			      drain->target == n->id),
+	     "a node's drain operation is not one");
+	MUST(!n->drain_op || n->admin == NODE_DRAINING,
+	     "a drain operation of a node that is not drained");
+	MUST(!n->barrier || n->state == NODE_LOST || n->state == NODE_FENCING ||
+		 n->state == NODE_MANAGER_DOWN,
+	     "a barrier of a node that is not lost");
+	MUST(n->state != NODE_OFFLINE || (!n->owned.count && !n->stale_ops),
+	     "a node that is proven off may run something");
 	for (size_t i = 0; i < n->owned.count; i++)
 		mem += ((const struct vm *)n->owned.items[i])->mem_mib;
 	for (size_t i = 0; i < n->incoming.count; i++)
 		mem += ((const struct vm *)n->incoming.items[i])->mem_mib;
-	MUST(mem == n->mem_used_mib && n->owned.count + n->incoming.count == n->vm_count, "a node's books are wrong");
+	MUST(mem == n->mem_used_mib && n->owned.count + n->incoming.count == n->vm_count,
+	     "a node's books are wrong");
 	return NULL;
 }
 
@@ -122,21 +144,26 @@ static const char *check_op(const struct cluster *c, const struct operation *op)
 
 	if (op->state != OP_RUNNING)
 		return NULL;
-	MUST(op->kind != OP_VM_REQUEST || (vm && vm->request == op->id), "a request is not its VM's");
+	MUST(op->kind != OP_VM_REQUEST || (vm && vm->request == op->id),
+	     "a request is not its VM's");
 	MUST(op->kind != OP_VM_DESTROY || vm, "a copy of a VM that is not there is destroyed");
-	MUST(op->kind != OP_VM_DESTROY || vm->op == op->id || vm->node != op->node, "an owner's copy is destroyed as a stale one");
-	MUST(op->kind == OP_VM_REQUEST || op->kind == OP_NODE_DRAIN || op->node, "an operation has no executor");
+	MUST(op->kind != OP_VM_DESTROY || vm->op == op->id || vm->node != op->node,
+	     "an owner's copy is destroyed as a stale one");
+	MUST(op->kind == OP_VM_REQUEST || op->kind == OP_NODE_DRAIN || op->node,
+	     "an operation has no executor");
 	return NULL;
 }
 
 static const char *check_books(const struct cluster *c)
 {
-	uint32_t in_state[STATE_COUNT_VM] = { 0 };
+	uint32_t in_state[STATE_COUNT_VM] = {0};
 
 	for (size_t i = 0; i < c->vms.count; i++)
 		in_state[((const struct vm *)c->vms.items[i])->state]++;
-	MUST(memcmp(in_state, c->vms_in_state, sizeof(in_state)) == 0, "the VMs are counted wrongly");
-	MUST(c->by_uuid.count == c->vms.count && c->blocked.count == in_state[VM_BLOCKED], "an index has lost a VM");
+	MUST(memcmp(in_state, c->vms_in_state, sizeof(in_state)) == 0,
+	     "the VMs are counted wrongly");
+	MUST(c->by_uuid.count == c->vms.count && c->blocked.count == in_state[VM_BLOCKED],
+	     "an index has lost a VM");
 	MUST(digest_full(c) == cluster_digest(c), "the digest was not kept up to date");
 	return NULL;
 }

@@ -8,9 +8,11 @@
 
 #include "resource/cluster_priv.h"
 
-void journal(struct cluster *c, enum severity sev, const char *what, const char *name, const char *from, const char *to, const char *cause);
+void journal(struct cluster *c, enum severity sev, const char *what, const char *name,
+	     const char *from, const char *to, const char *cause);
 /* The same with a reason as the cause. */
-void journal_why(struct cluster *c, enum severity sev, const char *what, const char *name, const char *from, const char *to, struct why why);
+void journal_why(struct cluster *c, enum severity sev, const char *what, const char *name,
+		 const char *from, const char *to, struct why why);
 /* A line read back, for decode: takes the strings over. */
 void journal_restore(struct cluster *c, struct journal_line *line);
 

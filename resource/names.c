@@ -5,34 +5,34 @@
 
 static const char *const node_states[] = {
 #define X(name, text, meaning) text,
-	NODE_STATE_LIST(X)
+    NODE_STATE_LIST(X)
 #undef X
 };
 static const char *const node_meanings[] = {
 #define X(name, text, meaning) meaning,
-	NODE_STATE_LIST(X)
+    NODE_STATE_LIST(X)
 #undef X
 };
 static const char *const vm_states[] = {
 #define X(name, text, meaning) text,
-	VM_STATE_LIST(X)
+    VM_STATE_LIST(X)
 #undef X
 };
 static const char *const vm_meanings[] = {
 #define X(name, text, meaning) meaning,
-	VM_STATE_LIST(X)
+    VM_STATE_LIST(X)
 #undef X
 };
 static const char *const op_kinds[] = {
 #define X(name, text) text,
-	OP_KIND_LIST(X)
+    OP_KIND_LIST(X)
 #undef X
 };
-static const char *const admins[] = { "active", "draining", "maintenance" };
-static const char *const intents[] = { "stopped", "started" };
-static const char *const op_states[] = { "running", "done", "failed" };
-static const char *const severities[] = { "info", "notice", "warning", "error" };
-static const char *const requests[] = { "", "start", "stop", "remove", "migrate", "pause", "resume" };
+static const char *const admins[] = {"active", "draining", "maintenance"};
+static const char *const intents[] = {"stopped", "started"};
+static const char *const op_states[] = {"running", "done", "failed"};
+static const char *const severities[] = {"info", "notice", "warning", "error"};
+static const char *const requests[] = {"", "start", "stop", "remove", "migrate", "pause", "resume"};
 
 #define WORD(words, i) ((size_t)(i) < ARRAY_SIZE(words) ? (words)[i] : "?")
 

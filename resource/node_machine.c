@@ -11,12 +11,12 @@
 
 /* The machine: for each state, which states may follow. */
 static const uint32_t node_next[] = {
-	[NODE_OFFLINE] = TO(JOINING) | TO(LOST),
-	[NODE_JOINING] = TO(ONLINE) | TO(MANAGER_DOWN) | TO(LOST),
-	[NODE_ONLINE] = TO(JOINING) | TO(MANAGER_DOWN) | TO(LOST),
-	[NODE_MANAGER_DOWN] = TO(JOINING) | TO(LOST) | TO(OFFLINE),
-	[NODE_LOST] = TO(FENCING) | TO(JOINING) | TO(OFFLINE),
-	[NODE_FENCING] = TO(LOST) | TO(JOINING) | TO(OFFLINE),
+    [NODE_OFFLINE] = TO(JOINING) | TO(LOST),
+    [NODE_JOINING] = TO(ONLINE) | TO(MANAGER_DOWN) | TO(LOST),
+    [NODE_ONLINE] = TO(JOINING) | TO(MANAGER_DOWN) | TO(LOST),
+    [NODE_MANAGER_DOWN] = TO(JOINING) | TO(LOST) | TO(OFFLINE),
+    [NODE_LOST] = TO(FENCING) | TO(JOINING) | TO(OFFLINE),
+    [NODE_FENCING] = TO(LOST) | TO(JOINING) | TO(OFFLINE),
 };
 
 bool node_move_allowed(enum node_state from, enum node_state to)
@@ -26,7 +26,9 @@ bool node_move_allowed(enum node_state from, enum node_state to)
 
 void node_move(struct cluster *c, struct node *n, enum node_state to, struct why why)
 {
-	enum severity sev = to == NODE_LOST || to == NODE_FENCING ? SEV_ERROR : to == NODE_MANAGER_DOWN ? SEV_WARNING : SEV_NOTICE;
+	enum severity sev = to == NODE_LOST || to == NODE_FENCING ? SEV_ERROR
+			    : to == NODE_MANAGER_DOWN		  ? SEV_WARNING
+								  : SEV_NOTICE;
 
 	hv_assert(node_move_allowed(n->state, to));
 	journal_why(c, sev, "node", n->name, node_state_name(n->state), node_state_name(to), why);
@@ -43,7 +45,8 @@ void node_reason(struct cluster *c, struct node *n, struct why why)
 	const struct reason *r = &n->reason;
 	const char *s = why.subject ? why.subject : "", *t = why.text ? why.text : "";
 
-	if (r->code == why.code && r->number == why.number && strcmp(r->subject ? r->subject : "", s) == 0 && strcmp(r->text ? r->text : "", t) == 0)
+	if (r->code == why.code && r->number == why.number &&
+	    strcmp(r->subject ? r->subject : "", s) == 0 && strcmp(r->text ? r->text : "", t) == 0)
 		return;
 	reason_copy(&n->reason, why, c->now_us);
 	node_touch(c, n);
@@ -53,7 +56,8 @@ void node_admin_move(struct cluster *c, struct node *n, enum node_admin to, stru
 {
 	if (n->admin == to)
 		return;
-	journal_why(c, SEV_NOTICE, "node", n->name, node_admin_name(n->admin), node_admin_name(to), why);
+	journal_why(c, SEV_NOTICE, "node", n->name, node_admin_name(n->admin), node_admin_name(to),
+		    why);
 	n->admin = to;
 	node_touch(c, n);
 	c->freed = true;
@@ -70,7 +74,8 @@ static void dirty_vms(struct cluster *c, struct node *n)
 
 /* ---- loss */
 
-/* Operations that it executed: fencing goes to another; VMs' own end with their VMs; copies stay until proof. */
+/* Operations that it executed: fencing goes to another; VMs' own end with their VMs; copies stay
+ * until proof. */
 static void end_its_ops(struct cluster *c, struct node *n)
 {
 	size_t count = c->ops.count;
@@ -114,7 +119,8 @@ static void node_lose(struct cluster *c, struct node *n, struct why why, uint64_
 	for (size_t i = 0; i < count; i++)
 		vm_owner_lost(c, owned[i]);
 	if (n->drain_op) {
-		op_end(c, op_get(c, n->drain_op), HV_NODE_LOST, "the node was lost while it was drained");
+		op_end(c, op_get(c, n->drain_op), HV_NODE_LOST,
+		       "the node was lost while it was drained");
 		n->drain_op = 0;
 	}
 }
@@ -141,7 +147,9 @@ static void member_joins(struct cluster *c, const Hv__Member *m)
 	n->hypervisor_ok = false;
 	n->inventory_known = false;
 	if (n->state != NODE_JOINING)
-		node_move(c, n, NODE_JOINING, n->state == NODE_OFFLINE ? WHY(VIEW) : WHY(NODE_RETURNED, .subject = n->name));
+		node_move(c, n, NODE_JOINING,
+			  n->state == NODE_OFFLINE ? WHY(VIEW)
+						   : WHY(NODE_RETURNED, .subject = n->name));
 }
 
 static bool listed(const uint32_t *ids, size_t count, uint32_t id)
@@ -161,8 +169,8 @@ static bool is_member_of(const Hv__View *view, hv_node_id id)
 }
 
 /*
- * Every member is newly started: the whole site was off, and some hosts boot more slowly than others.
- * They are given time before they are fenced for not being here.
+ * Every member is newly started: the whole site was off, and some hosts boot more slowly than
+ * others. They are given time before they are fenced for not being here.
  */
 static bool is_cold_start(struct cluster *c, const Hv__View *view)
 {
@@ -245,7 +253,8 @@ void nodes_configured(struct cluster *c, const Hv__NodesConfigured *ev)
 		n->configured = false;
 		n->votes = 0;
 		node_touch(c, n);
-		if (n->state == NODE_OFFLINE && !n->vm_count && !n->stale_ops && !n->n_devices && !n->drain_op)
+		if (n->state == NODE_OFFLINE && !n->vm_count && !n->stale_ops && !n->n_devices &&
+		    !n->drain_op)
 			node_forget(c, n);
 	}
 	for (size_t i = 0; i < ev->n_nodes; i++) {
@@ -299,9 +308,12 @@ void node_health(struct cluster *c, const Hv__HostHealth *ev)
 		return;
 	changed = n->hypervisor_ok != ev->hypervisor_ok;
 	if (changed)
-		journal_why(c, ev->hypervisor_ok ? SEV_NOTICE : SEV_WARNING, "node", n->name, n->hypervisor_ok ? "hypervisor up" : "hypervisor down",
+		journal_why(c, ev->hypervisor_ok ? SEV_NOTICE : SEV_WARNING, "node", n->name,
+			    n->hypervisor_ok ? "hypervisor up" : "hypervisor down",
 			    ev->hypervisor_ok ? "hypervisor up" : "hypervisor down",
-			    ev->hypervisor_ok ? WHY(REPORTED, .subject = n->name) : WHY(HYPERVISOR_DOWN, .subject = n->name, .text = ev->text));
+			    ev->hypervisor_ok
+				? WHY(REPORTED, .subject = n->name)
+				: WHY(HYPERVISOR_DOWN, .subject = n->name, .text = ev->text));
 	n->hypervisor_ok = ev->hypervisor_ok;
 	set_text(&n->health_text, ev->text);
 	if (ev->mem_mib)

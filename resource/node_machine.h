@@ -22,7 +22,8 @@ void node_report(struct cluster *c, const Hv__NodeReport *ev);
 void node_health(struct cluster *c, const Hv__HostHealth *ev);
 /* The grace of a gone clusterd is over? */
 void node_settle(struct cluster *c, struct node *n);
-/* Proof: nothing of ours runs there. `how` is for the report: "fence agent bmc", "confirmed by root@host1". */
+/* Proof: nothing of ours runs there. `how` is for the report: "fence agent bmc", "confirmed by
+ * root@host1". */
 void node_proven_off(struct cluster *c, struct node *n, struct why why, const char *how);
 
 #endif

@@ -71,7 +71,8 @@ void op_cancel(struct cluster *c, struct operation *op)
 
 static bool op_waitable(enum op_kind kind)
 {
-	return kind == OP_VM_REQUEST || kind == OP_NODE_DRAIN || kind == OP_FENCE_TEST || kind == OP_FENCE;
+	return kind == OP_VM_REQUEST || kind == OP_NODE_DRAIN || kind == OP_FENCE_TEST ||
+	       kind == OP_FENCE;
 }
 
 void op_end(struct cluster *c, struct operation *op, enum hv_rc rc, const char *text)

@@ -15,7 +15,8 @@ static bool avoided(const struct vm *vm, hv_node_id id)
 	return false;
 }
 
-enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struct node *n, bool migrate)
+enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struct node *n,
+		       bool migrate)
 {
 	if (migrate && n->id == vm->node)
 		return FIT_HERE;
@@ -29,7 +30,8 @@ enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struc
 		return FIT_MEMORY;
 	if (!migrate && avoided(vm, n->id))
 		return FIT_AVOIDED;
-	if (migrate ? n->migrations_running >= c->tuning.migrate_parallel : n->starts_running >= c->tuning.start_parallel)
+	if (migrate ? n->migrations_running >= c->tuning.migrate_parallel
+		    : n->starts_running >= c->tuning.start_parallel)
 		return FIT_BUSY;
 	return FIT_OK;
 }
@@ -48,7 +50,8 @@ static bool better(const struct node *a, const struct node *b)
 	return a->vm_count != b->vm_count ? a->vm_count < b->vm_count : a->id < b->id;
 }
 
-enum fit placement_pick(const struct cluster *c, const struct vm *vm, bool migrate, hv_node_id *ret_node)
+enum fit placement_pick(const struct cluster *c, const struct vm *vm, bool migrate,
+			hv_node_id *ret_node)
 {
 	const struct node *best = NULL;
 	bool busy = false, avoids = false;
@@ -108,11 +111,17 @@ char *placement_why_none(const struct cluster *c, const struct vm *vm, bool migr
 			if (placement_fit(c, vm, c->nodes[i], migrate) != fit)
 				continue;
 			if (first && fit == FIT_MEMORY)
-				n += (size_t)snprintf(buf + n, HV_TEXT_MAX - n, "%s%s for %llu MiB: %s", n ? "; " : "", fit_cause(fit), (unsigned long long)vm->mem_mib, c->nodes[i]->name);
+				n += (size_t)snprintf(
+				    buf + n, HV_TEXT_MAX - n, "%s%s for %llu MiB: %s",
+				    n ? "; " : "", fit_cause(fit), (unsigned long long)vm->mem_mib,
+				    c->nodes[i]->name);
 			else if (first)
-				n += (size_t)snprintf(buf + n, HV_TEXT_MAX - n, "%s%s: %s", n ? "; " : "", fit_cause(fit), c->nodes[i]->name);
+				n += (size_t)snprintf(buf + n, HV_TEXT_MAX - n, "%s%s: %s",
+						      n ? "; " : "", fit_cause(fit),
+						      c->nodes[i]->name);
 			else
-				n += (size_t)snprintf(buf + n, HV_TEXT_MAX - n, ", %s", c->nodes[i]->name);
+				n += (size_t)snprintf(buf + n, HV_TEXT_MAX - n, ", %s",
+						      c->nodes[i]->name);
 			first = false;
 		}
 	}
@@ -121,14 +130,17 @@ char *placement_why_none(const struct cluster *c, const struct vm *vm, bool migr
 	return buf;
 }
 
-void placement_describe(const struct cluster *c, const struct vm *vm, const struct node *n, enum fit fit, char *buf, size_t len)
+void placement_describe(const struct cluster *c, const struct vm *vm, const struct node *n,
+			enum fit fit, char *buf, size_t len)
 {
-	unsigned long long mem_free = n->mem_mib > n->mem_used_mib ? n->mem_mib - n->mem_used_mib : 0;
+	unsigned long long mem_free =
+	    n->mem_mib > n->mem_used_mib ? n->mem_mib - n->mem_used_mib : 0;
 
 	switch (fit) {
 	case FIT_OK:
 	case FIT_BUSY:
-		snprintf(buf, len, "%llu of %llu MiB free, %u vCPUs on %u CPUs, %u VMs%s", mem_free, (unsigned long long)n->mem_mib, n->vcpus_used, n->cpus, n->vm_count,
+		snprintf(buf, len, "%llu of %llu MiB free, %u vCPUs on %u CPUs, %u VMs%s", mem_free,
+			 (unsigned long long)n->mem_mib, n->vcpus_used, n->cpus, n->vm_count,
 			 fit == FIT_BUSY ? "; busy with others now" : "");
 		return;
 	case FIT_AVOIDED:
@@ -141,19 +153,23 @@ void placement_describe(const struct cluster *c, const struct vm *vm, const stru
 		snprintf(buf, len, "the node is %s", node_state_name(n->state));
 		return;
 	case FIT_DRAINED:
-		snprintf(buf, len, "the node is %s", n->admin == NODE_DRAINING ? "being drained" : "in maintenance");
+		snprintf(buf, len, "the node is %s",
+			 n->admin == NODE_DRAINING ? "being drained" : "in maintenance");
 		return;
 	case FIT_HYPERVISOR:
-		snprintf(buf, len, "its hypervisor layer does not answer: %.80s", n->health_text ? n->health_text : "no cause given");
+		snprintf(buf, len, "its hypervisor layer does not answer: %.80s",
+			 n->health_text ? n->health_text : "no cause given");
 		return;
 	case FIT_MEMORY:
-		snprintf(buf, len, "not enough memory: needs %llu MiB, %llu of %llu MiB free", (unsigned long long)vm->mem_mib, mem_free, (unsigned long long)n->mem_mib);
+		snprintf(buf, len, "not enough memory: needs %llu MiB, %llu of %llu MiB free",
+			 (unsigned long long)vm->mem_mib, mem_free, (unsigned long long)n->mem_mib);
 		return;
 	}
 	(void)c;
 }
 
-size_t brain_explain_placement(const struct cluster *c, const struct vm *vm, struct placement_line *ret_lines, size_t max)
+size_t brain_explain_placement(const struct cluster *c, const struct vm *vm,
+			       struct placement_line *ret_lines, size_t max)
 {
 	bool migrate = vm->node != 0;
 	hv_node_id chosen = 0;
@@ -166,7 +182,10 @@ size_t brain_explain_placement(const struct cluster *c, const struct vm *vm, str
 		enum fit fit = placement_fit(c, vm, n, migrate);
 		struct placement_line *l = &ret_lines[count++];
 
-		*l = (struct placement_line){ .node = n->id, .fits = fit == FIT_OK || fit == FIT_BUSY, .chosen = n->id == chosen, .score = placement_score(n) };
+		*l = (struct placement_line){.node = n->id,
+					     .fits = fit == FIT_OK || fit == FIT_BUSY,
+					     .chosen = n->id == chosen,
+					     .score = placement_score(n)};
 		placement_describe(c, vm, n, fit, l->why, sizeof(l->why));
 	}
 	return count;
@@ -179,7 +198,8 @@ static bool start_slot_free(const struct cluster *c)
 	for (size_t i = 0; i < c->n_nodes; i++) {
 		const struct node *n = c->nodes[i];
 
-		if (node_reachable(n) && n->admin == NODE_ACTIVE && n->starts_running < c->tuning.start_parallel)
+		if (node_reachable(n) && n->admin == NODE_ACTIVE &&
+		    n->starts_running < c->tuning.start_parallel)
 			return true;
 	}
 	return false;
@@ -206,7 +226,8 @@ static void block(struct cluster *c, struct vm *vm)
 
 static void fail(struct cluster *c, struct vm *vm)
 {
-	uint64_t pause = backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us, vm->attempts);
+	uint64_t pause =
+	    backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us, vm->attempts);
 	struct why why = why_same(&vm->reason);
 
 	if (why.code != REASON_START_FAILED) /* it had to wait meanwhile */

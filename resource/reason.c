@@ -5,21 +5,23 @@
 
 #include <stdio.h>
 
-void reason_set(struct reason *r, enum reason_code code, const char *subject, const char *text, uint64_t number, uint64_t since_us)
+void reason_set(struct reason *r, enum reason_code code, const char *subject, const char *text,
+		uint64_t number, uint64_t since_us)
 {
 	/* Copied before the old ones are freed: they may be the same strings. */
 	char *s = subject ? hv_xstrndup(subject, HV_TEXT_MAX) : NULL;
 	char *t = text && *text ? hv_xstrndup(text, HV_TEXT_MAX) : NULL;
 
 	reason_clear(r);
-	*r = (struct reason){ .code = code, .subject = s, .text = t, .number = number, .since_us = since_us };
+	*r = (struct reason){
+	    .code = code, .subject = s, .text = t, .number = number, .since_us = since_us};
 }
 
 void reason_clear(struct reason *r)
 {
 	free(r->subject);
 	free(r->text);
-	*r = (struct reason){ 0 };
+	*r = (struct reason){0};
 }
 
 void reason_copy(struct reason *r, struct why why, uint64_t now_us)
@@ -30,8 +32,8 @@ void reason_copy(struct reason *r, struct why why, uint64_t now_us)
 static const char *reason_form(enum reason_code code)
 {
 	switch (code) {
-#define X(num, name, sentence) \
-	case REASON_##name:    \
+#define X(num, name, sentence)                                                                     \
+	case REASON_##name:                                                                        \
 		return sentence;
 		REASON_LIST(X)
 #undef X
@@ -85,8 +87,8 @@ char *reason_sentence(const struct reason *r)
 const char *reason_code_name(enum reason_code code)
 {
 	switch (code) {
-#define X(num, name, sentence) \
-	case REASON_##name:    \
+#define X(num, name, sentence)                                                                     \
+	case REASON_##name:                                                                        \
 		return #name;
 		REASON_LIST(X)
 #undef X

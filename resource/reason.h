@@ -11,42 +11,44 @@
 #include <stdint.h>
 
 /* X(number, name, sentence): %s subject, %t text, %n number */
-#define REASON_LIST(X)                                                                          \
-	X(0, NONE, "")                                                                          \
-	X(1, ADMIN, "asked for by %s")                                                          \
-	X(2, NODE_LOST, "node %s was lost")                                                     \
-	X(3, WAIT_FENCE, "waits for proof that node %s is off")                                 \
-	X(4, NO_FENCE_DEVICE, "node %s is lost and has no fence device: check that it is off, then run 'hvcluster fence confirm %s'") \
-	X(5, FENCE_FAILED, "fencing node %s failed (%t); tried again")                          \
-	X(6, NO_NODE_FITS, "no node can hold it: %t")                                           \
-	X(7, START_FAILED, "its start on %s failed: %t")                                        \
-	X(8, GUEST_STOPPED, "the guest shut itself down on %s")                                 \
-	X(9, CRASHED, "its QEMU process ended on %s: %t")                                       \
-	X(10, GONE, "node %s reports that it does not run it")                                  \
-	X(11, MIGRATION_FAILED, "its migration to %s failed: %t")                               \
-	X(12, DRAIN, "node %s is being drained")                                                \
-	X(13, STALE_COPY, "a copy that does not belong on %s is destroyed")                     \
-	X(14, UNKNOWN, "node %s cannot tell whether it runs")                                   \
-	X(15, RECOVERED, "recovered from %s")                                                   \
-	X(16, PAUSED_OUTSIDE, "paused on %s, not by the cluster: %t")                           \
-	X(17, ADOPTED, "found running on %s and taken over")                                    \
-	X(18, STOP_FAILED, "it could not be stopped on %s: %t")                                 \
-	X(19, VIEW, "membership changed")                                                       \
-	X(20, REPORTED, "%s reported what it runs")                                             \
-	X(21, FENCED, "node %s was fenced: %t")                                                 \
-	X(22, CONFIRMED, "the administrator confirmed that node %s is off")                     \
-	X(23, MANAGER_DOWN, "clusterd on %s does not answer")                                   \
-	X(24, MANAGER_GRACE_OVER, "clusterd on %s did not come back in time")                   \
-	X(25, HYPERVISOR_DOWN, "the hypervisor layer of %s does not answer: %t")                \
-	X(26, BARRIER, "too few members to act before node %s is proven off")                   \
-	X(27, BACKOFF, "tried again after a pause of %n ms: %t")                                \
-	X(28, CANCELLED, "cancelled by %s")                                                     \
-	X(29, NODE_RETURNED, "node %s came back")                                               \
-	X(30, NOTHING_DEPENDS, "nothing depends on node %s: it is not fenced")                  \
-	X(31, DRAINED, "node %s is drained")                                                    \
-	X(32, HELD, "held: %t")                                                                 \
-	X(33, BRAKE, "the brake holds: %t")                                                     \
-	X(34, QUEUED, "waits for its turn: %t")                                                 \
+#define REASON_LIST(X)                                                                             \
+	X(0, NONE, "")                                                                             \
+	X(1, ADMIN, "asked for by %s")                                                             \
+	X(2, NODE_LOST, "node %s was lost")                                                        \
+	X(3, WAIT_FENCE, "waits for proof that node %s is off")                                    \
+	X(4, NO_FENCE_DEVICE,                                                                      \
+	  "node %s is lost and has no fence device: check that it is off, then run 'hvcluster "    \
+	  "fence confirm %s'")                                                                     \
+	X(5, FENCE_FAILED, "fencing node %s failed (%t); tried again")                             \
+	X(6, NO_NODE_FITS, "no node can hold it: %t")                                              \
+	X(7, START_FAILED, "its start on %s failed: %t")                                           \
+	X(8, GUEST_STOPPED, "the guest shut itself down on %s")                                    \
+	X(9, CRASHED, "its QEMU process ended on %s: %t")                                          \
+	X(10, GONE, "node %s reports that it does not run it")                                     \
+	X(11, MIGRATION_FAILED, "its migration to %s failed: %t")                                  \
+	X(12, DRAIN, "node %s is being drained")                                                   \
+	X(13, STALE_COPY, "a copy that does not belong on %s is destroyed")                        \
+	X(14, UNKNOWN, "node %s cannot tell whether it runs")                                      \
+	X(15, RECOVERED, "recovered from %s")                                                      \
+	X(16, PAUSED_OUTSIDE, "paused on %s, not by the cluster: %t")                              \
+	X(17, ADOPTED, "found running on %s and taken over")                                       \
+	X(18, STOP_FAILED, "it could not be stopped on %s: %t")                                    \
+	X(19, VIEW, "membership changed")                                                          \
+	X(20, REPORTED, "%s reported what it runs")                                                \
+	X(21, FENCED, "node %s was fenced: %t")                                                    \
+	X(22, CONFIRMED, "the administrator confirmed that node %s is off")                        \
+	X(23, MANAGER_DOWN, "clusterd on %s does not answer")                                      \
+	X(24, MANAGER_GRACE_OVER, "clusterd on %s did not come back in time")                      \
+	X(25, HYPERVISOR_DOWN, "the hypervisor layer of %s does not answer: %t")                   \
+	X(26, BARRIER, "too few members to act before node %s is proven off")                      \
+	X(27, BACKOFF, "tried again after a pause of %n ms: %t")                                   \
+	X(28, CANCELLED, "cancelled by %s")                                                        \
+	X(29, NODE_RETURNED, "node %s came back")                                                  \
+	X(30, NOTHING_DEPENDS, "nothing depends on node %s: it is not fenced")                     \
+	X(31, DRAINED, "node %s is drained")                                                       \
+	X(32, HELD, "held: %t")                                                                    \
+	X(33, BRAKE, "the brake holds: %t")                                                        \
+	X(34, QUEUED, "waits for its turn: %t")                                                    \
 	X(35, PLACED, "placed on %s: %t")
 
 enum reason_code {
@@ -64,7 +66,8 @@ struct reason {
 };
 
 /* Owned copy of the strings; NULL allowed. */
-void reason_set(struct reason *r, enum reason_code code, const char *subject, const char *text, uint64_t number, uint64_t since_us);
+void reason_set(struct reason *r, enum reason_code code, const char *subject, const char *text,
+		uint64_t number, uint64_t since_us);
 void reason_clear(struct reason *r);
 /* The sentence; the caller frees. "" for NONE. */
 char *reason_sentence(const struct reason *r);

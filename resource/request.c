@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Requests: what a client waits for, ended when the VM has arrived where it was asked to, or cannot. */
+/* Requests: what a client waits for, ended when the VM has arrived where it was asked to, or
+ * cannot. */
 #include "resource/operation.h"
 #include "resource/placement.h"
 #include "resource/vm_machine.h"
@@ -17,9 +18,14 @@ void request_end(struct cluster *c, struct vm *vm, enum hv_rc rc, const char *te
 		op_end(c, req, rc, text);
 }
 
-struct operation *request_begin(struct cluster *c, struct vm *vm, enum vm_request r, uint32_t flags, uint32_t timeout_s, hv_node_id target)
+struct operation *request_begin(struct cluster *c, struct vm *vm, enum vm_request r, uint32_t flags,
+				uint32_t timeout_s, hv_node_id target)
 {
-	struct op_spec spec = { .kind = OP_VM_REQUEST, .vm = vm, .target = target, .timeout_s = timeout_s, .flags = flags | OP_F_REQUEST(r) };
+	struct op_spec spec = {.kind = OP_VM_REQUEST,
+			       .vm = vm,
+			       .target = target,
+			       .timeout_s = timeout_s,
+			       .flags = flags | OP_F_REQUEST(r)};
 
 	request_end(c, vm, HV_SUPERSEDED, NULL);
 	vm_dirty(c, vm);
@@ -51,7 +57,8 @@ static void settle_migrate(struct cluster *c, struct vm *vm, const struct operat
 
 	if (req->done && up)
 		request_end(c, vm, HV_OK, NULL);
-	else if (!up && vm->state != VM_MIGRATING && vm->state != VM_CHECKING && vm->state != VM_RESUMING)
+	else if (!up && vm->state != VM_MIGRATING && vm->state != VM_CHECKING &&
+		 vm->state != VM_RESUMING)
 		end_with_reason(c, vm, vm->state == VM_RECOVERING ? HV_NODE_LOST : HV_FAILED);
 }
 
@@ -114,7 +121,8 @@ static void move_one(struct cluster *c, struct vm *vm, struct operation *req)
 	const struct node *source = node_get(c, vm->node);
 	enum fit fit;
 
-	if (vm->op || req->done || vm->stale_ops || (vm->state != VM_RUNNING && vm->state != VM_PAUSED))
+	if (vm->op || req->done || vm->stale_ops ||
+	    (vm->state != VM_RUNNING && vm->state != VM_PAUSED))
 		return;
 	if (!node_reachable(source) || source->migrations_running >= c->tuning.migrate_parallel)
 		return;

@@ -7,13 +7,13 @@
 
 void set_init(struct set *s, set_cmp cmp)
 {
-	*s = (struct set){ .cmp = cmp };
+	*s = (struct set){.cmp = cmp};
 }
 
 void set_done(struct set *s)
 {
 	free(s->items);
-	*s = (struct set){ .cmp = s->cmp };
+	*s = (struct set){.cmp = s->cmp};
 }
 
 size_t set_lower(const struct set *s, const void *key)

@@ -3,7 +3,8 @@
 #ifndef HV_RESOURCE_SNAPSHOT_H
 #define HV_RESOURCE_SNAPSHOT_H
 
-/* Raised when an older program could not make sense of a newer snapshot; fields are otherwise only added. */
+/* Raised when an older program could not make sense of a newer snapshot; fields are otherwise only
+ * added. */
 #define SNAPSHOT_VERSION 1
 
 #endif

@@ -10,12 +10,12 @@
 #include "resource/journal.h"
 #include "resource/snapshot.h"
 
-#define TRY(cond, why)                  \
-	do {                            \
-		if (!(cond)) {          \
-			*ret_why = why; \
-			return false;   \
-		}                       \
+#define TRY(cond, why)                                                                             \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			*ret_why = why;                                                            \
+			return false;                                                              \
+		}                                                                                  \
 	} while (0)
 
 /* Empty on the wire means none in the state. */
@@ -41,7 +41,7 @@ static bool get_reason(struct reason *r, const Hv__SnapReason *m)
 static size_t get_options(struct option *o, Hv__KeyValue **m, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		o[i] = (struct option){ hv_xstrdup(m[i]->key), hv_xstrdup(m[i]->value) };
+		o[i] = (struct option){hv_xstrdup(m[i]->key), hv_xstrdup(m[i]->value)};
 	return count;
 }
 
@@ -49,8 +49,10 @@ static bool get_device(struct node *n, const Hv__SnapFenceDevice *m, const char 
 {
 	struct fence_device *d;
 
-	TRY(m->n_options <= HV_MAX_DEVICE_OPTIONS && m->n_secrets <= HV_MAX_DEVICE_OPTIONS, "snapshot: too many options of a fence device");
-	TRY(hv_name_valid(m->name) && m->level >= 1 && m->level <= HV_MAX_FENCE_LEVELS, "snapshot: bad fence device");
+	TRY(m->n_options <= HV_MAX_DEVICE_OPTIONS && m->n_secrets <= HV_MAX_DEVICE_OPTIONS,
+	    "snapshot: too many options of a fence device");
+	TRY(hv_name_valid(m->name) && m->level >= 1 && m->level <= HV_MAX_FENCE_LEVELS,
+	    "snapshot: bad fence device");
 	d = hv_xcalloc(1, sizeof(*d));
 	n->devices[n->n_devices++] = d;
 	d->name = hv_xstrdup(m->name);
@@ -68,7 +70,8 @@ static bool get_device(struct node *n, const Hv__SnapFenceDevice *m, const char 
 
 static bool get_node_numbers(struct node *n, const Hv__SnapNode *m, const char **ret_why)
 {
-	TRY(m->state <= NODE_FENCING && m->admin <= NODE_MAINTENANCE, "snapshot: unknown state of a node");
+	TRY(m->state <= NODE_FENCING && m->admin <= NODE_MAINTENANCE,
+	    "snapshot: unknown state of a node");
 	TRY(m->n_fences_us <= ARRAY_SIZE(n->fences_us), "snapshot: too many fences of a node");
 	n->state = (enum node_state)m->state;
 	n->admin = (enum node_admin)m->admin;
@@ -150,8 +153,10 @@ static bool get_vm(struct cluster *c, const Hv__SnapVm *m, const char **ret_why)
 	struct vm *vm;
 
 	TRY(hv_name_valid(m->name) && hv_uuid_valid(m->uuid), "snapshot: bad name or uuid of a VM");
-	TRY(m->state <= VM_BLOCKED && m->intent <= INTENT_STARTED, "snapshot: unknown state of a VM");
-	TRY(m->n_avoid <= HV_MAX_NODES && m->xml.len <= HV_XML_MAX, "snapshot: a VM's list or XML is too long");
+	TRY(m->state <= VM_BLOCKED && m->intent <= INTENT_STARTED,
+	    "snapshot: unknown state of a VM");
+	TRY(m->n_avoid <= HV_MAX_NODES && m->xml.len <= HV_XML_MAX,
+	    "snapshot: a VM's list or XML is too long");
 	TRY(m->mem_mib <= UINT32_MAX && m->vcpus <= 65536, "snapshot: a VM's size is out of range");
 	vm = vm_new();
 	vm->name = hv_xstrdup(m->name);
@@ -232,9 +237,14 @@ static bool get_op(struct cluster *c, const Hv__SnapOp *m, const char **ret_why)
 
 static bool get_journal(struct cluster *c, const Hv__SnapJournal *m, const char **ret_why)
 {
-	struct journal_line l = { .id = m->id, .index = m->index, .at_us = m->at_us, .wall_ms = m->wall_ms, .severity = (enum severity)m->severity };
+	struct journal_line l = {.id = m->id,
+				 .index = m->index,
+				 .at_us = m->at_us,
+				 .wall_ms = m->wall_ms,
+				 .severity = (enum severity)m->severity};
 
-	TRY(m->severity <= SEV_ERROR && m->id == c->journal_next, "snapshot: the journal has a gap");
+	TRY(m->severity <= SEV_ERROR && m->id == c->journal_next,
+	    "snapshot: the journal has a gap");
 	l.object = hv_xstrdup(m->object);
 	l.from = hv_xstrdup(m->from);
 	l.to = hv_xstrdup(m->to);
@@ -247,7 +257,8 @@ static bool get_failover(struct cluster *c, const Hv__SnapFailover *m, const cha
 {
 	struct failover *f;
 
-	TRY(c->n_failovers < HV_MAX_FAILOVERS && m->n_vms <= HV_MAX_FAILOVER_VMS, "snapshot: too many fail-overs, or VMs in one");
+	TRY(c->n_failovers < HV_MAX_FAILOVERS && m->n_vms <= HV_MAX_FAILOVER_VMS,
+	    "snapshot: too many fail-overs, or VMs in one");
 	f = hv_xcalloc(1, sizeof(*f));
 	c->failovers[c->n_failovers++] = f;
 	f->id = m->id;
@@ -266,8 +277,13 @@ static bool get_failover(struct cluster *c, const Hv__SnapFailover *m, const cha
 	for (size_t i = 0; i < m->n_vms; i++) {
 		const Hv__SnapFailoverVm *v = m->vms[i];
 
-		f->vms[i] = (struct failover_vm){ .name = hv_xstrdup(v->name), .node = v->node, .decided_us = v->decided_us, .began_us = v->began_us,
-						  .ended_us = v->ended_us, .running_us = v->running_us, .result = v->result };
+		f->vms[i] = (struct failover_vm){.name = hv_xstrdup(v->name),
+						 .node = v->node,
+						 .decided_us = v->decided_us,
+						 .began_us = v->began_us,
+						 .ended_us = v->ended_us,
+						 .running_us = v->running_us,
+						 .result = v->result};
 	}
 	return true;
 }
@@ -277,14 +293,18 @@ static bool get_settings(struct cluster *c, const Hv__Snapshot *s, const char **
 	const char *why = NULL;
 
 	for (size_t i = 0; i < s->n_settings; i++)
-		TRY(setting_set(c, s->settings[i]->key, s->settings[i]->value, &why) == HV_OK, "snapshot: unknown setting or bad value");
+		TRY(setting_set(c, s->settings[i]->key, s->settings[i]->value, &why) == HV_OK,
+		    "snapshot: unknown setting or bad value");
 	return true;
 }
 
 static bool get_all(struct cluster *c, const Hv__Snapshot *s, const char **ret_why)
 {
-	TRY(s->version == SNAPSHOT_VERSION, "snapshot: of a version that this program does not know");
-	TRY(s->n_vms <= HV_MAX_VMS && s->n_ops <= HV_MAX_OPS + HV_MAX_ENDED_OPS && s->n_journal <= HV_MAX_JOURNAL, "snapshot: a list is too long");
+	TRY(s->version == SNAPSHOT_VERSION,
+	    "snapshot: of a version that this program does not know");
+	TRY(s->n_vms <= HV_MAX_VMS && s->n_ops <= HV_MAX_OPS + HV_MAX_ENDED_OPS &&
+		s->n_journal <= HV_MAX_JOURNAL,
+	    "snapshot: a list is too long");
 	c->index = s->index;
 	c->now_us = s->now_us;
 	c->wall_ms = s->wall_ms;

@@ -124,7 +124,7 @@ static void put_vm(Hv__SnapVm *m, Hv__SnapReason *r, const struct vm *vm)
 	hv__snap_vm__init(m);
 	m->uuid = vm->uuid;
 	m->name = vm->name;
-	m->xml = (ProtobufCBinaryData){ .len = vm->xml_len, .data = vm->xml };
+	m->xml = (ProtobufCBinaryData){.len = vm->xml_len, .data = vm->xml};
 	m->mem_mib = vm->mem_mib;
 	m->vcpus = vm->vcpus;
 	m->priority = vm->priority;
@@ -291,8 +291,10 @@ static void snapshot_done(Hv__Snapshot *s)
 {
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		for (size_t k = 0; k < s->nodes[i]->n_devices; k++) {
-			free_messages(s->nodes[i]->devices[k]->options, s->nodes[i]->devices[k]->n_options);
-			free_messages(s->nodes[i]->devices[k]->secrets, s->nodes[i]->devices[k]->n_secrets);
+			free_messages(s->nodes[i]->devices[k]->options,
+				      s->nodes[i]->devices[k]->n_options);
+			free_messages(s->nodes[i]->devices[k]->secrets,
+				      s->nodes[i]->devices[k]->n_secrets);
 		}
 		free_messages(s->nodes[i]->devices, s->nodes[i]->n_devices);
 	}
@@ -308,7 +310,8 @@ static void snapshot_done(Hv__Snapshot *s)
 
 uint8_t *brain_encode(const struct cluster *c, size_t *ret_len)
 {
-	_cleanup_free_ Hv__SnapReason *reasons = hv_xcalloc(c->n_nodes + c->vms.count, sizeof(*reasons));
+	_cleanup_free_ Hv__SnapReason *reasons =
+	    hv_xcalloc(c->n_nodes + c->vms.count, sizeof(*reasons));
 	Hv__Snapshot s = HV__SNAPSHOT__INIT;
 	uint8_t *buf;
 

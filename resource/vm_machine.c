@@ -11,18 +11,26 @@
 
 /* The machine: for each state, which states may follow. */
 static const uint32_t vm_next[STATE_COUNT_VM] = {
-	[VM_STOPPED] = TO(PENDING) | TO(RUNNING) | TO(STOPPING),
-	[VM_PENDING] = TO(STARTING) | TO(STOPPED) | TO(BLOCKED) | TO(FAILED) | TO(RUNNING) | TO(STOPPING),
-	[VM_FAILED] = TO(PENDING) | TO(STOPPED) | TO(RUNNING) | TO(STOPPING),
-	[VM_BLOCKED] = TO(PENDING) | TO(STOPPED) | TO(RUNNING) | TO(STOPPING),
-	[VM_STARTING] = TO(RUNNING) | TO(PENDING) | TO(STOPPED) | TO(CHECKING) | TO(STOPPING) | TO(RECOVERING),
-	[VM_RUNNING] = TO(STOPPING) | TO(MIGRATING) | TO(PAUSED) | TO(RESUMING) | TO(CHECKING) | TO(RECOVERING) | TO(PENDING) | TO(STOPPED),
-	[VM_PAUSED] = TO(RUNNING) | TO(RESUMING) | TO(MIGRATING) | TO(STOPPING) | TO(CHECKING) | TO(RECOVERING) | TO(PENDING) | TO(STOPPED),
-	[VM_MIGRATING] = TO(RESUMING) | TO(RUNNING) | TO(PAUSED) | TO(CHECKING) | TO(RECOVERING) | TO(PENDING) | TO(STOPPED),
-	[VM_RESUMING] = TO(RUNNING) | TO(PAUSED) | TO(STOPPING) | TO(RECOVERING) | TO(PENDING) | TO(STOPPED) | TO(CHECKING),
-	[VM_STOPPING] = TO(STOPPED) | TO(PENDING) | TO(RUNNING) | TO(CHECKING) | TO(RECOVERING),
-	[VM_CHECKING] = TO(RUNNING) | TO(PAUSED) | TO(RESUMING) | TO(STOPPING) | TO(RECOVERING) | TO(PENDING) | TO(STOPPED),
-	[VM_RECOVERING] = TO(RUNNING) | TO(PAUSED) | TO(RESUMING) | TO(CHECKING) | TO(PENDING) | TO(STOPPED),
+    [VM_STOPPED] = TO(PENDING) | TO(RUNNING) | TO(STOPPING),
+    [VM_PENDING] =
+	TO(STARTING) | TO(STOPPED) | TO(BLOCKED) | TO(FAILED) | TO(RUNNING) | TO(STOPPING),
+    [VM_FAILED] = TO(PENDING) | TO(STOPPED) | TO(RUNNING) | TO(STOPPING),
+    [VM_BLOCKED] = TO(PENDING) | TO(STOPPED) | TO(RUNNING) | TO(STOPPING),
+    [VM_STARTING] =
+	TO(RUNNING) | TO(PENDING) | TO(STOPPED) | TO(CHECKING) | TO(STOPPING) | TO(RECOVERING),
+    [VM_RUNNING] = TO(STOPPING) | TO(MIGRATING) | TO(PAUSED) | TO(RESUMING) | TO(CHECKING) |
+		   TO(RECOVERING) | TO(PENDING) | TO(STOPPED),
+    [VM_PAUSED] = TO(RUNNING) | TO(RESUMING) | TO(MIGRATING) | TO(STOPPING) | TO(CHECKING) |
+		  TO(RECOVERING) | TO(PENDING) | TO(STOPPED),
+    [VM_MIGRATING] = TO(RESUMING) | TO(RUNNING) | TO(PAUSED) | TO(CHECKING) | TO(RECOVERING) |
+		     TO(PENDING) | TO(STOPPED),
+    [VM_RESUMING] = TO(RUNNING) | TO(PAUSED) | TO(STOPPING) | TO(RECOVERING) | TO(PENDING) |
+		    TO(STOPPED) | TO(CHECKING),
+    [VM_STOPPING] = TO(STOPPED) | TO(PENDING) | TO(RUNNING) | TO(CHECKING) | TO(RECOVERING),
+    [VM_CHECKING] = TO(RUNNING) | TO(PAUSED) | TO(RESUMING) | TO(STOPPING) | TO(RECOVERING) |
+		    TO(PENDING) | TO(STOPPED),
+    [VM_RECOVERING] =
+	TO(RUNNING) | TO(PAUSED) | TO(RESUMING) | TO(CHECKING) | TO(PENDING) | TO(STOPPED),
 };
 
 bool vm_move_allowed(enum vm_state from, enum vm_state to)
@@ -43,7 +51,8 @@ void vm_move(struct cluster *c, struct vm *vm, enum vm_state to, struct why why)
 {
 	hv_assert(!vm->gone);
 	hv_assert(vm_move_allowed(vm->state, to));
-	journal_why(c, vm_severity(to), "vm", vm->name, vm_state_name(vm->state), vm_state_name(to), why);
+	journal_why(c, vm_severity(to), "vm", vm->name, vm_state_name(vm->state), vm_state_name(to),
+		    why);
 	reason_copy(&vm->reason, why, c->now_us);
 	vm_set_state(c, vm, to);
 	vm_set_retry(c, vm, 0);
@@ -60,7 +69,8 @@ void vm_reason(struct cluster *c, struct vm *vm, struct why why)
 {
 	const struct reason *r = &vm->reason;
 
-	if (r->code == why.code && r->number == why.number && same_text(r->subject, why.subject) && same_text(r->text, why.text))
+	if (r->code == why.code && r->number == why.number && same_text(r->subject, why.subject) &&
+	    same_text(r->text, why.text))
 		return;
 	reason_copy(&vm->reason, why, c->now_us);
 	vm_touch(c, vm);
@@ -79,7 +89,9 @@ void vm_again_later(struct cluster *c, struct vm *vm, struct why why)
 	if (vm->tries < UINT32_MAX)
 		vm->tries++;
 	vm_reason(c, vm, why);
-	vm_set_retry(c, vm, c->now_us + backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us, vm->tries));
+	vm_set_retry(c, vm,
+		     c->now_us + backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us,
+					    vm->tries));
 	vm_touch(c, vm);
 }
 
@@ -115,8 +127,14 @@ void vm_destroy_copy(struct cluster *c, struct vm *vm, hv_node_id node)
 			return;
 	}
 	snprintf(from, sizeof(from), "copy on %s", n->name);
-	op_begin(c, &(struct op_spec){ .kind = OP_VM_DESTROY, .vm = vm, .node = node, .timeout_s = c->tuning.start_timeout_s }, NULL);
-	journal_why(c, SEV_WARNING, "vm", vm->name, from, "destroying", WHY(STALE_COPY, .subject = n->name));
+	op_begin(c,
+		 &(struct op_spec){.kind = OP_VM_DESTROY,
+				   .vm = vm,
+				   .node = node,
+				   .timeout_s = c->tuning.start_timeout_s},
+		 NULL);
+	journal_why(c, SEV_WARNING, "vm", vm->name, from, "destroying",
+		    WHY(STALE_COPY, .subject = n->name));
 	vm_dirty(c, vm);
 }
 
@@ -132,7 +150,8 @@ void vm_adopt(struct cluster *c, struct vm *vm, hv_node_id node)
 		vm_move(c, vm, VM_STOPPING, why);
 }
 
-/* The owner does not have it, but a running copy was seen elsewhere: it was moved behind our back. */
+/* The owner does not have it, but a running copy was seen elsewhere: it was moved behind our back.
+ */
 static bool vm_follow(struct cluster *c, struct vm *vm)
 {
 	hv_node_id seen = vm->seen_on;
@@ -225,14 +244,26 @@ bool vm_start_on(struct cluster *c, struct vm *vm, hv_node_id node, const char *
 	vm->epoch++;
 	vm->prefer = 0;
 	vm_move(c, vm, VM_STARTING, why);
-	op_begin(c, &(struct op_spec){ .kind = OP_VM_START, .vm = vm, .node = node, .timeout_s = c->tuning.start_timeout_s, .parent = vm->request }, vm);
+	op_begin(c,
+		 &(struct op_spec){.kind = OP_VM_START,
+				   .vm = vm,
+				   .node = node,
+				   .timeout_s = c->tuning.start_timeout_s,
+				   .parent = vm->request},
+		 vm);
 	failover_vm_placed(c, vm);
 	return true;
 }
 
-bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id parent, struct why why)
+bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id parent,
+		   struct why why)
 {
-	struct op_spec spec = { .kind = OP_VM_MIGRATE, .vm = vm, .node = vm->node, .target = target, .timeout_s = c->tuning.migrate_timeout_s, .parent = parent };
+	struct op_spec spec = {.kind = OP_VM_MIGRATE,
+			       .vm = vm,
+			       .node = vm->node,
+			       .target = target,
+			       .timeout_s = c->tuning.migrate_timeout_s,
+			       .parent = parent};
 
 	hv_assert((vm->state == VM_RUNNING || vm->state == VM_PAUSED) && vm->op == 0);
 	hv_assert(target != vm->node && vm->stale_ops == 0);
@@ -249,7 +280,11 @@ bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id
 /* The state's own operation, if its node can take it now. */
 static void vm_begin(struct cluster *c, struct vm *vm, enum op_kind kind, uint32_t timeout_s)
 {
-	struct op_spec spec = { .kind = kind, .vm = vm, .node = vm->node, .timeout_s = timeout_s, .parent = vm->request };
+	struct op_spec spec = {.kind = kind,
+			       .vm = vm,
+			       .node = vm->node,
+			       .timeout_s = timeout_s,
+			       .parent = vm->request};
 
 	if (vm->retry_us || !node_reachable(node_get(c, vm->node)))
 		return;
@@ -293,7 +328,8 @@ static void vm_settle_stopped(struct cluster *c, struct vm *vm)
 	if (vm->removing) {
 		if (vm->stale_ops)
 			return;
-		journal_why(c, SEV_NOTICE, "vm", vm->name, vm_state_name(vm->state), "removed", why_same(&vm->reason));
+		journal_why(c, SEV_NOTICE, "vm", vm->name, vm_state_name(vm->state), "removed",
+			    why_same(&vm->reason));
 		request_end(c, vm, HV_OK, NULL);
 		vm_delete(c, vm);
 	} else if (vm->intent == INTENT_STARTED) {
@@ -307,7 +343,8 @@ static void vm_settle_up(struct cluster *c, struct vm *vm)
 	bool doubtful = vm->reason.code == REASON_UNKNOWN && vm->state != VM_RESUMING;
 
 	if (doubtful && node_reachable(node_get(c, vm->node)))
-		vm_move(c, vm, VM_CHECKING, why_same(&vm->reason)); /* its node can tell again: ask */
+		vm_move(c, vm, VM_CHECKING,
+			why_same(&vm->reason)); /* its node can tell again: ask */
 	else if (stop)
 		vm_move(c, vm, VM_STOPPING, why_same(&vm->reason));
 	else if (vm->state == VM_RUNNING && vm->want_paused)

@@ -4,8 +4,8 @@
  * does next. The diagram is in doc/states.md.
  *
  * PURE. Facts come in through vm_owner_says(), vm_copy_seen(), vm_op_result(), vm_owner_lost() and
- * vm_absent(); each brings the state up to date. vm_settle() then looks at state and intent, never at
- * what led there, and begins or cancels operations. It can be called at any time: settling twice
+ * vm_absent(); each brings the state up to date. vm_settle() then looks at state and intent, never
+ * at what led there, and begins or cancels operations. It can be called at any time: settling twice
  * changes nothing.
  */
 #ifndef HV_RESOURCE_VM_MACHINE_H
@@ -38,14 +38,16 @@ void vm_adopt(struct cluster *c, struct vm *vm, hv_node_id node);
 
 /* Placed: ownership, epoch and START operation. False: too many operations now. */
 bool vm_start_on(struct cluster *c, struct vm *vm, hv_node_id node, const char *text);
-bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id parent, struct why why);
+bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id parent,
+		   struct why why);
 /* Its start failed on its node, where it is absent. */
 void vm_start_failed(struct cluster *c, struct vm *vm, const char *text);
 
 /* ---- vm_result.c: an executor's answer to the VM's own operation, or to a copy's destruction */
 void vm_op_result(struct cluster *c, struct operation *op, const Hv__OpResult *res);
 /* A migration ended and the source has it, running or paused. */
-void vm_migrate_failed(struct cluster *c, struct vm *vm, Hv__Observed source, bool stay_paused, bool cancelled, enum hv_rc rc, const char *text);
+void vm_migrate_failed(struct cluster *c, struct vm *vm, Hv__Observed source, bool stay_paused,
+		       bool cancelled, enum hv_rc rc, const char *text);
 
 /* ---- vm_observe.c: what a node says without being asked */
 void vm_owner_says(struct cluster *c, struct vm *vm, Hv__Observed observed, struct why gone);
@@ -54,7 +56,8 @@ void vm_observed(struct cluster *c, const Hv__VmObserved *ev);
 void vm_reconcile(struct cluster *c, struct node *n, const Hv__NodeReport *report);
 
 /* ---- request.c: what a client waits for */
-struct operation *request_begin(struct cluster *c, struct vm *vm, enum vm_request r, uint32_t flags, uint32_t timeout_s, hv_node_id target);
+struct operation *request_begin(struct cluster *c, struct vm *vm, enum vm_request r, uint32_t flags,
+				uint32_t timeout_s, hv_node_id target);
 struct operation *request_of(struct cluster *c, const struct vm *vm);
 void request_end(struct cluster *c, struct vm *vm, enum hv_rc rc, const char *text);
 void request_settle(struct cluster *c, struct vm *vm);

@@ -8,7 +8,8 @@ static void owner_runs(struct cluster *c, struct vm *vm)
 	struct why why = WHY(REPORTED, .subject = node_name(c, vm->node));
 
 	if (vm->target) { /* CHECKING: the migration did not happen */
-		vm_migrate_failed(c, vm, HV__OBSERVED__OBSERVED_RUNNING, false, false, HV_FAILED, NULL);
+		vm_migrate_failed(c, vm, HV__OBSERVED__OBSERVED_RUNNING, false, false, HV_FAILED,
+				  NULL);
 		return;
 	}
 	if (vm->seen_on)
@@ -24,12 +25,21 @@ static void owner_runs(struct cluster *c, struct vm *vm)
 	vm_running(c, vm, why);
 }
 
+/* What was not known is known now; any other reason stands. */
+static struct why why_known(struct cluster *c, const struct vm *vm)
+{
+	if (vm->reason.code == REASON_UNKNOWN)
+		return WHY(REPORTED, .subject = node_name(c, vm->node));
+	return why_same(&vm->reason);
+}
+
 static void owner_has_it_paused(struct cluster *c, struct vm *vm, bool incoming, const char *text)
 {
 	struct why outside = WHY(PAUSED_OUTSIDE, .subject = node_name(c, vm->node), .text = text);
 
 	if (vm->target) {
-		vm_migrate_failed(c, vm, HV__OBSERVED__OBSERVED_PAUSED, false, false, HV_FAILED, NULL);
+		vm_migrate_failed(c, vm, HV__OBSERVED__OBSERVED_PAUSED, false, false, HV_FAILED,
+				  NULL);
 		return;
 	}
 	if (vm->seen_on)
@@ -39,17 +49,18 @@ static void owner_has_it_paused(struct cluster *c, struct vm *vm, bool incoming,
 	if (vm->state == VM_STOPPING || vm->state == VM_PAUSED || vm->state == VM_RESUMING)
 		return;
 	if (vm->want_paused) {
-		vm_move(c, vm, VM_PAUSED, why_same(&vm->reason));
+		vm_move(c, vm, VM_PAUSED, why_known(c, vm));
 	} else if (vm->arriving || incoming) {
 		/* Ownership has come to it by a committed migration: it is the only copy. */
 		vm->arriving = true;
-		vm_move(c, vm, VM_RESUMING, why_same(&vm->reason));
+		vm_move(c, vm, VM_RESUMING, why_known(c, vm));
 	} else {
 		vm_move(c, vm, VM_PAUSED, outside);
 	}
 }
 
-/* It ended on its owner without being asked: meant to run, it is started again, after a pause when that repeats. */
+/* It ended on its owner without being asked: meant to run, it is started again, after a pause when
+ * that repeats. */
 static void owner_lost_it(struct cluster *c, struct vm *vm, struct why gone)
 {
 	bool ran = vm->state == VM_RUNNING || vm->state == VM_PAUSED;
@@ -60,7 +71,10 @@ static void owner_lost_it(struct cluster *c, struct vm *vm, struct why gone)
 		vm->restarts++;
 	vm_absent(c, vm, gone);
 	if (ran && vm->state == VM_PENDING && vm->restarts > 1)
-		vm_set_retry(c, vm, c->now_us + backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us, vm->restarts - 1));
+		vm_set_retry(c, vm,
+			     c->now_us + backoff_us(c->tuning.start_retry_us,
+						    c->tuning.start_retry_max_us,
+						    vm->restarts - 1));
 }
 
 void vm_owner_says(struct cluster *c, struct vm *vm, Hv__Observed observed, struct why gone)
@@ -91,7 +105,8 @@ void vm_owner_says(struct cluster *c, struct vm *vm, Hv__Observed observed, stru
 void vm_copy_seen(struct cluster *c, struct vm *vm, hv_node_id node, Hv__Observed observed)
 {
 	bool runs = observed == HV__OBSERVED__OBSERVED_RUNNING;
-	bool calm = vm->state == VM_RUNNING || vm->state == VM_PAUSED || (vm->state == VM_CHECKING && !vm->target);
+	bool calm = vm->state == VM_RUNNING || vm->state == VM_PAUSED ||
+		    (vm->state == VM_CHECKING && !vm->target);
 	/* What a rejoining node brings along is old: no need to ask the owner. */
 	bool ask = node_reachable(node_get(c, node)) && node_reachable(node_get(c, vm->node));
 
@@ -113,7 +128,8 @@ void vm_copy_seen(struct cluster *c, struct vm *vm, hv_node_id node, Hv__Observe
 			vm->seen_on = node;
 		vm_touch(c, vm);
 		if (vm->state != VM_CHECKING)
-			vm_move(c, vm, VM_CHECKING, WHY(UNKNOWN, .subject = node_name(c, vm->node)));
+			vm_move(c, vm, VM_CHECKING,
+				WHY(UNKNOWN, .subject = node_name(c, vm->node)));
 	} else if (vm->seen_on != node) {
 		vm_destroy_copy(c, vm, node);
 	}
@@ -150,7 +166,8 @@ void vm_observed(struct cluster *c, const Hv__VmObserved *ev)
 	const struct node *n = node_get(c, ev->node);
 	struct vm *vm = vm_get(c, ev->domain->uuid);
 
-	/* A node that has not reported yet will tell all; one that is not a member has nothing to say. */
+	/* A node that has not reported yet will tell all; one that is not a member has nothing to
+	 * say. */
 	if (!vm || !n || n->state != NODE_ONLINE)
 		return;
 	if (vm->node != n->id)
@@ -165,14 +182,15 @@ static int seen_cmp(const void *a, const void *b)
 }
 
 /* The VMs it owns, walked on a copy of the list: facts move them out of it. */
-static void reconcile_owned(struct cluster *c, struct node *n, const Hv__NodeReport *report, const struct set *seen)
+static void reconcile_owned(struct cluster *c, struct node *n, const Hv__NodeReport *report,
+			    const struct set *seen)
 {
 	size_t count = n->owned.count;
 	_cleanup_free_ struct vm **owned = hv_xmemdup(n->owned.items, count * sizeof(*owned));
 
 	for (size_t i = 0; i < count; i++) {
 		struct vm *vm = owned[i];
-		Hv__DomainSeen key = { .uuid = vm->uuid };
+		Hv__DomainSeen key = {.uuid = vm->uuid};
 		const Hv__DomainSeen *d = set_find(seen, &key);
 		struct why gone = WHY(GONE, .subject = n->name);
 

@@ -53,7 +53,9 @@ static void start_result(struct cluster *c, struct vm *vm, const Hv__OpResult *r
 	case HV__OBSERVED__OBSERVED_INCOMING:
 		/* Half started, never seen to run: destroyed and tried again. */
 		vm->attempts++;
-		vm_move(c, vm, VM_STOPPING, WHY(START_FAILED, .subject = node_name(c, vm->node), .text = "it was left paused"));
+		vm_move(c, vm, VM_STOPPING,
+			WHY(START_FAILED, .subject = node_name(c, vm->node),
+			    .text = "it was left paused"));
 		return;
 	case HV__OBSERVED__OBSERVED_UNKNOWN:
 	case _HV__OBSERVED_IS_INT_SIZE:
@@ -106,14 +108,16 @@ static void migrate_arrived(struct cluster *c, struct vm *vm, bool stay_paused)
 		vm_move(c, vm, stay_paused ? VM_PAUSED : VM_RESUMING, why_same(&vm->reason));
 }
 
-void vm_migrate_failed(struct cluster *c, struct vm *vm, Hv__Observed source, bool stay_paused, bool cancelled, enum hv_rc rc, const char *text)
+void vm_migrate_failed(struct cluster *c, struct vm *vm, Hv__Observed source, bool stay_paused,
+		       bool cancelled, enum hv_rc rc, const char *text)
 {
 	hv_node_id target = vm->target;
 	struct why why = WHY(MIGRATION_FAILED, .subject = node_name(c, target), .text = text);
 	const struct operation *req = request_of(c, vm);
 
 	vm_set_target(c, vm, 0);
-	/* A target that is not a member reports its copy when it comes back; it is not fenced for that. */
+	/* A target that is not a member reports its copy when it comes back; it is not fenced for
+	 * that. */
 	if (node_is_member(node_get(c, target)))
 		vm_destroy_copy(c, vm, target);
 	if (!cancelled && vm->migrate_attempts < UINT32_MAX)
@@ -131,10 +135,14 @@ void vm_migrate_failed(struct cluster *c, struct vm *vm, Hv__Observed source, bo
 		return;
 	}
 	if (!cancelled)
-		vm_set_retry(c, vm, c->now_us + backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us, vm->migrate_attempts));
+		vm_set_retry(c, vm,
+			     c->now_us + backoff_us(c->tuning.start_retry_us,
+						    c->tuning.start_retry_max_us,
+						    vm->migrate_attempts));
 }
 
-static void migrate_result(struct cluster *c, struct vm *vm, const struct operation *op, const Hv__OpResult *res)
+static void migrate_result(struct cluster *c, struct vm *vm, const struct operation *op,
+			   const Hv__OpResult *res)
 {
 	bool stay_paused = op->flags & OP_F_PAUSED;
 
@@ -143,11 +151,14 @@ static void migrate_result(struct cluster *c, struct vm *vm, const struct operat
 		if (res->rc == HV_OK)
 			migrate_arrived(c, vm, stay_paused);
 		else /* whole at the target or not, no one knows: destroyed there, started afresh */
-			vm_absent(c, vm, WHY(MIGRATION_FAILED, .subject = node_name(c, op->target), .text = res->text));
+			vm_absent(c, vm,
+				  WHY(MIGRATION_FAILED, .subject = node_name(c, op->target),
+				      .text = res->text));
 		return;
 	case HV__OBSERVED__OBSERVED_RUNNING:
 	case HV__OBSERVED__OBSERVED_PAUSED:
-		vm_migrate_failed(c, vm, res->observed, stay_paused, op->cancel, res->rc, res->text);
+		vm_migrate_failed(c, vm, res->observed, stay_paused, op->cancel, res->rc,
+				  res->text);
 		return;
 	case HV__OBSERVED__OBSERVED_UNKNOWN:
 	case HV__OBSERVED__OBSERVED_INCOMING:
@@ -166,7 +177,9 @@ static void resume_result(struct cluster *c, struct vm *vm, const Hv__OpResult *
 	else if (res->observed == HV__OBSERVED__OBSERVED_ABSENT)
 		vm_absent(c, vm, gone);
 	else
-		vm_again_later(c, vm, WHY(BACKOFF, .text = res->text, .number = c->tuning.start_retry_us / HV_US_PER_MS));
+		vm_again_later(c, vm,
+			       WHY(BACKOFF, .text = res->text,
+				   .number = c->tuning.start_retry_us / HV_US_PER_MS));
 }
 
 static void pause_result(struct cluster *c, struct vm *vm, const Hv__OpResult *res)
@@ -186,13 +199,15 @@ static void probe_result(struct cluster *c, struct vm *vm, const Hv__OpResult *r
 {
 	if (res->observed == HV__OBSERVED__OBSERVED_UNKNOWN)
 		vm_again_later(c, vm, unknown(c, vm));
-	else if (res->observed == HV__OBSERVED__OBSERVED_ABSENT && vm->attempts && !vm->target && !vm->seen_on)
+	else if (res->observed == HV__OBSERVED__OBSERVED_ABSENT && vm->attempts && !vm->target &&
+		 !vm->seen_on)
 		vm_start_failed(c, vm, "it does not run");
 	else
 		vm_owner_says(c, vm, res->observed, WHY(GONE, .subject = node_name(c, vm->node)));
 }
 
-static void own_result(struct cluster *c, struct vm *vm, struct operation *op, const Hv__OpResult *res)
+static void own_result(struct cluster *c, struct vm *vm, struct operation *op,
+		       const Hv__OpResult *res)
 {
 	enum hv_rc rc = result_good(op->kind, res) ? HV_OK : res->rc ? res->rc : HV_FAILED;
 
@@ -235,7 +250,8 @@ static void copy_result(struct cluster *c, struct operation *op, const Hv__OpRes
 	}
 	if (op->deadline_us)
 		return; /* answered already, waits for its next attempt */
-	op->deadline_us = c->now_us + backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us, op->attempt);
+	op->deadline_us = c->now_us + backoff_us(c->tuning.start_retry_us,
+						 c->tuning.start_retry_max_us, op->attempt);
 	op_touch(c, op);
 }
 

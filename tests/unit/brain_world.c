@@ -56,7 +56,8 @@ static void replica_step(struct world *w, const Hv__Event *ev)
 	action_list_init(&out);
 	brain_step(w->replica, w->index, ev, &out);
 	cr_assert_eq(out.count, w->out.count);
-	cr_assert_eq(cluster_digest(w->replica), cluster_digest(w->c), "a replica decoded from a snapshot decides otherwise");
+	cr_assert_eq(cluster_digest(w->replica), cluster_digest(w->c),
+		     "a replica decoded from a snapshot decides otherwise");
 	action_list_done(&out);
 }
 
@@ -130,7 +131,7 @@ void view(struct world *w, const char *members, const char *lost_in_ring, bool m
 
 static Hv__Observed word_observed(const char *word)
 {
-	static const char *const words[] = { "unknown", "absent", "running", "paused", "incoming" };
+	static const char *const words[] = {"unknown", "absent", "running", "paused", "incoming"};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
 		if (strcmp(words[i], word) == 0)
@@ -198,7 +199,8 @@ void health(struct world *w, hv_node_id id, bool ok)
 	step(w, &ev, id);
 }
 
-static void send_result(struct world *w, const struct operation *o, enum hv_rc rc, Hv__Observed seen, const char *text, hv_node_id fenced)
+static void send_result(struct world *w, const struct operation *o, enum hv_rc rc,
+			Hv__Observed seen, const char *text, hv_node_id fenced)
 {
 	Hv__OpResult r = HV__OP_RESULT__INIT;
 	Hv__Event ev = HV__EVENT__INIT;
@@ -217,7 +219,8 @@ static void send_result(struct world *w, const struct operation *o, enum hv_rc r
 	step(w, &ev, o->node);
 }
 
-void result_of(struct world *w, const struct operation *o, enum hv_rc rc, Hv__Observed seen, const char *text)
+void result_of(struct world *w, const struct operation *o, enum hv_rc rc, Hv__Observed seen,
+	       const char *text)
 {
 	send_result(w, o, rc, seen, text, 0);
 }
@@ -235,7 +238,8 @@ void fence_result(struct world *w, hv_node_id victim, enum hv_rc rc)
 	const struct operation *o = op(w, node(w, victim)->fence_op);
 
 	cr_assert(o, "node %u is not being fenced", victim);
-	send_result(w, o, rc, UNKNOWN, rc == HV_OK ? "" : "no answer from the BMC", rc == HV_OK && (o->flags & OP_F_FINAL) ? victim : 0);
+	send_result(w, o, rc, UNKNOWN, rc == HV_OK ? "" : "no answer from the BMC",
+		    rc == HV_OK && (o->flags & OP_F_FINAL) ? victim : 0);
 }
 
 void command(struct world *w, Hv__Command *cmd)
@@ -266,43 +270,49 @@ const char *uuid_of(const char *name)
 
 	for (const char *p = name; *p; p++)
 		h = (h ^ (unsigned char)*p) * 1099511628211ULL;
-	snprintf(s, HV_UUID_LEN + 1, "00000000-0000-4000-%04x-%012llx", (unsigned)(h >> 48), (unsigned long long)(h & 0xffffffffffffULL));
+	snprintf(s, HV_UUID_LEN + 1, "00000000-0000-4000-%04x-%012llx", (unsigned)(h >> 48),
+		 (unsigned long long)(h & 0xffffffffffffULL));
 	return s;
 }
 
-#define COMMAND(w, lower, UPPER, ...)                              \
-	do {                                                       \
-		Hv__Command _cmd = HV__COMMAND__INIT;              \
-		__VA_ARGS__;                                       \
-		_cmd.body_case = HV__COMMAND__BODY_##UPPER;        \
-		_cmd.lower = &_m;                                  \
-		command(w, &_cmd);                                 \
+#define COMMAND(w, lower, UPPER, ...)                                                              \
+	do {                                                                                       \
+		Hv__Command _cmd = HV__COMMAND__INIT;                                              \
+		__VA_ARGS__;                                                                       \
+		_cmd.body_case = HV__COMMAND__BODY_##UPPER;                                        \
+		_cmd.lower = &_m;                                                                  \
+		command(w, &_cmd);                                                                 \
 	} while (0)
 
 void vm_add(struct world *w, const char *name, uint64_t mem_mib, int32_t priority, bool started)
 {
-	COMMAND(w, vm_add, VM_ADD, Hv__VmAdd _m = HV__VM_ADD__INIT; _m.name = (char *)name; _m.uuid = (char *)uuid_of(name); _m.xml = (char *)"<domain/>";
-		_m.mem_mib = mem_mib; _m.vcpus = 1; _m.priority = priority; _m.started = started);
+	COMMAND(w, vm_add, VM_ADD, Hv__VmAdd _m = HV__VM_ADD__INIT; _m.name = (char *)name;
+		_m.uuid = (char *)uuid_of(name); _m.xml = (char *)"<domain/>"; _m.mem_mib = mem_mib;
+		_m.vcpus = 1; _m.priority = priority; _m.started = started);
 }
 
 void vm_start(struct world *w, const char *name, const char *on)
 {
-	COMMAND(w, vm_start, VM_START, Hv__VmStart _m = HV__VM_START__INIT; _m.name = (char *)name; _m.node = (char *)on);
+	COMMAND(w, vm_start, VM_START, Hv__VmStart _m = HV__VM_START__INIT; _m.name = (char *)name;
+		_m.node = (char *)on);
 }
 
 void vm_stop(struct world *w, const char *name, bool force)
 {
-	COMMAND(w, vm_stop, VM_STOP, Hv__VmStop _m = HV__VM_STOP__INIT; _m.name = (char *)name; _m.force = force);
+	COMMAND(w, vm_stop, VM_STOP, Hv__VmStop _m = HV__VM_STOP__INIT; _m.name = (char *)name;
+		_m.force = force);
 }
 
 void vm_remove(struct world *w, const char *name, bool stop_first)
 {
-	COMMAND(w, vm_remove, VM_REMOVE, Hv__VmRemove _m = HV__VM_REMOVE__INIT; _m.name = (char *)name; _m.stop_first = stop_first);
+	COMMAND(w, vm_remove, VM_REMOVE, Hv__VmRemove _m = HV__VM_REMOVE__INIT;
+		_m.name = (char *)name; _m.stop_first = stop_first);
 }
 
 void vm_migrate(struct world *w, const char *name, const char *on)
 {
-	COMMAND(w, vm_migrate, VM_MIGRATE, Hv__VmMigrate _m = HV__VM_MIGRATE__INIT; _m.name = (char *)name; _m.node = (char *)on);
+	COMMAND(w, vm_migrate, VM_MIGRATE, Hv__VmMigrate _m = HV__VM_MIGRATE__INIT;
+		_m.name = (char *)name; _m.node = (char *)on);
 }
 
 void vm_pause(struct world *w, const char *name)
@@ -312,35 +322,41 @@ void vm_pause(struct world *w, const char *name)
 
 void vm_resume(struct world *w, const char *name)
 {
-	COMMAND(w, vm_resume, VM_RESUME, Hv__VmResume _m = HV__VM_RESUME__INIT; _m.name = (char *)name);
+	COMMAND(w, vm_resume, VM_RESUME, Hv__VmResume _m = HV__VM_RESUME__INIT;
+		_m.name = (char *)name);
 }
 
 void node_drain(struct world *w, const char *name)
 {
-	COMMAND(w, node_drain, NODE_DRAIN, Hv__NodeDrain _m = HV__NODE_DRAIN__INIT; _m.node = (char *)name);
+	COMMAND(w, node_drain, NODE_DRAIN, Hv__NodeDrain _m = HV__NODE_DRAIN__INIT;
+		_m.node = (char *)name);
 }
 
 void node_resume(struct world *w, const char *name)
 {
-	COMMAND(w, node_resume, NODE_RESUME, Hv__NodeResume _m = HV__NODE_RESUME__INIT; _m.node = (char *)name);
+	COMMAND(w, node_resume, NODE_RESUME, Hv__NodeResume _m = HV__NODE_RESUME__INIT;
+		_m.node = (char *)name);
 }
 
 void fence_add(struct world *w, const char *name, const char *device, uint32_t level)
 {
 	Hv__KeyValue ip = HV__KEY_VALUE__INIT, secret = HV__KEY_VALUE__INIT;
-	Hv__KeyValue *ips[] = { &ip }, *secrets[] = { &secret };
+	Hv__KeyValue *ips[] = {&ip}, *secrets[] = {&secret};
 
 	ip.key = (char *)"ip";
 	ip.value = (char *)"10.0.0.1";
 	secret.key = (char *)"password";
 	secret.value = (char *)"swordfish";
-	COMMAND(w, fence_add, FENCE_ADD, Hv__FenceAdd _m = HV__FENCE_ADD__INIT; _m.node = (char *)name; _m.device = (char *)device;
-		_m.agent = (char *)"fence_ipmilan"; _m.level = level; _m.n_options = 1; _m.options = ips; _m.n_secrets = 1; _m.secrets = secrets);
+	COMMAND(w, fence_add, FENCE_ADD, Hv__FenceAdd _m = HV__FENCE_ADD__INIT;
+		_m.node = (char *)name; _m.device = (char *)device;
+		_m.agent = (char *)"fence_ipmilan"; _m.level = level; _m.n_options = 1;
+		_m.options = ips; _m.n_secrets = 1; _m.secrets = secrets);
 }
 
 void fence_confirm(struct world *w, const char *name)
 {
-	COMMAND(w, fence_confirm, FENCE_CONFIRM, Hv__FenceConfirm _m = HV__FENCE_CONFIRM__INIT; _m.node = (char *)name);
+	COMMAND(w, fence_confirm, FENCE_CONFIRM, Hv__FenceConfirm _m = HV__FENCE_CONFIRM__INIT;
+		_m.node = (char *)name);
 }
 
 void op_cancel_cmd(struct world *w, hv_op_id id)
@@ -350,7 +366,8 @@ void op_cancel_cmd(struct world *w, hv_op_id id)
 
 void set(struct world *w, const char *key, const char *value)
 {
-	COMMAND(w, setting_set, SETTING_SET, Hv__SettingSet _m = HV__SETTING_SET__INIT; _m.key = (char *)key; _m.value = (char *)value);
+	COMMAND(w, setting_set, SETTING_SET, Hv__SettingSet _m = HV__SETTING_SET__INIT;
+		_m.key = (char *)key; _m.value = (char *)value);
 }
 
 /* ---- worlds */
@@ -513,7 +530,8 @@ bool journal_has(const struct world *w, const char *object, const char *from, co
 	for (uint64_t id = cluster_journal_first(w->c); id < cluster_journal_next(w->c); id++) {
 		const struct journal_line *l = cluster_journal(w->c, id);
 
-		if (strcmp(l->object, object) == 0 && strcmp(l->from, from) == 0 && strcmp(l->to, to) == 0)
+		if (strcmp(l->object, object) == 0 && strcmp(l->from, from) == 0 &&
+		    strcmp(l->to, to) == 0)
 			return true;
 	}
 	return false;

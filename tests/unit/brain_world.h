@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * brain_world.h - a cluster in a test's hand: BEFORE is a few calls, EVENT is one, AFTER are asserts.
+ * brain_world.h - a cluster in a test's hand: BEFORE is a few calls, EVENT is one, AFTER are
+ * asserts.
  *
  * After each step the state's invariants are checked, and a replica that is decoded anew from a
  * snapshot before each step must come to the same digest: nothing but the state may decide.
@@ -31,7 +32,8 @@ struct world {
 #define INCOMING HV__OBSERVED__OBSERVED_INCOMING
 #define UNKNOWN HV__OBSERVED__OBSERVED_UNKNOWN
 
-/* `nodes` nodes host1.. with 8192 MiB and 8 CPUs each, all online and reported empty, each with a fence device "bmc". */
+/* `nodes` nodes host1.. with 8192 MiB and 8 CPUs each, all online and reported empty, each with a
+ * fence device "bmc". */
 struct world *world_new(unsigned nodes);
 /* The same, before anyone has joined. */
 struct world *world_configured(unsigned nodes);
@@ -40,15 +42,19 @@ void world_free(struct world *w);
 /* ---- events; each is one step */
 void step(struct world *w, Hv__Event *ev, hv_node_id proposer);
 void tick(struct world *w, uint64_t ms);
-/* Members by a string of digits: "12" are nodes 1 and 2. lost_in_ring: those of the rest that corosync sees. */
+/* Members by a string of digits: "12" are nodes 1 and 2. lost_in_ring: those of the rest that
+ * corosync sees. */
 void view(struct world *w, const char *members, const char *lost_in_ring, bool minority);
-void report(struct world *w, hv_node_id node, const char *seen); /* "web1=running db1=paused"; NULL: cannot tell */
+void report(struct world *w, hv_node_id node,
+	    const char *seen); /* "web1=running db1=paused"; NULL: cannot tell */
 void observed(struct world *w, hv_node_id node, const char *vm, Hv__Observed seen, Hv__Cause cause);
 void health(struct world *w, hv_node_id node, bool ok);
-void result_of(struct world *w, const struct operation *op, enum hv_rc rc, Hv__Observed seen, const char *text);
+void result_of(struct world *w, const struct operation *op, enum hv_rc rc, Hv__Observed seen,
+	       const char *text);
 /* The result of the VM's own operation. */
 void result(struct world *w, const char *vm, enum hv_rc rc, Hv__Observed seen);
-/* The result of the running fence operation against this node; proof when rc is HV_OK and it is the final device. */
+/* The result of the running fence operation against this node; proof when rc is HV_OK and it is the
+ * final device. */
 void fence_result(struct world *w, hv_node_id victim, enum hv_rc rc);
 void command(struct world *w, Hv__Command *cmd);
 
@@ -84,14 +90,16 @@ const struct operation *op(const struct world *w, hv_op_id id);
 bool journal_has(const struct world *w, const char *object, const char *from, const char *to);
 const char *uuid_of(const char *name); /* static buffers, a few calls deep */
 
-#define assert_vm(w, name, st, on)                                                                                                  \
-	do {                                                                                                                        \
-		const struct vm *_v = vm(w, name);                                                                                  \
-		cr_assert(_v, "no VM %s", name);                                                                                    \
-		cr_assert(_v->state == (st) && _v->node == (on), "%s is %s on %u, not %s on %u", name, vm_state_name(_v->state), _v->node, \
-			  vm_state_name(st), (unsigned)(on));                                                                       \
+#define assert_vm(w, name, st, on)                                                                 \
+	do {                                                                                       \
+		const struct vm *_v = vm(w, name);                                                 \
+		cr_assert(_v, "no VM %s", name);                                                   \
+		cr_assert(_v->state == (st) && _v->node == (on), "%s is %s on %u, not %s on %u",   \
+			  name, vm_state_name(_v->state), _v->node, vm_state_name(st),             \
+			  (unsigned)(on));                                                         \
 	} while (0)
-#define assert_node(w, id, st) \
-	cr_assert(node(w, id)->state == (st), "node %u is %s, not %s", (unsigned)(id), node_state_name(node(w, id)->state), node_state_name(st))
+#define assert_node(w, id, st)                                                                     \
+	cr_assert(node(w, id)->state == (st), "node %u is %s, not %s", (unsigned)(id),             \
+		  node_state_name(node(w, id)->state), node_state_name(st))
 
 #endif

@@ -42,9 +42,12 @@ Test(brain_failover, the_report_tells_each_phase_in_order)
 	cr_assert(f->done);
 	cr_assert_eq(f->n_vms, 1);
 	cr_assert(f->detected_us && f->detected_us < f->view_us);
-	cr_assert(f->view_us <= f->fence_began_us && f->fence_began_us < f->fence_ended_us && f->fence_ended_us < f->fenced_us);
-	cr_assert(f->fenced_us <= f->vms[0].decided_us && f->vms[0].decided_us < f->vms[0].began_us);
-	cr_assert(f->vms[0].began_us < f->vms[0].ended_us && f->vms[0].ended_us < f->vms[0].running_us);
+	cr_assert(f->view_us <= f->fence_began_us && f->fence_began_us < f->fence_ended_us &&
+		  f->fence_ended_us < f->fenced_us);
+	cr_assert(f->fenced_us <= f->vms[0].decided_us &&
+		  f->vms[0].decided_us < f->vms[0].began_us);
+	cr_assert(f->vms[0].began_us < f->vms[0].ended_us &&
+		  f->vms[0].ended_us < f->vms[0].running_us);
 	cr_assert_eq(f->vms[0].node, 1);
 	world_free(w);
 }
@@ -146,7 +149,8 @@ Test(brain_failover, without_a_device_it_waits_for_the_administrators_word)
 	cr_assert_eq(brain_next_deadline_us(w->c), 0, "nothing is due: no ticks");
 
 	vm_start(w, "web1", "");
-	cr_assert_eq(op(w, w->op)->rc, HV_HELD, "a request says what holds it instead of waiting for ever");
+	cr_assert_eq(op(w, w->op)->rc, HV_HELD,
+		     "a request says what holds it instead of waiting for ever");
 	cr_assert(strstr(op(w, w->op)->text, "fence confirm host3"));
 
 	fence_confirm(w, "host3");
@@ -332,7 +336,8 @@ Test(brain_failover, a_minority_proves_again_what_was_proven_before)
 	view(w, "1", "", true);
 	cr_assert(cluster_barrier(w->c));
 	assert_node(w, 2, NODE_FENCING);
-	cr_assert_eq(running(w, OP_FENCE, 0)->node, 1, "a member that could not report yet may fence");
+	cr_assert_eq(running(w, OP_FENCE, 0)->node, 1,
+		     "a member that could not report yet may fence");
 	world_free(w);
 }
 

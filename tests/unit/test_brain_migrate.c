@@ -216,7 +216,8 @@ Test(brain_migrate, what_cannot_be_is_refused_with_its_cause_and_the_next_step)
 	all_succeed(w);
 	vm_migrate(w, "web1", "host2");
 	cr_assert_eq(w->rc, HV_NO_CAPACITY);
-	cr_assert(strstr(w->text, "not enough memory: needs 512 MiB, 292 of 8192 MiB free"), "%s", w->text);
+	cr_assert(strstr(w->text, "not enough memory: needs 512 MiB, 292 of 8192 MiB free"), "%s",
+		  w->text);
 	cr_assert(*w->hint);
 	vm_migrate(w, "web1", "");
 	cr_assert_eq(w->rc, HV_NO_CAPACITY);
@@ -319,7 +320,8 @@ Test(brain_migrate, a_drain_tries_three_times_then_says_what_holds_it_and_goes_o
 	}
 	cr_assert_eq(op(w, drain)->state, OP_FAILED);
 	cr_assert_eq(op(w, drain)->rc, HV_HELD);
-	cr_assert(strstr(op(w, drain)->text, "vm a: its migration to host2 failed"), "%s", op(w, drain)->text);
+	cr_assert(strstr(op(w, drain)->text, "vm a: its migration to host2 failed"), "%s",
+		  op(w, drain)->text);
 	cr_assert_eq(node(w, 1)->admin, NODE_DRAINING);
 	held = brain_drain_held_by(w->c, node(w, 1), &count);
 	cr_assert_eq(count, 1);
@@ -343,8 +345,10 @@ Test(brain_migrate, a_drain_without_a_place_ends_at_once_and_goes_on_when_there_
 	assert_vm(w, "fat", VM_RUNNING, 2);
 	node_drain(w, "host1");
 	cr_assert_eq(op(w, w->op)->rc, HV_HELD);
-	cr_assert(strstr(op(w, w->op)->text, "vm a: drained: host1; not enough memory for 512 MiB: host2") ||
-		  strstr(op(w, w->op)->text, "not enough memory for 512 MiB: host2"), "%s", op(w, w->op)->text);
+	cr_assert(strstr(op(w, w->op)->text,
+			 "vm a: drained: host1; not enough memory for 512 MiB: host2") ||
+		      strstr(op(w, w->op)->text, "not enough memory for 512 MiB: host2"),
+		  "%s", op(w, w->op)->text);
 
 	vm_stop(w, "fat", true);
 	all_succeed(w);
@@ -394,7 +398,8 @@ Test(brain_migrate, a_drain_with_a_dead_hypervisor_layer_says_so)
 	health(w, 1, false);
 	node_drain(w, "host1");
 	cr_assert_eq(op(w, w->op)->rc, HV_HELD);
-	cr_assert(strstr(op(w, w->op)->text, "hypervisor layer of host1 does not answer"), "%s", op(w, w->op)->text);
+	cr_assert(strstr(op(w, w->op)->text, "hypervisor layer of host1 does not answer"), "%s",
+		  op(w, w->op)->text);
 	health(w, 1, true);
 	assert_vm(w, "a", VM_MIGRATING, 1);
 	world_free(w);

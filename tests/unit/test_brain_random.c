@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Random valid events, sensible and senseless: whatever comes, the brain holds its invariants, and a
- * replica that was decoded from a snapshot on the way decides the same ever after.
+ * Random valid events, sensible and senseless: whatever comes, the brain holds its invariants, and
+ * a replica that was decoded from a snapshot on the way decides the same ever after.
  */
 #include "tests/unit/brain_world.h"
 
@@ -36,14 +36,15 @@ static unsigned upto(struct chaos *x, unsigned n)
 
 static const char *vm_name(struct chaos *x)
 {
-	static const char *const names[VMS] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l" };
+	static const char *const names[VMS] = {"a", "b", "c", "d", "e", "f",
+					       "g", "h", "i", "j", "k", "l"};
 
 	return names[upto(x, VMS)];
 }
 
 static const char *node_name_of(struct chaos *x)
 {
-	static const char *const names[NODES] = { "host1", "host2", "host3", "host4", "host5" };
+	static const char *const names[NODES] = {"host1", "host2", "host3", "host4", "host5"};
 
 	return names[upto(x, NODES)];
 }
@@ -72,16 +73,18 @@ static void some_view(struct chaos *x)
 
 static void some_report(struct chaos *x)
 {
-	static const char *const states[] = { "unknown", "absent", "running", "paused", "incoming" };
+	static const char *const states[] = {"unknown", "absent", "running", "paused", "incoming"};
 	hv_node_id id = 1 + upto(x, NODES);
 	char text[512] = "";
 	size_t n = 0;
 
 	for (size_t i = 0; i < cluster_node_vm_count(x->w->c, id); i++) /* mostly the truth */
 		if (upto(x, 5))
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s=running ", cluster_node_vm_at(x->w->c, id, i)->name);
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s=running ",
+					      cluster_node_vm_at(x->w->c, id, i)->name);
 	for (unsigned i = upto(x, 3); i; i--)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s=%s ", vm_name(x), states[upto(x, 5)]);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s=%s ", vm_name(x),
+				      states[upto(x, 5)]);
 	report(x->w, id, upto(x, 10) ? text : NULL);
 }
 
@@ -96,12 +99,14 @@ static void some_result(struct chaos *x, bool good)
 			continue;
 		if (o->kind == OP_FENCE && node(x->w, o->victim)->fence_op == o->id)
 			fence_result(x->w, o->victim, good || upto(x, 2) ? HV_OK : HV_AGENT_FAILED);
-		else if (good && o->kind != OP_VM_MIGRATE && o->kind != OP_VM_STOP && o->kind != OP_VM_DESTROY)
+		else if (good && o->kind != OP_VM_MIGRATE && o->kind != OP_VM_STOP &&
+			 o->kind != OP_VM_DESTROY)
 			result_of(x->w, o, HV_OK, o->kind == OP_VM_PAUSE ? PAUSED : RUNNING, "");
 		else if (good)
 			result_of(x->w, o, HV_OK, ABSENT, "");
 		else
-			result_of(x->w, o, upto(x, 2) ? HV_OK : HV_HYPERVISOR, (Hv__Observed)upto(x, 5), "as it happens");
+			result_of(x->w, o, upto(x, 2) ? HV_OK : HV_HYPERVISOR,
+				  (Hv__Observed)upto(x, 5), "as it happens");
 		return;
 	}
 	tick(x->w, 500);
@@ -141,13 +146,17 @@ static void some_command(struct chaos *x)
 		node_resume(w, node_name_of(x));
 		return;
 	case 11:
-		upto(x, 2) ? fence_add(w, node_name_of(x), "pdu", 1 + upto(x, 2)) : fence_confirm(w, node_name_of(x));
+		upto(x, 2) ? fence_add(w, node_name_of(x), "pdu", 1 + upto(x, 2))
+			   : fence_confirm(w, node_name_of(x));
 		return;
 	case 12:
 		set(w, upto(x, 2) ? "start_parallel" : "migrate_parallel", upto(x, 2) ? "1" : "4");
 		return;
 	default:
-		op_cancel_cmd(w, cluster_op_count(w->c) ? cluster_op_at(w->c, upto(x, (unsigned)cluster_op_count(w->c)))->id : 1);
+		op_cancel_cmd(
+		    w, cluster_op_count(w->c)
+			   ? cluster_op_at(w->c, upto(x, (unsigned)cluster_op_count(w->c)))->id
+			   : 1);
 		return;
 	}
 }
@@ -161,7 +170,8 @@ static void some_event(struct chaos *x)
 	else if (what < 16)
 		some_report(x);
 	else if (what < 24)
-		observed(x->w, 1 + upto(x, NODES), vm_name(x), (Hv__Observed)upto(x, 5), (Hv__Cause)upto(x, 9));
+		observed(x->w, 1 + upto(x, NODES), vm_name(x), (Hv__Observed)upto(x, 5),
+			 (Hv__Cause)upto(x, 9));
 	else if (what < 28)
 		health(x->w, 1 + upto(x, NODES), upto(x, 3));
 	else if (what < 36)
@@ -180,13 +190,17 @@ struct epochs {
 
 static void epochs_check(struct chaos *x, struct epochs *e)
 {
-	static const char *const names[VMS] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l" };
+	static const char *const names[VMS] = {"a", "b", "c", "d", "e", "f",
+					       "g", "h", "i", "j", "k", "l"};
 
 	for (unsigned i = 0; i < VMS; i++) {
 		const struct vm *v = vm(x->w, names[i]);
 
 		if (v && e->of[i] && v->epoch >= e->of[i])
-			cr_assert(v->epoch > e->of[i] || !v->node || v->node == e->node[i] || !e->node[i], "%s changed its owner in epoch %llu", names[i], (unsigned long long)v->epoch);
+			cr_assert(v->epoch > e->of[i] || !v->node || v->node == e->node[i] ||
+				      !e->node[i],
+				  "%s changed its owner in epoch %llu", names[i],
+				  (unsigned long long)v->epoch);
 		e->of[i] = v ? v->epoch : 0;
 		e->node[i] = v ? v->node : 0;
 	}
@@ -194,8 +208,8 @@ static void epochs_check(struct chaos *x, struct epochs *e)
 
 static void run(uint64_t seed)
 {
-	struct chaos x = { .w = world_new(NODES), .state = seed };
-	struct epochs epochs = { 0 };
+	struct chaos x = {.w = world_new(NODES), .state = seed};
+	struct epochs epochs = {0};
 
 	x.w->twin = true;
 	for (unsigned i = 0; i < STEPS; i++) {
@@ -218,7 +232,8 @@ Test(brain_random, holds_its_invariants_whatever_comes_2)
 		run(seed);
 }
 
-/* L1 in small: once faults stop, every VM that is meant to run runs, or has a named reason; operations end. */
+/* L1 in small: once faults stop, every VM that is meant to run runs, or has a named reason;
+ * operations end. */
 static void calm_down(struct chaos *x)
 {
 	struct world *w = x->w;
@@ -231,7 +246,8 @@ static void calm_down(struct chaos *x)
 		size_t n = 0;
 
 		for (size_t i = 0; i < cluster_node_vm_count(w->c, id); i++)
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s=running ", cluster_node_vm_at(w->c, id, i)->name);
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s=running ",
+					      cluster_node_vm_at(w->c, id, i)->name);
 		report(w, id, text);
 		node_resume(w, node(w, id)->name);
 	}
@@ -246,7 +262,7 @@ static void calm_down(struct chaos *x)
 Test(brain_random, comes_to_rest_when_the_faults_stop)
 {
 	for (uint64_t seed = 1000; seed < 1040; seed++) {
-		struct chaos x = { .w = world_new(NODES), .state = seed };
+		struct chaos x = {.w = world_new(NODES), .state = seed};
 
 		x.w->twin = false;
 		for (unsigned i = 0; i < STEPS; i++)
@@ -256,16 +272,23 @@ Test(brain_random, comes_to_rest_when_the_faults_stop)
 			_cleanup_free_ char *d = brain_dump(x.w->c);
 			fprintf(stderr, "=== seed %llu\n%s", (unsigned long long)seed, d);
 		}
-		cr_assert_eq(brain_next_deadline_us(x.w->c), 0, "seed %llu: it never comes to rest", (unsigned long long)seed);
+		cr_assert_eq(brain_next_deadline_us(x.w->c), 0, "seed %llu: it never comes to rest",
+			     (unsigned long long)seed);
 		for (size_t i = 0; i < cluster_vm_count(x.w->c); i++) {
 			const struct vm *v = cluster_vm_at(x.w->c, i);
 			bool runs = v->state == VM_RUNNING || v->state == VM_PAUSED;
 
-			cr_assert(v->intent == INTENT_STARTED ? runs || (v->state == VM_BLOCKED && v->reason.code == REASON_NO_NODE_FITS) : v->state == VM_STOPPED,
-				  "seed %llu: %s is %s, meant to be %s", (unsigned long long)seed, v->name, vm_state_name(v->state), vm_intent_name(v->intent));
+			cr_assert(v->intent == INTENT_STARTED
+				      ? runs || (v->state == VM_BLOCKED &&
+						 v->reason.code == REASON_NO_NODE_FITS)
+				      : v->state == VM_STOPPED,
+				  "seed %llu: %s is %s, meant to be %s", (unsigned long long)seed,
+				  v->name, vm_state_name(v->state), vm_intent_name(v->intent));
 		}
 		for (size_t i = 0; i < cluster_op_count(x.w->c); i++)
-			cr_assert_neq(cluster_op_at(x.w->c, i)->state, OP_RUNNING, "seed %llu: operation %s never ends", (unsigned long long)seed,
+			cr_assert_neq(cluster_op_at(x.w->c, i)->state, OP_RUNNING,
+				      "seed %llu: operation %s never ends",
+				      (unsigned long long)seed,
 				      op_kind_name(cluster_op_at(x.w->c, i)->kind));
 		world_free(x.w);
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The state as a thing: snapshots, digests, dumps, bounds, malformed events, the machines' tables. */
+/* The state as a thing: snapshots, digests, dumps, bounds, malformed events, the machines' tables.
+ */
 #include "tests/unit/brain_world.h"
 
 #include "resource/node_machine.h"
@@ -74,7 +75,8 @@ Test(brain_state, a_damaged_snapshot_is_refused_wherever_it_is_damaged)
 		cluster_free(c);
 		bytes[i] ^= 0x11;
 	}
-	/* What is left: bits that mean nothing, such as an unknown field's number or an empty text's. */
+	/* What is left: bits that mean nothing, such as an unknown field's number or an empty
+	 * text's. */
 	cr_assert_lt(taken, 30, "%zu damaged snapshots were taken", taken);
 	for (size_t cut = 1; cut < len; cut += 97) {
 		struct cluster *c = brain_decode(bytes, len - cut, &why);
@@ -199,12 +201,13 @@ Test(brain_state, failover_reports_are_bounded)
 Test(brain_state, lists_are_in_order_and_found_by_name_uuid_and_page)
 {
 	struct world *w = world_new(1);
-	static const char *const names[] = { "m", "a", "z", "k", "B", "0" };
+	static const char *const names[] = {"m", "a", "z", "k", "B", "0"};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
 		vm_add(w, names[i], 100, 0, false);
 	for (size_t i = 1; i < cluster_vm_count(w->c); i++)
-		cr_assert_lt(strcmp(cluster_vm_at(w->c, i - 1)->name, cluster_vm_at(w->c, i)->name), 0);
+		cr_assert_lt(strcmp(cluster_vm_at(w->c, i - 1)->name, cluster_vm_at(w->c, i)->name),
+			     0);
 	cr_assert_str_eq(cluster_vm(w->c, uuid_of("k"))->name, "k");
 	cr_assert_null(cluster_vm(w->c, uuid_of("nosuch")));
 	cr_assert_str_eq(cluster_vm_at(w->c, cluster_vm_lower_bound(w->c, "a"))->name, "k");
@@ -234,12 +237,13 @@ Test(brain_state, every_state_has_its_words_and_can_be_left)
 	}
 	cr_assert(!vm_move_allowed(VM_STOPPED, VM_STARTING), "nothing starts unplaced");
 	cr_assert(!vm_move_allowed(VM_RECOVERING, VM_STARTING), "nothing starts unproven");
-	cr_assert(!node_move_allowed(NODE_LOST, NODE_ONLINE), "nobody is online before it has reported");
+	cr_assert(!node_move_allowed(NODE_LOST, NODE_ONLINE),
+		  "nobody is online before it has reported");
 }
 
 Test(brain_state, reasons_are_sentences)
 {
-	struct reason r = { 0 };
+	struct reason r = {0};
 	char *s;
 
 	reason_set(&r, REASON_START_FAILED, "host1", "no such disk", 0, 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The life of one VM: start, stop, pause, failures of each, what is seen, copies that are nobody's. */
+/* The life of one VM: start, stop, pause, failures of each, what is seen, copies that are nobody's.
+ */
 #include "tests/unit/brain_world.h"
 
 #include <criterion/criterion.h>
@@ -36,7 +37,8 @@ Test(brain_vm, a_failed_start_is_tried_at_once_on_each_other_node_then_everywher
 	assert_vm(w, "web1", VM_FAILED, 0);
 	cr_assert_eq(vm(w, "web1")->reason.code, REASON_START_FAILED);
 	cr_assert_eq(op(w, w->op)->state, OP_FAILED, "the client is told");
-	cr_assert(strstr(op(w, w->op)->text, "its start on host3 failed: it did not work"), "%s", op(w, w->op)->text);
+	cr_assert(strstr(op(w, w->op)->text, "its start on host3 failed: it did not work"), "%s",
+		  op(w, w->op)->text);
 
 	tick(w, 4001);
 	assert_vm(w, "web1", VM_STARTING, 1);
@@ -203,6 +205,23 @@ Test(brain_vm, unknown_never_kills)
 	assert_vm(w, "web1", VM_CHECKING, 1);
 	result(w, "web1", HV_OK, RUNNING);
 	assert_vm(w, "web1", VM_RUNNING, 1);
+	world_free(w);
+}
+
+Test(brain_vm, a_paused_vm_of_a_node_that_could_not_tell_is_asked_after_once)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 1);
+	vm_pause(w, "web1");
+	result(w, "web1", HV_OK, PAUSED);
+	health(w, 1, false);
+	observed(w, 1, "web1", UNKNOWN, HV__CAUSE__CAUSE_NONE);
+	health(w, 1, true);
+	assert_vm(w, "web1", VM_CHECKING, 1);
+	result(w, "web1", HV_OK, PAUSED);
+	assert_vm(w, "web1", VM_PAUSED, 1);
+	cr_assert_null(vm_op(w, "web1"));
 	world_free(w);
 }
 

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-static const struct fence_plan_device devices[] = { { "bmc", 1 }, { "pdu-a", 3 }, { "pdu-b", 3 } };
+static const struct fence_plan_device devices[] = {{"bmc", 1}, {"pdu-a", 3}, {"pdu-b", 3}};
 
 Test(fence_plan, levels_are_visited_in_order_and_gaps_do_not_matter)
 {
@@ -30,7 +30,7 @@ Test(fence_plan, only_the_last_device_of_a_level_is_final)
 
 Test(fence_plan, executors_take_turns_and_the_victim_is_never_one)
 {
-	static const hv_node_id members[] = { 1, 2, 4 };
+	static const hv_node_id members[] = {1, 2, 4};
 
 	cr_assert_eq(fence_plan_executor(members, 3, 1, 1), 2);
 	cr_assert_eq(fence_plan_executor(members, 3, 1, 2), 4);
