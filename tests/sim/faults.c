@@ -15,7 +15,7 @@ static struct host *any_host(struct sim *s)
 static uint64_t soon(struct sim *s)
 {
 	if (s->storm)
-		return prng_range(&s->rng, MS, 150 * MS);
+		return prng_range(&s->rng, MS, 90 * MS);
 	return prng_chance(&s->rng, 500) ? prng_range(&s->rng, 10 * MS, 500 * MS) : prng_range(&s->rng, 500 * MS, 12 * SEC);
 }
 
@@ -226,12 +226,16 @@ static void one_fault(struct sim *s, struct host *h, uint64_t arg)
 		      { s->swarm.pause, fault_pause },	       { s->swarm.disk_slow, fault_disk_slow },
 		      { s->swarm.disk_stuck, fault_disk_stuck }, { s->swarm.disk_fail, fault_disk_fail },
 		      { s->swarm.damage, fault_damage },       { s->swarm.blackout, fault_blackout } };
-	uint64_t x = prng_range(&s->rng, 0, 999);
+	uint64_t sum = 0, x;
 
 	if (s->healing)
 		return;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		sum += kinds[i].weight;
+	/* In a storm every step is a fault. */
+	x = prng_range(&s->rng, 0, s->storm && sum ? sum - 1 : 999);
 	if (s->storm || prng_chance(&s->rng, 300))
-		sim_at(s, prng_range(&s->rng, 1 * MS, 100 * MS), one_fault, NULL, 0);
+		sim_at(s, prng_range(&s->rng, 1 * MS, (s->storm ? 45 : 100) * MS), one_fault, NULL, 0);
 	else
 		sim_at(s, prng_range(&s->rng, 100 * MS, 4 * SEC), one_fault, NULL, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {

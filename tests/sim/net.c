@@ -334,7 +334,7 @@ void net_changed(struct sim *s, bool host_came)
 	if (s->regroup_due)
 		return;
 	s->regroup_due = true;
-	sim_at(s, host_came ? sim_range(s, 50 * MS, SEC, 2 * MS, 30 * MS) : sim_range(s, 300 * MS, 2500 * MS, 2 * MS, 60 * MS), regroup, NULL, 0);
+	sim_at(s, host_came ? sim_range(s, 50 * MS, SEC, 2 * MS, 30 * MS) : sim_range(s, 300 * MS, 2500 * MS, 1 * MS, 30 * MS), regroup, NULL, 0);
 }
 
 void net_host_off(struct sim *s, struct host *h)

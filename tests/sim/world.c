@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define FAULTS_US (35 * SEC)
-#define STORM_US (10 * SEC)
+#define STORM_US (8 * SEC)
 #define FORCE_US (12 * SEC)   /* after healing: the administrator looks */
 #define HEALED_US (400 * SEC) /* at most: backed-off retries are up to a minute apart */
 #define LOOK_US (2 * SEC)
