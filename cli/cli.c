@@ -185,8 +185,7 @@ static bool asks_version(int argc, char **argv)
 
 static enum hv_rc run(struct cli *cli, int argc, char **argv)
 {
-	const char **words = hv_xcalloc((size_t)argc + 1, sizeof(*words));
-	_cleanup_(freep) const char **words_owner = words;
+	_cleanup_free_ const char **words = hv_xcalloc((size_t)argc + 1, sizeof(*words));
 	_cleanup_free_ char *why = NULL;
 	const struct command *c;
 	size_t n = 0, used = 0;
