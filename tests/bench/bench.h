@@ -22,7 +22,7 @@ extern const char *bench_dir;
 
 uint64_t bench_now_ns(void);
 void bench_emit(const char *bench, const char *metric, double value, const char *unit, size_t n);
-/* Sorts the samples and emits NAME_p50, _p99 and _max, in microseconds. */
+/* Sorts the samples and emits NAME_min, _p50, _p99 and _max, in microseconds. */
 void bench_emit_latency(const char *bench, const char *metric, uint64_t *samples_ns, size_t n);
 
 /* Sorts the samples and emits NAME_min, _p50 and _max, each divided by `per`. On a busy machine the

@@ -342,7 +342,7 @@ static void measure_usual(struct rack *r)
 }
 
 /* A VM crashes and is placed anew; then its start has worked. */
-static void measure_crashes(struct rack *r, const char *metric)
+static void measure_crashes(struct rack *r, const char *crash, const char *start)
 {
 	size_t crashes = r->size->vms < USUAL_STEPS / 4 ? r->size->vms : USUAL_STEPS / 4;
 	uint64_t *ends = hv_xcalloc(crashes, sizeof(*ends));
@@ -362,8 +362,8 @@ static void measure_crashes(struct rack *r, const char *metric)
 		ends[n_ends++] = r->ns[r->n - 1];
 	}
 	r->n = crashes;
-	emit_steps(r, metric);
-	bench_emit_spread(r->size->name, "step_start_result", "us", 1000, ends, n_ends);
+	emit_steps(r, crash);
+	bench_emit_spread(r->size->name, start, "us", 1000, ends, n_ends);
 	free(ends);
 }
 
@@ -452,7 +452,8 @@ static void measure_blocked(struct rack *r)
 	free(steal_ptr(r->ns));
 	for (unsigned i = 0; i < r->size->vms / 10; i++)
 		vm_add(r, r->size->vms + i, cluster_node_at(r->c, 0)->mem_mib, xml);
-	measure_crashes(r, "step_vm_crashed_and_placed_tenth_blocked");
+	measure_crashes(r, "step_vm_crashed_and_placed_tenth_blocked",
+			"step_start_result_tenth_blocked");
 }
 
 static bool measure_snapshot(struct rack *r)
@@ -501,7 +502,7 @@ bool bench_brain(void)
 			fprintf(stderr, "hvbench: %s: not every VM runs\n", sizes[i].name);
 		if (ok) {
 			measure_usual(r);
-			measure_crashes(r, "step_vm_crashed_and_placed");
+			measure_crashes(r, "step_vm_crashed_and_placed", "step_start_result");
 		}
 		ok = ok && measure_losses(r) && measure_snapshot(r);
 		if (ok)

@@ -58,7 +58,8 @@ static void emit_points(const char *bench, const char *metric, const char *unit,
 
 void bench_emit_latency(const char *bench, const char *metric, uint64_t *samples_ns, size_t n)
 {
-	static const struct point points[] = {{"p50", 500}, {"p99", 990}, {"max", 1000}, {0}};
+	static const struct point points[] = {
+	    {"min", 0}, {"p50", 500}, {"p99", 990}, {"max", 1000}, {0}};
 
 	emit_points(bench, metric, "us", 1000, samples_ns, n, points);
 }
