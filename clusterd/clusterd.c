@@ -44,8 +44,8 @@ static void wait_for_corosync(struct clusterd *d, const char *why)
 	if (!d->waiting_for) {
 		log_notice("waiting for corosync: %s", why);
 		notify_status(d->notify, "waiting for corosync");
-		d->waiting_for = hv_xasprintf(
-		    "corosync is not running on this node, clusterd waits for it: %s", why);
+		d->waiting_for =
+		    hv_xstrdup("corosync is not running on this node; clusterd waits for it");
 	}
 	qb_loop_timer_add(d->loop, QB_LOOP_MED, COROSYNC_RETRY_US * 1000, d, try_to_join,
 			  &d->retry);
@@ -131,12 +131,26 @@ static void read_boot_id(char *ret, size_t size)
 		close(fd);
 }
 
+/* With those above it. False: errno says why. */
+static bool make_folder(const char *path)
+{
+	_cleanup_free_ char *part = hv_xstrdup(path);
+
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return false;
+		*slash = '/';
+	}
+	return mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
 static enum hv_rc start(struct clusterd *d)
 {
 	_cleanup_free_ char *text = NULL;
 	char boot_id[64];
 
-	if (mkdir(d->options->state_dir, 0700) < 0 && errno != EEXIST) {
+	if (!make_folder(d->options->state_dir)) {
 		log_error("%s cannot be made: %s", d->options->state_dir, strerror(errno));
 		return HV_IO;
 	}

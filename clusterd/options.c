@@ -14,6 +14,9 @@
 #define HV_LIBEXEC_DIR "/usr/libexec/hvcluster"
 #endif
 
+/* libc looks for these: they must be seen outside the program, whatever the compiler's preset. */
+extern const char *argp_program_version __attribute__((visibility("default")));
+extern error_t argp_err_exit_status __attribute__((visibility("default")));
 const char *argp_program_version = "clusterd (hvcluster) " HV_VERSION;
 error_t argp_err_exit_status = 2;
 

@@ -407,6 +407,8 @@ static const struct argp argp = {
     .parser = parse_option,
     .doc = "The hypervisor layer of hvcluster. Started and supervised by clusterd.",
 };
+/* libc looks for it: it must be seen outside the program. */
+extern const char *argp_program_version __attribute__((visibility("default")));
 const char *argp_program_version = "hypervisord " PACKAGE_VERSION;
 
 static void start_logging(int level)
