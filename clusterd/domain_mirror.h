@@ -18,7 +18,8 @@ struct mirror_item {
 	Hv__Observed observed;
 	Hv__Cause cause;
 	bool confirmed; /* used while an inventory is taken over */
-	bool starting;	/* the next inventory may be older than the start: its absence there says nothing */
+	bool starting;	/* the next inventory may be older than the start: its absence there says
+			   nothing */
 	/* the proposal in flight, and what was told last */
 	uint64_t mark;
 	bool told;

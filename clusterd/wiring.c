@@ -67,7 +67,8 @@ static void to_hypervisord(void *user, const Hv__HvRequest *req)
 {
 	struct clusterd *d = user;
 
-	if (req->body_case == HV__HV_REQUEST__BODY_JOB && req->job->kind == HV__HV_JOB_KIND__HV_JOB_START)
+	if (req->body_case == HV__HV_REQUEST__BODY_JOB &&
+	    req->job->kind == HV__HV_JOB_KIND__HV_JOB_START)
 		intake_starting(d->intake, req->job->uuid);
 	hv_client_send(d->hv, req);
 }

@@ -2,20 +2,19 @@
 /*
  * fence_agent.h - runs one action of one fence-agents program, asynchronously.
  *
- * Any program of the fence-agents API (FenceAgentAPI.md): options one per line on stdin, exit status
- * 0 ok (status: on), 2 status: off, else failure. Started by posix_spawn with an empty environment
- * but PATH, LANG and HOME, in a process group of its own, descriptors closed, no core dumps; nothing
- * of the options is in argv or the environment. stdin is a memory file, so an agent that does not
- * read it holds up nobody.
- * stdout+stderr are read up to 16 KiB, the rest is discarded; secrets that an agent echoes are
- * blanked in the text we keep. At the deadline the whole group is killed; what an agent leaves in its
- * group when it exits is killed too. Agents are looked for in /usr/sbin and /usr/local/sbin only, by
- * a name that matches fence_[a-z0-9_]+.
+ * Any program of the fence-agents API (FenceAgentAPI.md): options one per line on stdin, exit
+ * status 0 ok (status: on), 2 status: off, else failure. Started by posix_spawn with an empty
+ * environment but PATH, LANG and HOME, in a process group of its own, descriptors closed, no core
+ * dumps; nothing of the options is in argv or the environment. stdin is a memory file, so an agent
+ * that does not read it holds up nobody. stdout+stderr are read up to 16 KiB, the rest is
+ * discarded; secrets that an agent echoes are blanked in the text we keep. At the deadline the
+ * whole group is killed; what an agent leaves in its group when it exits is killed too. Agents are
+ * looked for in /usr/sbin and /usr/local/sbin only, by a name that matches fence_[a-z0-9_]+.
  *
  * The caller's strings are copied, and wiped afterwards. An agent whose clusterd is killed runs on
- * until its service manager ends the control group; the next executor's `off` is harmless then. What
- * an agent hands to programs of its own is its affair: fence_ipmilan gives the password to ipmitool
- * as an argument, which ipmitool blanks as soon as it runs.
+ * until its service manager ends the control group; the next executor's `off` is harmless then.
+ * What an agent hands to programs of its own is its affair: fence_ipmilan gives the password to
+ * ipmitool as an argument, which ipmitool blanks as soon as it runs.
  */
 #ifndef HV_FENCE_FENCE_AGENT_H
 #define HV_FENCE_FENCE_AGENT_H
@@ -37,29 +36,34 @@ struct fence_call {
 	uint32_t timeout_ms;
 };
 struct fence_result {
-	enum hv_rc rc;	     /* HV_OK, HV_AGENT_FAILED, HV_TIMEOUT, HV_NO_AGENT, HV_CANCELLED, HV_BAD_INPUT, HV_TOO_LARGE, HV_FAILED (no process) */
-	int exit_status;     /* of the agent; -1 if it was killed */
+	enum hv_rc rc;		  /* HV_OK, HV_AGENT_FAILED, HV_TIMEOUT, HV_NO_AGENT, HV_CANCELLED,
+				     HV_BAD_INPUT, HV_TOO_LARGE, HV_FAILED (no process) */
+	int exit_status;	  /* of the agent; -1 if it was killed */
 	bool power_on, power_off; /* action status: which of both it said */
-	const char *text;    /* one line: cause, no secrets */
+	const char *text;	  /* one line: cause, no secrets */
 	uint64_t began_us, ended_us; /* CLOCK_MONOTONIC */
 };
 typedef void (*fence_done_fn)(void *user, const struct fence_result *result);
 
 struct fence_agent_run;
-/* Starts it; `done` is called exactly once, from the loop, never from here; `run` ends with it. NULL never. */
-struct fence_agent_run *fence_agent_start(qb_loop_t *loop, const struct fence_call *call, fence_done_fn done, void *user);
+/* Starts it; `done` is called exactly once, from the loop, never from here; `run` ends with it.
+ * NULL never. */
+struct fence_agent_run *fence_agent_start(qb_loop_t *loop, const struct fence_call *call,
+					  fence_done_fn done, void *user);
 /* Kills the process group; `done` is called with HV_CANCELLED. */
 void fence_agent_cancel(struct fence_agent_run *run);
 /* Is there such an agent? Path, or NULL. Static buffer free: caller frees. */
 char *fence_agent_find(const char *name);
 
 /*
- * Proof: `off`, then `status` every 200 ms until it says off or the deadline passes. HV_OK here, and
- * only here, means that the node was seen off. An already-off node is success, also where the device
- * refuses to switch it off: the status decides. The call's action is ignored; its timeout is for all.
+ * Proof: `off`, then `status` every 200 ms until it says off or the deadline passes. HV_OK here,
+ * and only here, means that the node was seen off. An already-off node is success, also where the
+ * device refuses to switch it off: the status decides. The call's action is ignored; its timeout is
+ * for all.
  */
 struct fence_off_run;
-struct fence_off_run *fence_off_start(qb_loop_t *loop, const struct fence_call *call, fence_done_fn done, void *user);
+struct fence_off_run *fence_off_start(qb_loop_t *loop, const struct fence_call *call,
+				      fence_done_fn done, void *user);
 void fence_off_cancel(struct fence_off_run *run);
 
 #endif

@@ -20,12 +20,12 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* The value of `p`, which no longer owns it. */
-#define steal_ptr(p)                 \
-	({                           \
-		typeof(p) *_pp = &(p); \
-		typeof(p) _v = *_pp; \
-		*_pp = NULL;         \
-		_v;                  \
+#define steal_ptr(p)                                                                               \
+	({                                                                                         \
+		typeof(p) *_pp = &(p);                                                             \
+		typeof(p) _v = *_pp;                                                               \
+		*_pp = NULL;                                                                       \
+		_v;                                                                                \
 	})
 
 static inline void freep(void *p)
@@ -57,10 +57,10 @@ char *hv_xasprintf(const char *fmt, ...) _printf_(1, 2);
 typedef void (*hv_panic_hook)(const char *file, int line, const char *what);
 extern hv_panic_hook hv_on_panic;
 _noreturn_ void hv_panic(const char *file, int line, const char *what);
-#define hv_assert(cond)                                        \
-	do {                                                   \
-		if (__builtin_expect(!(cond), 0))              \
-			hv_panic(__FILE__, __LINE__, #cond);   \
+#define hv_assert(cond)                                                                            \
+	do {                                                                                       \
+		if (__builtin_expect(!(cond), 0))                                                  \
+			hv_panic(__FILE__, __LINE__, #cond);                                       \
 	} while (0)
 
 #endif

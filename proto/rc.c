@@ -8,8 +8,8 @@ static const struct rc_row {
 	const char *text;
 	int status;
 } rows[] = {
-#define X(num, name, text, status) [num] = { #name, text, status },
-	HV_RC_LIST(X)
+#define X(num, name, text, status) [num] = {#name, text, status},
+    HV_RC_LIST(X)
 #undef X
 };
 

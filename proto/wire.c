@@ -6,13 +6,12 @@
 
 #include <string.h>
 
-static const uint8_t magic[4] = { 'H', 'V', 'F', '1' };
+static const uint8_t magic[4] = {'H', 'V', 'F', '1'};
 
 /* Half-byte table: small; for processors without an instruction of their own. */
 static const uint32_t crc_nibble[16] = {
-	0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
-	0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
-	0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
+    0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
+    0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
 };
 
 static uint32_t crc_portable(uint32_t crc, const uint8_t *p, size_t len)
@@ -26,8 +25,10 @@ static uint32_t crc_portable(uint32_t crc, const uint8_t *p, size_t len)
 }
 
 #ifdef __x86_64__
-/* The processor's own instruction: snapshots of many MiB are checked before each commit and at boot. */
-__attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const uint8_t *p, size_t len)
+/* The processor's own instruction: snapshots of many MiB are checked before each commit and at
+ * boot. */
+__attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const uint8_t *p,
+							    size_t len)
 {
 	uint64_t c = crc, word;
 

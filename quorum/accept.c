@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An activate is delivered: follow it or not, promise, open the epoch (doc/protocol.md, "View change"). */
+/* An activate is delivered: follow it or not, promise, open the epoch (doc/protocol.md, "View
+ * change"). */
 #include "quorum/replog_priv.h"
 
 #include <string.h>
@@ -8,7 +9,7 @@
 
 static void promise_write(struct replog *log, uint64_t number)
 {
-	struct rl_write w = { .set_promised = true, .promised = number };
+	struct rl_write w = {.set_promised = true, .promised = number};
 
 	log->promised = number;
 	log->ep.promise_write = rl_write(log, &w, 1, 0);
@@ -86,7 +87,8 @@ static bool acceptable(const struct replog *log, const Hv__Activate *m, bool was
 		return false;
 	if (p->follows)
 		return was_active;
-	if (m->again && (was_active || m->donor == log->self || rl_epoch_cmp(&own.last_epoch, &prev) > 0))
+	if (m->again &&
+	    (was_active || m->donor == log->self || rl_epoch_cmp(&own.last_epoch, &prev) > 0))
 		return false;
 	return point_matches(p, &own);
 }
@@ -102,7 +104,8 @@ static bool needs_sync(const struct replog *log, const Hv__Activate *m, bool fol
 	hello_own_point(log, &own);
 	if (m->donor == log->self)
 		return false;
-	return own.needs_state || own.last_index != donor->last_index || rl_epoch_cmp(&own.last_epoch, &last) != 0;
+	return own.needs_state || own.last_index != donor->last_index ||
+	       rl_epoch_cmp(&own.last_epoch, &last) != 0;
 }
 
 static void accept(struct replog *log, const Hv__Activate *m, bool follows)
@@ -124,11 +127,11 @@ static void accept(struct replog *log, const Hv__Activate *m, bool follows)
 
 static bool view_matches(const struct replog *log, const Hv__Activate *m)
 {
-	struct rl_ring ring = { m->ring->node, m->ring->seq };
+	struct rl_ring ring = {m->ring->node, m->ring->seq};
 	struct node_set view;
 
-	return log->in_view && rl_ring_equal(&ring, &log->ring) && node_set_from(&view, m->view, m->n_view) &&
-	       node_set_equal(&view, &log->view);
+	return log->in_view && rl_ring_equal(&ring, &log->ring) &&
+	       node_set_from(&view, m->view, m->n_view) && node_set_equal(&view, &log->view);
 }
 
 void accept_activate(struct replog *log, hv_node_id sender, const Hv__Activate *m)
@@ -243,7 +246,8 @@ void accept_promise(struct replog *log, hv_node_id sender, const Hv__Promise *m)
 	if (!from)
 		return;
 	from->promised = true;
-	if (log->ep.opened || log->ep.id.node != log->self || log->ep.id.incarnation != log->incarnation)
+	if (log->ep.opened || log->ep.id.node != log->self ||
+	    log->ep.id.incarnation != log->incarnation)
 		return;
 	for (size_t i = 0; i < log->ep.members.n; i++)
 		if (log->ep.m[i].promised && log->ep.m[i].intact)

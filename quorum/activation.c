@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who activates an epoch, when, with which members and which donor (doc/protocol.md, "View change"). */
+/* Who activates an epoch, when, with which members and which donor (doc/protocol.md, "View
+ * change"). */
 #include "quorum/replog_priv.h"
 
 #include <string.h>
@@ -49,7 +50,8 @@ static bool may_lead(const struct hello *h, bool whole)
 	return !h->point.needs_state && (whole || h->caught_up) && (h->quorate || !h->quorum_known);
 }
 
-/* How many of the candidates come before us: the first activates, the next ones wait for it to fail. -1: not us. */
+/* How many of the candidates come before us: the first activates, the next ones wait for it to
+ * fail. -1: not us. */
 static int leader_rank(struct replog *log, const struct candidates *c)
 {
 	bool whole = epoch_is_whole(c->votes, node_list_total(&log->nodes));
@@ -97,10 +99,11 @@ static void activate_send(struct replog *log, const struct activation *a)
 	Hv__PeerMessage msg = HV__PEER_MESSAGE__INIT;
 	Hv__Activate m = HV__ACTIVATE__INIT;
 	Hv__RingId ring = HV__RING_ID__INIT;
-	struct rl_epoch id = { a->number, log->self, log->incarnation };
-	Hv__EpochId epoch = peer_epoch_out(&id), prev = peer_epoch_out(&log->ep.id), ids[HV_MAX_NODES][2];
+	struct rl_epoch id = {a->number, log->self, log->incarnation};
+	Hv__EpochId epoch = peer_epoch_out(&id), prev = peer_epoch_out(&log->ep.id),
+		    ids[HV_MAX_NODES][2];
 	Hv__MemberPoint points[HV_MAX_NODES], *pointers[HV_MAX_NODES];
-	struct node_set lost, in_ring = { .n = 0 };
+	struct node_set lost, in_ring = {.n = 0};
 	uint32_t votes = 0, total = node_list_total(&log->nodes);
 
 	node_list_minus(&log->nodes, &a->members, &lost);
@@ -141,7 +144,7 @@ static void activate_send(struct replog *log, const struct activation *a)
 
 static bool votes_suffice(const struct replog *log, uint32_t member_votes, uint32_t votes)
 {
-	struct vote_rule rule = { member_votes, log->votes.quorum, log->votes.device_votes };
+	struct vote_rule rule = {member_votes, log->votes.quorum, log->votes.device_votes};
 
 	return vote_rule_met(&rule, votes);
 }
@@ -154,7 +157,8 @@ static bool votes_suffice(const struct replog *log, uint32_t member_votes, uint3
 static bool promises_possible(const struct replog *log, const struct candidates *c, bool *ret_alone)
 {
 	*ret_alone = !votes_suffice(log, c->votes, c->intact_votes);
-	return !*ret_alone || (log->caught_up && votes_suffice(log, c->intact_votes, c->intact_votes));
+	return !*ret_alone ||
+	       (log->caught_up && votes_suffice(log, c->intact_votes, c->intact_votes));
 }
 
 /*
@@ -170,7 +174,8 @@ void activation_try(struct replog *log)
 	bool alone;
 	int rank;
 
-	if (!log->in_view || log->ep.active || log->activate_sent_us || log->disk_failed || !rl_quorate(log))
+	if (!log->in_view || log->ep.active || log->activate_sent_us || log->disk_failed ||
+	    !rl_quorate(log))
 		return;
 	candidates_collect(log, &c);
 	rank = leader_rank(log, &c);
@@ -183,8 +188,10 @@ void activation_try(struct replog *log)
 	if (!donor || !promises_possible(log, &c, &alone))
 		return;
 	for (size_t i = 0; i < c.set.n; i++)
-		c.points[i].synced = epoch_point_same(&c.points[i], donor) && !c.points[i].needs_state;
-	activate_send(log, &(struct activation){ c.set, c.points, c.top + 1, donor->node, false, alone });
+		c.points[i].synced =
+		    epoch_point_same(&c.points[i], donor) && !c.points[i].needs_state;
+	activate_send(log,
+		      &(struct activation){c.set, c.points, c.top + 1, donor->node, false, alone});
 }
 
 /* ---- within a view: leaving a silent member out, taking one in again */
@@ -192,7 +199,7 @@ void activation_try(struct replog *log)
 /* The point of a member that goes on: what matters is whether its memory counts. */
 static struct epoch_point member_point(const struct replog *log, const struct member *m)
 {
-	struct epoch_point p = { .node = m->id, .incarnation = m->incarnation, .votes = m->votes };
+	struct epoch_point p = {.node = m->id, .incarnation = m->incarnation, .votes = m->votes};
 	const struct rl_node_cfg *cfg = node_list_find(&log->nodes, m->id);
 
 	if (cfg)
@@ -259,7 +266,8 @@ void activation_again(struct replog *log)
 	struct candidates c;
 	bool alone;
 
-	if (!rl_is_active(log) || log->activate_sent_us || log->disk_failed || !rl_quorate(log) || !is_steward(log))
+	if (!rl_is_active(log) || log->activate_sent_us || log->disk_failed || !rl_quorate(log) ||
+	    !is_steward(log))
 		return;
 	if (!next_members(log, &c))
 		return;
@@ -269,5 +277,6 @@ void activation_again(struct replog *log)
 		return;
 	log->detected_us = log->cluster_us;
 	log->want_again = false;
-	activate_send(log, &(struct activation){ c.set, c.points, c.top + 1, log->self, true, alone });
+	activate_send(log,
+		      &(struct activation){c.set, c.points, c.top + 1, log->self, true, alone});
 }

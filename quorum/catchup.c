@@ -143,14 +143,15 @@ static uint64_t transfer_after(const struct taking *t)
 /* false: the chunk does not fit what came before it. */
 static bool transfer_add(struct taking *t, const Hv__SyncChunk *m)
 {
-	if (m->part != t->next_part || m->parts != t->parts || m->state.len > t->state_len - t->state_have)
+	if (m->part != t->next_part || m->parts != t->parts ||
+	    m->state.len > t->state_len - t->state_have)
 		return false;
 	if (m->state.len)
 		memcpy(t->state + t->state_have, m->state.data, m->state.len);
 	t->state_have += m->state.len;
 	for (size_t i = 0; i < m->n_entries; i++) {
 		const Hv__LogEntry *e = m->entries[i];
-		struct log_entry en = { peer_epoch_in(e->epoch), e->type, e->fenced_node, NULL };
+		struct log_entry en = {peer_epoch_in(e->epoch), e->type, e->fenced_node, NULL};
 
 		if (e->index != transfer_after(t) + t->n_got + 1)
 			return false;
@@ -188,8 +189,9 @@ static void done_send(struct replog *log)
 /* The log becomes the donor's, in memory now, on disk by one atomic write. */
 static void replace_log(struct replog *log, struct taking *t)
 {
-	struct rl_write w = { 0 };
-	struct blob *state = t->base_index ? blob_take(steal_ptr(t->state), (size_t)t->state_len) : NULL;
+	struct rl_write w = {0};
+	struct blob *state =
+	    t->base_index ? blob_take(steal_ptr(t->state), (size_t)t->state_len) : NULL;
 
 	if (t->snapshot) {
 		entries_reset(&log->log, t->base_index, &t->base_epoch, &t->base_effective, state);
@@ -209,7 +211,8 @@ static void replace_log(struct replog *log, struct taking *t)
 		if (t->first_index + i > t->last_index)
 			entries_append(&log->log, &t->held[i]);
 	log->ep.first_index = t->first_index;
-	log->ep.ack_from_write = rl_write(log, &w, transfer_after(t) + 1, entries_last_index(&log->log));
+	log->ep.ack_from_write =
+	    rl_write(log, &w, transfer_after(t) + 1, entries_last_index(&log->log));
 	if (t->snapshot || log->applied_index > t->common_index)
 		commit_rewind(log);
 }
@@ -265,7 +268,8 @@ static size_t chunk_entries(const struct giving *g, size_t pos)
 {
 	size_t n = 0, bytes = 0;
 
-	while (pos + n < g->n && (n == 0 || bytes + entry_size(&g->items[pos + n]) <= HV_SYNC_CHUNK))
+	while (pos + n < g->n &&
+	       (n == 0 || bytes + entry_size(&g->items[pos + n]) <= HV_SYNC_CHUNK))
 		bytes += entry_size(&g->items[pos + n++]);
 	return n;
 }
@@ -280,7 +284,8 @@ static uint32_t count_parts(const struct giving *g)
 	return parts ? parts : 1;
 }
 
-static void chunk_fill_entries(struct giving *g, Hv__SyncChunk *m, Hv__LogEntry *entries, Hv__EpochId *ids)
+static void chunk_fill_entries(struct giving *g, Hv__SyncChunk *m, Hv__LogEntry *entries,
+			       Hv__EpochId *ids)
 {
 	for (size_t i = 0; i < m->n_entries; i++) {
 		const struct log_entry *en = &g->items[g->pos + i];
@@ -327,7 +332,8 @@ static void chunk_send(struct replog *log)
 	Hv__PeerMessage msg = HV__PEER_MESSAGE__INIT;
 	Hv__SyncChunk m = HV__SYNC_CHUNK__INIT;
 	Hv__EpochId id = peer_epoch_out(&log->ep.id), base = peer_epoch_out(&g->base_epoch);
-	Hv__EpochId effective = peer_epoch_out(&g->base_effective), common = peer_epoch_out(&g->common_epoch);
+	Hv__EpochId effective = peer_epoch_out(&g->base_effective),
+		    common = peer_epoch_out(&g->common_epoch);
 	_cleanup_free_ Hv__LogEntry *entries = NULL;
 	_cleanup_free_ Hv__EpochId *ids = NULL;
 
@@ -387,10 +393,12 @@ void catchup_request(struct replog *log, hv_node_id sender, const Hv__SyncReques
 	bool found;
 
 	/* While another transfer runs, whoever cannot use it asks again at its end. */
-	if (!commit_heard(log, sender, m->epoch) || log->ep.donor != log->self || log->taking.on || log->giving.on)
+	if (!commit_heard(log, sender, m->epoch) || log->ep.donor != log->self || log->taking.on ||
+	    log->giving.on)
 		return;
 	for (size_t i = 0; i < m->n_runs; i++)
-		runs[i] = (struct epoch_run){ peer_epoch_in(m->runs[i]->epoch), m->runs[i]->last_index };
+		runs[i] =
+		    (struct epoch_run){peer_epoch_in(m->runs[i]->epoch), m->runs[i]->last_index};
 	found = entries_common(&log->log, runs, m->n_runs, &common);
 	giving_start(log, !found, common);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Append, durable, ack, commit, apply; digests; who is silent (doc/protocol.md, "An entry's way"). */
+/* Append, durable, ack, commit, apply; digests; who is silent (doc/protocol.md, "An entry's way").
+ */
 #include "quorum/replog_priv.h"
 
 #include <string.h>
@@ -31,7 +32,7 @@ struct member *commit_heard(struct replog *log, hv_node_id sender, const Hv__Epo
 
 static void append_now(struct replog *log, const struct log_entry *en)
 {
-	struct rl_write w = { 0 };
+	struct rl_write w = {0};
 
 	entries_append(&log->log, en);
 	rl_write(log, &w, entries_last_index(&log->log), entries_last_index(&log->log));
@@ -39,12 +40,13 @@ static void append_now(struct replog *log, const struct log_entry *en)
 
 void commit_append(struct replog *log, hv_node_id sender, const Hv__Append *m)
 {
-	struct log_entry en = { .type = m->type, .fenced_node = m->fenced_node };
+	struct log_entry en = {.type = m->type, .fenced_node = m->fenced_node};
 	bool first = !log->ep.begun;
 
 	if (!commit_heard(log, sender, m->epoch))
 		return;
-	/* The epoch begins with its view, written by the node that activated it, and has but one. */
+	/* The epoch begins with its view, written by the node that activated it, and has but one.
+	 */
 	if (first != (m->type == RL_VIEW) || (first && sender != log->ep.id.node))
 		return;
 	en.epoch = log->ep.id;
@@ -148,7 +150,8 @@ void commit_advance(struct replog *log)
 
 		if (index > last)
 			index = last;
-		if (index > best && index >= log->ep.first_index && vote_rule_met(&log->ep.rule, votes_at(log, index)))
+		if (index > best && index >= log->ep.first_index &&
+		    vote_rule_met(&log->ep.rule, votes_at(log, index)))
 			best = index;
 	}
 	if (best == log->commit_index)
@@ -273,7 +276,8 @@ static void heartbeat_send(struct replog *log)
 
 /* ---- silence */
 
-/* Not heard of, or an entry that it should have acked is older than the patience. Never ourselves. */
+/* Not heard of, or an entry that it should have acked is older than the patience. Never ourselves.
+ */
 bool commit_silent(const struct replog *log, const struct member *m)
 {
 	uint64_t patience = log->cfg.ack_timeout_us;
@@ -333,12 +337,12 @@ void commit_tick(struct replog *log)
 void commit_compact(struct replog *log)
 {
 	uint64_t index = log->applied_index;
-	struct rl_write w = { .set_base = true };
+	struct rl_write w = {.set_base = true};
 	uint8_t *data;
 	size_t len = 0;
 
-	if (!rl_is_active(log) || log->ep.barrier.n || index < log->ep.first_index || log->needs_state ||
-	    index - log->log.base_index < log->cfg.snapshot_every)
+	if (!rl_is_active(log) || log->ep.barrier.n || index < log->ep.first_index ||
+	    log->needs_state || index - log->log.base_index < log->cfg.snapshot_every)
 		return;
 	data = log->snapshot_fn(log->user, index, &len);
 	hv_assert(data && len <= HV_SNAPSHOT_MAX);

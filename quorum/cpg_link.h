@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cpg_link.h - the CPG client (model_v1): join, send queue with back-pressure, deliveries, membership.
+ * cpg_link.h - the CPG client (model_v1): join, send queue with back-pressure, deliveries,
+ * membership.
  *
  * Four moments: start (retried by a timer until corosync is there), dispatch, corosync restarts
  * (one `down` callback, the queue is forgotten, then start again by itself), stop. `down` is also
@@ -23,7 +24,8 @@
 
 struct cpg_link;
 struct cpg_link_ops {
-	void (*confchg)(void *user, struct rl_ring ring, const hv_node_id *members, size_t n_members, const hv_node_id *ring_members, size_t n_ring_members);
+	void (*confchg)(void *user, struct rl_ring ring, const hv_node_id *members,
+			size_t n_members, const hv_node_id *ring_members, size_t n_ring_members);
 	void (*deliver)(void *user, hv_node_id sender, const uint8_t *data, size_t len);
 	void (*down)(void *user, const char *why);
 };
@@ -34,6 +36,6 @@ bool cpg_link_up(const struct cpg_link *l);
 hv_node_id cpg_link_self(const struct cpg_link *l); /* 0 while down */
 uint64_t cpg_link_unsent(const struct cpg_link *l, uint64_t *ret_oldest_us);
 uint64_t cpg_link_self_delivered_us(const struct cpg_link *l); /* CLOCK_MONOTONIC */
-void cpg_link_free(struct cpg_link *l); /* leaves the group */
+void cpg_link_free(struct cpg_link *l);			       /* leaves the group */
 
 #endif

@@ -105,7 +105,8 @@ void entries_init(struct entries *e, const struct rl_boot *boot)
 	lineage_from_base(e);
 	for (size_t i = 0; boot && !boot->damaged && i < boot->n_entries; i++) {
 		const struct rl_entry *b = &boot->entries[i];
-		struct log_entry en = { b->epoch, b->type, b->fenced_node, blob_copy(b->data, b->len) };
+		struct log_entry en = {b->epoch, b->type, b->fenced_node,
+				       blob_copy(b->data, b->len)};
 
 		hv_assert(b->index == e->base_index + i + 1);
 		entries_append(e, &en);
@@ -208,7 +209,8 @@ void entries_compact(struct entries *e, uint64_t index, struct blob *snapshot)
 		e->head = 0;
 }
 
-void entries_reset(struct entries *e, uint64_t index, const struct rl_epoch *epoch, const struct rl_epoch *effective, struct blob *snapshot)
+void entries_reset(struct entries *e, uint64_t index, const struct rl_epoch *epoch,
+		   const struct rl_epoch *effective, struct blob *snapshot)
 {
 	drop_items(e);
 	blob_unref(e->snapshot);
@@ -230,7 +232,7 @@ size_t entries_runs(const struct entries *e, struct epoch_run ret[ENTRIES_MAX_RU
 		if (index == 0 || n == ENTRIES_MAX_RUNS)
 			break;
 		if (n == 0 || rl_epoch_cmp(&ret[n - 1].epoch, &epoch) != 0)
-			ret[n++] = (struct epoch_run){ epoch, index };
+			ret[n++] = (struct epoch_run){epoch, index};
 		if (index == e->base_index)
 			break;
 	}
@@ -238,11 +240,13 @@ size_t entries_runs(const struct entries *e, struct epoch_run ret[ENTRIES_MAX_RU
 }
 
 /* Our last entry of `epoch` at or below `limit`; false if there is none. */
-static bool last_of_epoch(const struct entries *e, const struct rl_epoch *epoch, uint64_t limit, uint64_t *ret)
+static bool last_of_epoch(const struct entries *e, const struct rl_epoch *epoch, uint64_t limit,
+			  uint64_t *ret)
 {
 	uint64_t last = entries_last_index(e);
 
-	for (uint64_t index = limit < last ? limit : last; index >= e->base_index && index > 0; index--) {
+	for (uint64_t index = limit < last ? limit : last; index >= e->base_index && index > 0;
+	     index--) {
 		struct rl_epoch here = no_epoch;
 		int c;
 
@@ -256,7 +260,8 @@ static bool last_of_epoch(const struct entries *e, const struct rl_epoch *epoch,
 	return false;
 }
 
-bool entries_common(const struct entries *e, const struct epoch_run *runs, size_t n, uint64_t *ret_index)
+bool entries_common(const struct entries *e, const struct epoch_run *runs, size_t n,
+		    uint64_t *ret_index)
 {
 	for (size_t i = 0; i < n; i++)
 		if (last_of_epoch(e, &runs[i].epoch, runs[i].last_index, ret_index))

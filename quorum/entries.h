@@ -35,10 +35,10 @@ struct log_entry {
 };
 
 struct lineage {
-	struct rl_epoch current;   /* epoch of the last view entry */
+	struct rl_epoch current; /* epoch of the last view entry */
 	struct rl_epoch effective;
-	bool unknown;		   /* minority view whose barrier is not known: never lifted by what follows */
-	struct node_set barrier;   /* lost members of `current` without a fence entry */
+	bool unknown; /* minority view whose barrier is not known: never lifted by what follows */
+	struct node_set barrier; /* lost members of `current` without a fence entry */
 };
 
 struct entries {
@@ -73,10 +73,13 @@ void entries_truncate(struct entries *e, uint64_t keep);
 /* The base moves up to `index`; its epoch must be the effective one there. Takes `snapshot`. */
 void entries_compact(struct entries *e, uint64_t index, struct blob *snapshot);
 /* Everything goes; a new base. Takes `snapshot`. */
-void entries_reset(struct entries *e, uint64_t index, const struct rl_epoch *epoch, const struct rl_epoch *effective, struct blob *snapshot);
+void entries_reset(struct entries *e, uint64_t index, const struct rl_epoch *epoch,
+		   const struct rl_epoch *effective, struct blob *snapshot);
 
 size_t entries_runs(const struct entries *e, struct epoch_run ret[ENTRIES_MAX_RUNS]);
-/* Highest index at which a log with these runs equals ours. false: below our base, or nothing in common. */
-bool entries_common(const struct entries *e, const struct epoch_run *runs, size_t n, uint64_t *ret_index);
+/* Highest index at which a log with these runs equals ours. false: below our base, or nothing in
+ * common. */
+bool entries_common(const struct entries *e, const struct epoch_run *runs, size_t n,
+		    uint64_t *ret_index);
 
 #endif

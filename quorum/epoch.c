@@ -19,7 +19,8 @@ int rl_epoch_cmp(const struct rl_epoch *a, const struct rl_epoch *b)
 
 bool vote_rule_met(const struct vote_rule *r, uint32_t votes)
 {
-	return (uint64_t)votes * 2 > r->member_votes && (uint64_t)votes + r->device_votes >= r->quorum;
+	return (uint64_t)votes * 2 > r->member_votes &&
+	       (uint64_t)votes + r->device_votes >= r->quorum;
 }
 
 bool epoch_is_whole(uint32_t member_votes, uint32_t total_votes)

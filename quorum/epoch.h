@@ -9,7 +9,8 @@
 
 #include "quorum/view.h"
 
-/* What commits an entry and opens an epoch; fixed by the Activate for as long as the epoch lasts. */
+/* What commits an entry and opens an epoch; fixed by the Activate for as long as the epoch lasts.
+ */
 struct vote_rule {
 	uint32_t member_votes; /* of all members of the epoch */
 	uint32_t quorum;       /* votequorum's */

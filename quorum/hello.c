@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Hello: what a node says of its log when it looks for an epoch (doc/protocol.md, "View change"). */
+/* Hello: what a node says of its log when it looks for an epoch (doc/protocol.md, "View change").
+ */
 #include "quorum/replog_priv.h"
 
 #include <string.h>
@@ -7,14 +8,14 @@
 void hello_own_point(const struct replog *log, struct epoch_point *ret)
 {
 	*ret = (struct epoch_point){
-		.node = log->self,
-		.incarnation = log->incarnation,
-		.feature = log->feature,
-		.effective = entries_effective(&log->log),
-		.last_epoch = entries_last_epoch(&log->log),
-		.last_index = entries_last_index(&log->log),
-		.live = log->live,
-		.needs_state = log->needs_state,
+	    .node = log->self,
+	    .incarnation = log->incarnation,
+	    .feature = log->feature,
+	    .effective = entries_effective(&log->log),
+	    .last_epoch = entries_last_epoch(&log->log),
+	    .last_index = entries_last_index(&log->log),
+	    .live = log->live,
+	    .needs_state = log->needs_state,
 	};
 }
 
@@ -49,7 +50,8 @@ void hello_send(struct replog *log)
 	h.n_members = log->view.n;
 	h.members = log->view.ids;
 	h.seen = log->seen;
-	/* Left out with writes under way: not before they are done, or we would be left out again. */
+	/* Left out with writes under way: not before they are done, or we would be left out again.
+	 */
 	h.disk_failed = log->disk_failed || (log->left_out && log->n_writes);
 	msg.body_case = HV__PEER_MESSAGE__BODY_HELLO;
 	msg.hello = &h;
@@ -93,7 +95,7 @@ void hello_in(struct replog *log, struct peer *p, const Hv__PeerMessage *msg)
 	struct hello *h = &p->hello;
 
 	memset(h, 0, sizeof(*h));
-	h->ring = (struct rl_ring){ m->ring->node, m->ring->seq };
+	h->ring = (struct rl_ring){m->ring->node, m->ring->seq};
 	h->valid = node_set_from(&h->members, m->members, m->n_members);
 	h->seen = m->seen;
 	h->promised = m->promised;
@@ -102,15 +104,15 @@ void hello_in(struct replog *log, struct peer *p, const Hv__PeerMessage *msg)
 	h->quorum_known = m->quorum_known;
 	h->disk_failed = m->disk_failed;
 	h->point = (struct epoch_point){
-		.node = p->id,
-		.incarnation = msg->incarnation,
-		.votes = cfg ? cfg->votes : 0,
-		.feature = m->feature,
-		.effective = peer_epoch_in(m->effective),
-		.last_epoch = peer_epoch_in(m->last_epoch),
-		.last_index = m->last_index,
-		.live = m->live,
-		.needs_state = m->needs_state,
+	    .node = p->id,
+	    .incarnation = msg->incarnation,
+	    .votes = cfg ? cfg->votes : 0,
+	    .feature = m->feature,
+	    .effective = peer_epoch_in(m->effective),
+	    .last_epoch = peer_epoch_in(m->last_epoch),
+	    .last_index = m->last_index,
+	    .live = m->live,
+	    .needs_state = m->needs_state,
 	};
 	if (log->ep.active)
 		activation_again(log);
@@ -126,8 +128,9 @@ bool hello_current(const struct replog *log, const struct peer *p)
 {
 	const struct hello *h = &p->hello;
 
-	return h->valid && rl_ring_equal(&h->ring, &log->ring) && node_set_equal(&h->members, &log->view) &&
-	       h->seen == log->seen && node_set_has(&log->view, p->id);
+	return h->valid && rl_ring_equal(&h->ring, &log->ring) &&
+	       node_set_equal(&h->members, &log->view) && h->seen == log->seen &&
+	       node_set_has(&log->view, p->id);
 }
 
 /* ---- timers */
@@ -138,7 +141,8 @@ void hello_tick(struct replog *log)
 
 	if (!log->in_view)
 		return;
-	/* An activate of ours that never came back: nothing of the kind is lost in a view, but ask again. */
+	/* An activate of ours that never came back: nothing of the kind is lost in a view, but ask
+	 * again. */
 	if (log->activate_sent_us && log->now_us - log->activate_sent_us > log->cfg.ack_timeout_us)
 		log->activate_sent_us = 0;
 	if (log->ep.active) {

@@ -172,7 +172,8 @@ static enum hv_rc pragmas(struct store_db *db, char **ret_text)
 	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	if (sqlite3_exec(db->sql, setup, is_wal, &wal, NULL) != SQLITE_OK)
 		return store_sql_error(db, "open", ret_text);
-	sqlite3_wal_hook(db->sql, on_wal, db); /* last: the pragma on checkpoints sets the same hook */
+	sqlite3_wal_hook(db->sql, on_wal,
+			 db); /* last: the pragma on checkpoints sets the same hook */
 	if (!wal) {
 		*ret_text = hv_xasprintf("the log's file system does not allow a write-ahead log");
 		return HV_IO;

@@ -10,8 +10,9 @@
 
 #define STORE_FORMAT 1
 #define STORE_CHUNK (1U << 20)
-#define STORE_CHUNKS_MAX (1U << 16) /* ids of one snapshot generation; HV_SNAPSHOT_MAX needs 1024  \
-				     */
+#define STORE_CHUNKS_MAX                                                                           \
+	(1U << 16) /* ids of one snapshot generation; HV_SNAPSHOT_MAX needs 1024                   \
+		    */
 
 enum store_sql {
 	SQL_BEGIN,

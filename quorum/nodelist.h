@@ -30,10 +30,12 @@ enum hv_rc nodelist_read(struct nodelist *ret, char **ret_text);
 
 struct nodelist_watch;
 /*
- * `changed` is called on the loop with the first list that can be read, and whenever the list differs
- * from the last one given. A list that is not usable is logged and the one before stays.
+ * `changed` is called on the loop with the first list that can be read, and whenever the list
+ * differs from the last one given. A list that is not usable is logged and the one before stays.
  */
-struct nodelist_watch *nodelist_watch_new(qb_loop_t *loop, void (*changed)(void *user, const struct nodelist *list), void *user);
+struct nodelist_watch *nodelist_watch_new(qb_loop_t *loop,
+					  void (*changed)(void *user, const struct nodelist *list),
+					  void *user);
 void nodelist_watch_free(struct nodelist_watch *w);
 
 #endif

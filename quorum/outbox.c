@@ -7,9 +7,9 @@ struct out_item {
 	struct out_item *next;
 	struct rl_output out;
 	uint8_t *owned;
-	struct blob *blob;	 /* snapshot, or the entry's data */
-	struct rl_entry entry;	 /* APPLY, and the usual WRITE of one entry */
-	struct rl_entry *many;	 /* WRITE of several */
+	struct blob *blob;     /* snapshot, or the entry's data */
+	struct rl_entry entry; /* APPLY, and the usual WRITE of one entry */
+	struct rl_entry *many; /* WRITE of several */
 	struct blob **many_blobs;
 	struct rl_write write;
 };
@@ -108,7 +108,8 @@ void outbox_install(struct outbox *o, uint64_t index, struct blob *snapshot)
 
 static struct rl_entry entry_out(uint64_t index, const struct log_entry *en)
 {
-	struct rl_entry r = { .epoch = en->epoch, .index = index, .type = en->type, .fenced_node = en->fenced_node };
+	struct rl_entry r = {
+	    .epoch = en->epoch, .index = index, .type = en->type, .fenced_node = en->fenced_node};
 
 	r.len = en->blob->len;
 	r.data = en->blob->data;
@@ -142,7 +143,8 @@ static void write_many(struct out_item *it, const struct entries *log, uint64_t 
 	it->write.entries = it->many;
 }
 
-void outbox_write(struct outbox *o, const struct rl_write *w, const struct entries *log, uint64_t first, uint64_t last)
+void outbox_write(struct outbox *o, const struct rl_write *w, const struct entries *log,
+		  uint64_t first, uint64_t last)
 {
 	struct out_item *it = add(o, RL_OUT_WRITE);
 

@@ -30,6 +30,7 @@ void outbox_signal(struct outbox *o, enum rl_out_kind kind);
  * A write with entries first..last of `log` (none if first > last) and, with w->set_base, its
  * snapshot. `w` gives all other fields.
  */
-void outbox_write(struct outbox *o, const struct rl_write *w, const struct entries *log, uint64_t first, uint64_t last);
+void outbox_write(struct outbox *o, const struct rl_write *w, const struct entries *log,
+		  uint64_t first, uint64_t last);
 
 #endif

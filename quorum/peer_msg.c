@@ -13,10 +13,10 @@ Hv__EpochId peer_epoch_out(const struct rl_epoch *e)
 
 struct rl_epoch peer_epoch_in(const Hv__EpochId *e)
 {
-	struct rl_epoch r = { 0 };
+	struct rl_epoch r = {0};
 
 	if (e)
-		r = (struct rl_epoch){ e->number, e->node, e->incarnation };
+		r = (struct rl_epoch){e->number, e->node, e->incarnation};
 	return r;
 }
 

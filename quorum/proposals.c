@@ -44,7 +44,8 @@ void proposals_unsent(struct replog *log)
 
 static bool is_proposal(const struct proposal *p, const struct log_entry *en)
 {
-	return p->type == en->type && p->fenced_node == en->fenced_node && p->blob->len == en->blob->len &&
+	return p->type == en->type && p->fenced_node == en->fenced_node &&
+	       p->blob->len == en->blob->len &&
 	       memcmp(p->blob->data, en->blob->data, en->blob->len) == 0;
 }
 
@@ -85,15 +86,16 @@ static struct proposal *pending_add(struct replog *log)
 		log->pending_head = 0;
 		if (log->n_pending == log->pending_cap) {
 			log->pending_cap = log->pending_cap ? log->pending_cap * 2 : 64;
-			log->pending = hv_xrealloc(log->pending, log->pending_cap, sizeof(log->pending[0]));
+			log->pending =
+			    hv_xrealloc(log->pending, log->pending_cap, sizeof(log->pending[0]));
 		}
 	}
 	log->n_unsent++;
 	return &log->pending[log->pending_head + log->n_pending++];
 }
 
-enum hv_rc rl_propose(struct replog *log, uint64_t now_us, enum rl_entry_type type, hv_node_id fenced_node,
-		      const uint8_t *data, size_t len)
+enum hv_rc rl_propose(struct replog *log, uint64_t now_us, enum rl_entry_type type,
+		      hv_node_id fenced_node, const uint8_t *data, size_t len)
 {
 	struct proposal *p;
 
@@ -108,7 +110,8 @@ enum hv_rc rl_propose(struct replog *log, uint64_t now_us, enum rl_entry_type ty
 	if (log->n_pending >= log->cfg.max_pending)
 		return HV_LIMIT;
 	p = pending_add(log);
-	*p = (struct proposal){ .type = type, .fenced_node = fenced_node, .blob = blob_copy(data, len) };
+	*p = (struct proposal){
+	    .type = type, .fenced_node = fenced_node, .blob = blob_copy(data, len)};
 	if (log->n_unsent == 1)
 		proposal_send(log, p);
 	else

@@ -13,7 +13,8 @@ bool rl_ring_equal(const struct rl_ring *a, const struct rl_ring *b)
 
 bool rl_quorate(const struct replog *log)
 {
-	return log->in_view && log->votes.known && log->votes.quorate && rl_ring_equal(&log->votes.ring, &log->ring);
+	return log->in_view && log->votes.known && log->votes.quorate &&
+	       rl_ring_equal(&log->votes.ring, &log->ring);
 }
 
 bool rl_is_active(const struct replog *log)
@@ -41,7 +42,7 @@ struct peer *rl_peer(struct replog *log, hv_node_id id)
 	if (!node_list_find(&log->nodes, id))
 		return NULL;
 	hv_assert(log->n_peers < HV_MAX_NODES);
-	log->peers[log->n_peers] = (struct peer){ .id = id };
+	log->peers[log->n_peers] = (struct peer){.id = id};
 	return &log->peers[log->n_peers++];
 }
 
@@ -52,15 +53,17 @@ uint64_t rl_write(struct replog *log, struct rl_write *w, uint64_t first, uint64
 	w->number = ++log->next_write;
 	if (log->writes_head + log->n_writes == log->writes_cap) {
 		if (log->writes_head > log->writes_cap / 2) {
-			memmove(log->writes, log->writes + log->writes_head, log->n_writes * sizeof(log->writes[0]));
+			memmove(log->writes, log->writes + log->writes_head,
+				log->n_writes * sizeof(log->writes[0]));
 			log->writes_head = 0;
 		} else {
 			log->writes_cap = log->writes_cap ? log->writes_cap * 2 : 64;
-			log->writes = hv_xrealloc(log->writes, log->writes_cap, sizeof(log->writes[0]));
+			log->writes =
+			    hv_xrealloc(log->writes, log->writes_cap, sizeof(log->writes[0]));
 		}
 	}
 	at = log->writes_head + log->n_writes++;
-	log->writes[at] = (struct pending_write){ w->number, entries_last_index(&log->log) };
+	log->writes[at] = (struct pending_write){w->number, entries_last_index(&log->log)};
 	outbox_write(&log->out, w, &log->log, first, last);
 	return w->number;
 }
@@ -133,7 +136,8 @@ static void dispatch(struct replog *log, struct peer *p, const Hv__PeerMessage *
 
 static void deliver(struct replog *log, const struct rl_input *in)
 {
-	struct peer *p = log->in_view && node_set_has(&log->view, in->sender) ? rl_peer(log, in->sender) : NULL;
+	struct peer *p =
+	    log->in_view && node_set_has(&log->view, in->sender) ? rl_peer(log, in->sender) : NULL;
 	Hv__PeerMessage *msg;
 
 	if (!p)
@@ -167,8 +171,8 @@ static void doubt_caught_up(struct replog *log)
 	uint32_t total = node_list_total(&log->nodes);
 	uint32_t others = total - node_list_votes(&log->nodes, &log->view);
 
-	if (log->in_view && log->votes.known && !log->votes.quorate && rl_ring_equal(&log->votes.ring, &log->ring) &&
-	    epoch_is_whole(others, total))
+	if (log->in_view && log->votes.known && !log->votes.quorate &&
+	    rl_ring_equal(&log->votes.ring, &log->ring) && epoch_is_whole(others, total))
 		log->caught_up = false;
 }
 
@@ -192,7 +196,8 @@ static void confchg(struct replog *log, const struct rl_input *in)
 static void quorum_answer(struct replog *log, const struct rl_input *in)
 {
 	bool was = rl_quorate(log);
-	bool changed = in->quorum != log->votes.quorum || in->device_votes != log->votes.device_votes;
+	bool changed =
+	    in->quorum != log->votes.quorum || in->device_votes != log->votes.device_votes;
 
 	log->votes.known = true;
 	log->votes.quorate = in->quorate;
@@ -336,11 +341,13 @@ void rl_force(struct replog *log, uint64_t now_us)
 
 /* ---- life cycle */
 
-struct replog *rl_new(const struct rl_config *cfg, const struct rl_boot *boot, rl_snapshot_fn fn, void *user)
+struct replog *rl_new(const struct rl_config *cfg, const struct rl_boot *boot, rl_snapshot_fn fn,
+		      void *user)
 {
 	struct replog *log = hv_xcalloc(1, sizeof(*log));
 
-	hv_assert(cfg->self && cfg->incarnation && cfg->ack_timeout_us && cfg->heartbeat_us && cfg->max_pending);
+	hv_assert(cfg->self && cfg->incarnation && cfg->ack_timeout_us && cfg->heartbeat_us &&
+		  cfg->max_pending);
 	log->self = cfg->self;
 	log->incarnation = cfg->incarnation;
 	log->feature = cfg->feature;
@@ -411,7 +418,7 @@ const struct rl_status *rl_status(const struct replog *log)
 {
 	struct rl_status *s = (struct rl_status *)&log->status;
 
-	*s = (struct rl_status){ .phase = phase_of(log) };
+	*s = (struct rl_status){.phase = phase_of(log)};
 	if (log->ep.active)
 		status_members(log, s);
 	s->last_index = entries_last_index(&log->log);

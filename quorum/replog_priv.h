@@ -18,10 +18,10 @@
 #include "quorum/outbox.h"
 #include "quorum/peer_msg.h"
 
-#define REPORTS 8	    /* digests remembered of each member */
-#define OWN_DIGESTS 1024    /* and of ourselves */
-#define SYNC_PATIENCE 5	    /* a syncing member may be silent so many times longer */
-#define BUFFER_MAX 65536    /* entries that a syncing member holds back; then it begins again */
+#define REPORTS 8	 /* digests remembered of each member */
+#define OWN_DIGESTS 1024 /* and of ourselves */
+#define SYNC_PATIENCE 5	 /* a syncing member may be silent so many times longer */
+#define BUFFER_MAX 65536 /* entries that a syncing member holds back; then it begins again */
 
 /* The last thing that a peer said of its log. */
 struct hello {
@@ -43,7 +43,7 @@ struct member {
 	hv_node_id id;
 	uint64_t incarnation;
 	uint32_t votes, feature;
-	bool intact;   /* its promise counts: it has not lost its store */
+	bool intact; /* its promise counts: it has not lost its store */
 	bool promised;
 	bool synced;
 	uint64_t acked;
@@ -58,7 +58,7 @@ struct member {
 
 struct epoch_state {
 	bool active;
-	bool begun; /* its view entry was delivered */
+	bool begun;  /* its view entry was delivered */
 	bool opened; /* we, the activating node, have sent it */
 	bool minority;
 	struct rl_epoch id;
@@ -142,7 +142,7 @@ struct replog {
 		struct rl_ring ring;
 		uint32_t quorum, device_votes;
 	} votes;
-	uint64_t seen;		/* highest activate number delivered in this view */
+	uint64_t seen;		 /* highest activate number delivered in this view */
 	uint64_t hello_since_us; /* since when we look for an epoch */
 	uint64_t hello_sent_us;
 	unsigned hello_count;
@@ -201,8 +201,9 @@ bool hello_current(const struct replog *log, const struct peer *p);
 void hello_tick(struct replog *log);
 
 /* activation.c */
-void activation_try(struct replog *log);   /* the first epoch of a view */
-void activation_again(struct replog *log); /* the next one within it, if members are to be left out or taken in */
+void activation_try(struct replog *log); /* the first epoch of a view */
+void activation_again(
+    struct replog *log); /* the next one within it, if members are to be left out or taken in */
 
 /* accept.c */
 void accept_activate(struct replog *log, hv_node_id sender, const Hv__Activate *m);

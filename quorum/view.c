@@ -46,7 +46,7 @@ void node_set_remove(struct node_set *s, hv_node_id id)
 
 bool node_set_from(struct node_set *ret, const hv_node_id *ids, size_t n)
 {
-	struct node_set s = { .n = 0 };
+	struct node_set s = {.n = 0};
 
 	for (size_t i = 0; i < n; i++)
 		if (!node_set_add(&s, ids[i]))
@@ -70,7 +70,7 @@ bool node_set_within(const struct node_set *a, const struct node_set *b)
 
 void node_list_from(struct node_list *ret, const struct rl_node_cfg *nodes, size_t n)
 {
-	struct node_list l = { .n = 0 };
+	struct node_list l = {.n = 0};
 
 	for (size_t i = 0; i < n; i++) {
 		size_t at = 0;

@@ -15,7 +15,8 @@ struct node_set {
 	size_t n;
 };
 
-/* From any list: sorted, doubles and zeros dropped. false: more than HV_MAX_NODES differ; `ret` is untouched. */
+/* From any list: sorted, doubles and zeros dropped. false: more than HV_MAX_NODES differ; `ret` is
+ * untouched. */
 bool node_set_from(struct node_set *ret, const hv_node_id *ids, size_t n);
 bool node_set_has(const struct node_set *s, hv_node_id id);
 /* false when full. Adding a member again is no error. */
@@ -30,7 +31,8 @@ struct node_list {
 	struct rl_node_cfg nodes[HV_MAX_NODES]; /* ascending id */
 	size_t n;
 };
-/* Sorted; doubles, zeros and what is too many are dropped (the adapter has refused such a list before). */
+/* Sorted; doubles, zeros and what is too many are dropped (the adapter has refused such a list
+ * before). */
 void node_list_from(struct node_list *ret, const struct rl_node_cfg *nodes, size_t n);
 const struct rl_node_cfg *node_list_find(const struct node_list *l, hv_node_id id);
 uint32_t node_list_total(const struct node_list *l);

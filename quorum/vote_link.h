@@ -2,10 +2,11 @@
 /*
  * vote_link.h - the votequorum client: is the ring `ring` quorate, and with which votes.
  *
- * Same four moments, and the same meaning of `down`, as cpg_link.h. `quorum` is called for each answer
- * of votequorum: when a ring was formed and its votes are counted, and when votes, the quorum
- * device or the votes needed change within a ring. It may come before or after CPG's own news
- * of the same ring. device_votes are the quorum device's votes while votequorum counts them, else 0.
+ * Same four moments, and the same meaning of `down`, as cpg_link.h. `quorum` is called for each
+ * answer of votequorum: when a ring was formed and its votes are counted, and when votes, the
+ * quorum device or the votes needed change within a ring. It may come before or after CPG's own
+ * news of the same ring. device_votes are the quorum device's votes while votequorum counts them,
+ * else 0.
  */
 #ifndef HV_QUORUM_VOTE_LINK_H
 #define HV_QUORUM_VOTE_LINK_H
@@ -16,7 +17,8 @@
 
 struct vote_link;
 struct vote_link_ops {
-	void (*quorum)(void *user, struct rl_ring ring, bool quorate, uint32_t quorum_votes, uint32_t device_votes);
+	void (*quorum)(void *user, struct rl_ring ring, bool quorate, uint32_t quorum_votes,
+		       uint32_t device_votes);
 	void (*down)(void *user, const char *why);
 };
 struct vote_link *vote_link_new(qb_loop_t *loop, const struct vote_link_ops *ops, void *user);

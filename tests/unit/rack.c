@@ -63,7 +63,8 @@ static uint8_t *snapshot(void *user, uint64_t index, size_t *ret_len)
 static void write_done(struct rack_node *node, const struct rl_write *w)
 {
 	if (w->set_base) {
-		size_t drop = w->drop_all ? node->n_disk : (size_t)(w->base_index - node->base_index);
+		size_t drop =
+		    w->drop_all ? node->n_disk : (size_t)(w->base_index - node->base_index);
 
 		for (size_t i = 0; i < drop; i++)
 			free(node->disk[i].data);
@@ -103,7 +104,8 @@ static void applied(struct rack_node *node, const struct rl_entry *e)
 	if (e->type == RL_VIEW) {
 		node->views++;
 	} else if (e->type == RL_COMMAND) {
-		char *text = hv_xasprintf("%s%.*s ", node->text, (int)e->len, (const char *)e->data);
+		char *text =
+		    hv_xasprintf("%s%.*s ", node->text, (int)e->len, (const char *)e->data);
 
 		free(node->text);
 		node->text = text;
@@ -134,7 +136,8 @@ static void multicast(struct rack *r, struct rack_node *node, const struct rl_ou
 	if (!member)
 		return;
 	r->queue = hv_xrealloc(r->queue, r->n_queue + 1, sizeof(*r->queue));
-	r->queue[r->n_queue++] = (struct rack_message){ node->id, hv_xmemdup(out->data, out->len), out->len };
+	r->queue[r->n_queue++] =
+	    (struct rack_message){node->id, hv_xmemdup(out->data, out->len), out->len};
 	r->messages++;
 }
 
@@ -187,12 +190,12 @@ void rack_input(struct rack *r, hv_node_id id, const struct rl_input *in)
 void rack_boot(struct rack *r, hv_node_id id)
 {
 	struct rack_node *node = rack_node(r, id);
-	struct rl_config cfg = { .self = id, .incarnation = ++node->incarnation, .feature = 1 };
-	struct rl_boot boot = { .promised = node->promised, .base_index = node->base_index };
+	struct rl_config cfg = {.self = id, .incarnation = ++node->incarnation, .feature = 1};
+	struct rl_boot boot = {.promised = node->promised, .base_index = node->base_index};
 	struct rl_entry *entries = hv_xcalloc(node->n_disk, sizeof(*entries));
 
 	for (size_t i = 0; i < r->n; i++)
-		cfg.nodes[cfg.n_nodes++] = (struct rl_node_cfg){ (hv_node_id)i + 1, 1 };
+		cfg.nodes[cfg.n_nodes++] = (struct rl_node_cfg){(hv_node_id)i + 1, 1};
 	cfg.hello_timeout_us = 100000;
 	cfg.ack_timeout_us = 1000000;
 	cfg.heartbeat_us = 100000;
@@ -208,7 +211,7 @@ void rack_boot(struct rack *r, hv_node_id id)
 	boot.n_entries = node->n_disk;
 	boot.damaged = node->damaged;
 	if (node->damaged)
-		boot = (struct rl_boot){ .damaged = true };
+		boot = (struct rl_boot){.damaged = true};
 	node->damaged = false;
 	rl_free(node->log);
 	node->log = rl_new(&cfg, &boot, snapshot, node);
@@ -236,11 +239,11 @@ static void drop_queue(struct rack *r)
 
 static void regroup(struct rack *r)
 {
-	struct rl_input in = { .kind = RL_IN_CONFCHG, .members = r->view, .n_members = r->n_view };
+	struct rl_input in = {.kind = RL_IN_CONFCHG, .members = r->view, .n_members = r->n_view};
 
 	drop_queue(r);
 	r->ring++;
-	in.ring = (struct rl_ring){ r->view[0], r->ring };
+	in.ring = (struct rl_ring){r->view[0], r->ring};
 	in.ring_members = r->view;
 	in.n_ring_members = r->n_view;
 	for (size_t i = 0; i < r->n_view; i++)
@@ -252,16 +255,17 @@ static void regroup(struct rack *r)
 		for (size_t k = 0; k < r->n_view; k++)
 			member = member || r->view[k] == r->nodes[i].id;
 		if (!member)
-			rack_input(r, r->nodes[i].id, &(struct rl_input){ .kind = RL_IN_DISCONNECT });
+			rack_input(r, r->nodes[i].id, &(struct rl_input){.kind = RL_IN_DISCONNECT});
 	}
 }
 
 void rack_votes(struct rack *r, bool quorate)
 {
-	struct rl_input in = { .kind = RL_IN_QUORUM, .quorate = quorate, .device_votes = r->device_votes };
+	struct rl_input in = {
+	    .kind = RL_IN_QUORUM, .quorate = quorate, .device_votes = r->device_votes};
 
 	in.quorum = r->two_node ? 1 : ((uint32_t)r->n + r->device_votes) / 2 + 1;
-	in.ring = (struct rl_ring){ r->view[0], r->ring };
+	in.ring = (struct rl_ring){r->view[0], r->ring};
 	for (size_t i = 0; i < r->n_view; i++)
 		rack_input(r, r->view[i], &in);
 }
@@ -293,12 +297,17 @@ void rack_view(struct rack *r, ...)
 	read_view(r, ap);
 	va_end(ap);
 	regroup(r);
-	rack_votes(r, r->two_node ? r->n_view > 0 : r->n_view + r->device_votes >= (r->n + r->device_votes) / 2 + 1);
+	rack_votes(r, r->two_node
+			  ? r->n_view > 0
+			  : r->n_view + r->device_votes >= (r->n + r->device_votes) / 2 + 1);
 }
 
-void rack_deliver_raw(struct rack *r, hv_node_id id, hv_node_id sender, const uint8_t *data, size_t len)
+void rack_deliver_raw(struct rack *r, hv_node_id id, hv_node_id sender, const uint8_t *data,
+		      size_t len)
 {
-	rack_input(r, id, &(struct rl_input){ .kind = RL_IN_DELIVER, .sender = sender, .data = data, .len = len });
+	rack_input(
+	    r, id,
+	    &(struct rl_input){.kind = RL_IN_DELIVER, .sender = sender, .data = data, .len = len});
 }
 
 static bool step(struct rack *r)
@@ -318,7 +327,9 @@ static bool step(struct rack *r)
 		}
 		if (node->told < node->written) {
 			node->told = node->written;
-			rack_input(r, node->id, &(struct rl_input){ .kind = RL_IN_DURABLE, .write = node->written });
+			rack_input(
+			    r, node->id,
+			    &(struct rl_input){.kind = RL_IN_DURABLE, .write = node->written});
 			moved = true;
 		}
 	}
@@ -339,7 +350,7 @@ void rack_pass(struct rack *r, uint64_t us)
 	while (r->now_us < end) {
 		r->now_us += 50000;
 		for (size_t i = 0; i < r->n; i++)
-			rack_input(r, r->nodes[i].id, &(struct rl_input){ .kind = RL_IN_TICK });
+			rack_input(r, r->nodes[i].id, &(struct rl_input){.kind = RL_IN_TICK});
 		rack_settle(r);
 	}
 }
@@ -347,7 +358,8 @@ void rack_pass(struct rack *r, uint64_t us)
 enum hv_rc rack_propose(struct rack *r, hv_node_id id, const char *text)
 {
 	struct rack_node *node = rack_node(r, id);
-	enum hv_rc rc = rl_propose(node->log, r->now_us, RL_COMMAND, 0, (const uint8_t *)text, strlen(text));
+	enum hv_rc rc =
+	    rl_propose(node->log, r->now_us, RL_COMMAND, 0, (const uint8_t *)text, strlen(text));
 
 	carry_out(r, node);
 	return rc;
@@ -356,7 +368,8 @@ enum hv_rc rack_propose(struct rack *r, hv_node_id id, const char *text)
 enum hv_rc rack_fenced(struct rack *r, hv_node_id id, hv_node_id victim)
 {
 	struct rack_node *node = rack_node(r, id);
-	enum hv_rc rc = rl_propose(node->log, r->now_us, RL_FENCE, victim, (const uint8_t *)"fenced", 6);
+	enum hv_rc rc =
+	    rl_propose(node->log, r->now_us, RL_FENCE, victim, (const uint8_t *)"fenced", 6);
 
 	carry_out(r, node);
 	return rc;

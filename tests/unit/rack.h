@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * rack.h - a few replicated logs joined by an ideal ordered network, for unit tests: no time but
- * what the test says, disks that write when the test says so. The simulator is the place for faults.
+ * what the test says, disks that write when the test says so. The simulator is the place for
+ * faults.
  */
 #ifndef HV_TESTS_RACK_H
 #define HV_TESTS_RACK_H
@@ -74,6 +75,7 @@ enum hv_rc rack_propose(struct rack *r, hv_node_id id, const char *text);
 enum hv_rc rack_fenced(struct rack *r, hv_node_id id, hv_node_id victim);
 void rack_force(struct rack *r, hv_node_id id);
 void rack_input(struct rack *r, hv_node_id id, const struct rl_input *in);
-void rack_deliver_raw(struct rack *r, hv_node_id id, hv_node_id sender, const uint8_t *data, size_t len);
+void rack_deliver_raw(struct rack *r, hv_node_id id, hv_node_id sender, const uint8_t *data,
+		      size_t len);
 
 #endif

@@ -13,7 +13,7 @@ Test(view, a_set_is_sorted_and_has_no_doubles)
 {
 	struct node_set s;
 
-	cr_assert(node_set_from(&s, (hv_node_id[]){ 7, 3, 0, 7, 1 }, 5));
+	cr_assert(node_set_from(&s, (hv_node_id[]){7, 3, 0, 7, 1}, 5));
 	cr_assert_eq(s.n, 3);
 	cr_assert_eq(s.ids[0], 1);
 	cr_assert_eq(s.ids[2], 7);
@@ -25,7 +25,7 @@ Test(view, a_set_is_sorted_and_has_no_doubles)
 Test(view, a_set_that_is_full_refuses)
 {
 	hv_node_id ids[HV_MAX_NODES + 1];
-	struct node_set s = { .n = 1, .ids = { 99 } };
+	struct node_set s = {.n = 1, .ids = {99}};
 
 	for (size_t i = 0; i <= HV_MAX_NODES; i++)
 		ids[i] = (hv_node_id)i + 1;
@@ -41,8 +41,8 @@ Test(view, votes_are_those_of_configured_nodes)
 	struct node_list l;
 	struct node_set s, lost;
 
-	node_list_from(&l, (struct rl_node_cfg[]){ { 3, 1 }, { 1, 2 }, { 2, 1 }, { 3, 9 } }, 4);
-	node_set_from(&s, (hv_node_id[]){ 1, 8 }, 2);
+	node_list_from(&l, (struct rl_node_cfg[]){{3, 1}, {1, 2}, {2, 1}, {3, 9}}, 4);
+	node_set_from(&s, (hv_node_id[]){1, 8}, 2);
 	cr_assert_eq(node_list_total(&l), 4);
 	cr_assert_eq(node_list_votes(&l, &s), 2);
 	node_list_minus(&l, &s, &lost);
@@ -54,7 +54,7 @@ Test(view, votes_are_those_of_configured_nodes)
 
 Test(epoch, identity_is_ordered_by_number_then_node_then_incarnation)
 {
-	struct rl_epoch a = { 5, 2, 9 }, b = { 5, 3, 1 }, c = { 6, 1, 1 }, d = { 5, 2, 10 };
+	struct rl_epoch a = {5, 2, 9}, b = {5, 3, 1}, c = {6, 1, 1}, d = {5, 2, 10};
 
 	cr_assert_lt(rl_epoch_cmp(&a, &b), 0);
 	cr_assert_lt(rl_epoch_cmp(&b, &c), 0);
@@ -64,14 +64,14 @@ Test(epoch, identity_is_ordered_by_number_then_node_then_incarnation)
 
 Test(epoch, a_commit_needs_a_strict_majority_and_the_quorum)
 {
-	struct vote_rule two_of_four = { 4, 3, 1 }, alone = { 1, 1, 0 }, three = { 3, 2, 0 };
+	struct vote_rule two_of_four = {4, 3, 1}, alone = {1, 1, 0}, three = {3, 2, 0};
 
 	cr_assert_not(vote_rule_met(&two_of_four, 2), "half is no majority");
 	cr_assert(vote_rule_met(&two_of_four, 3));
 	cr_assert(vote_rule_met(&alone, 1));
 	cr_assert_not(vote_rule_met(&three, 1));
-	cr_assert(vote_rule_met(&(struct vote_rule){ 2, 3, 1 }, 2), "with the device's vote");
-	cr_assert_not(vote_rule_met(&(struct vote_rule){ 2, 3, 0 }, 2), "without it");
+	cr_assert(vote_rule_met(&(struct vote_rule){2, 3, 1}, 2), "with the device's vote");
+	cr_assert_not(vote_rule_met(&(struct vote_rule){2, 3, 0}, 2), "without it");
 }
 
 Test(epoch, whole_is_more_than_half_of_the_node_votes)
@@ -84,10 +84,18 @@ Test(epoch, whole_is_more_than_half_of_the_node_votes)
 Test(epoch, the_donor_is_the_latest_effective_log_then_the_live_one_then_the_longest)
 {
 	struct epoch_point p[4] = {
-		{ .node = 1, .effective = { 4, 1, 1 }, .last_epoch = { 9, 1, 1 }, .last_index = 900, .live = true },
-		{ .node = 2, .effective = { 5, 1, 1 }, .last_epoch = { 5, 1, 1 }, .last_index = 10 },
-		{ .node = 3, .effective = { 5, 1, 1 }, .last_epoch = { 5, 1, 1 }, .last_index = 12 },
-		{ .node = 4, .effective = { 8, 1, 1 }, .last_epoch = { 8, 1, 1 }, .last_index = 99, .needs_state = true },
+	    {.node = 1,
+	     .effective = {4, 1, 1},
+	     .last_epoch = {9, 1, 1},
+	     .last_index = 900,
+	     .live = true},
+	    {.node = 2, .effective = {5, 1, 1}, .last_epoch = {5, 1, 1}, .last_index = 10},
+	    {.node = 3, .effective = {5, 1, 1}, .last_epoch = {5, 1, 1}, .last_index = 12},
+	    {.node = 4,
+	     .effective = {8, 1, 1},
+	     .last_epoch = {8, 1, 1},
+	     .last_index = 99,
+	     .needs_state = true},
 	};
 
 	cr_assert_eq(epoch_donor(p, 4)->node, 3);
@@ -98,9 +106,11 @@ Test(epoch, the_donor_is_the_latest_effective_log_then_the_live_one_then_the_lon
 
 /* ---- entries */
 
-static struct log_entry entry(uint64_t number, enum rl_entry_type type, hv_node_id fenced, struct blob *blob)
+static struct log_entry entry(uint64_t number, enum rl_entry_type type, hv_node_id fenced,
+			      struct blob *blob)
 {
-	return (struct log_entry){ .epoch = { number, 1, 1 }, .type = type, .fenced_node = fenced, .blob = blob };
+	return (struct log_entry){
+	    .epoch = {number, 1, 1}, .type = type, .fenced_node = fenced, .blob = blob};
 }
 
 static void add(struct entries *e, uint64_t number, enum rl_entry_type type, hv_node_id fenced)

@@ -264,7 +264,7 @@ Test(replog, a_failed_disk_is_said_and_not_waited_for, .fini = cleanup)
 	start(3);
 	rack_view(&r, 1, 2, 3, 0);
 	rack_settle(&r);
-	rack_input(&r, 1, &(struct rl_input){ .kind = RL_IN_WRITE_FAILED });
+	rack_input(&r, 1, &(struct rl_input){.kind = RL_IN_WRITE_FAILED});
 	cr_assert(status(1)->disk_failed);
 	rack_pass(&r, 100000);
 	rack_view(&r, 1, 2, 3, 0);
@@ -320,7 +320,7 @@ Test(replog, proposals_on_their_way_survive_a_view_change_in_order, .fini = clea
 	rack_view(&r, 1, 2, 3, 0);
 	rack_settle(&r);
 	for (int i = 0; i < 5; i++)
-		rack_propose(&r, 2, (const char *[]){ "a", "b", "c", "d", "e" }[i]);
+		rack_propose(&r, 2, (const char *[]){"a", "b", "c", "d", "e"}[i]);
 	/* The view changes before any of them is delivered. */
 	rack_view(&r, 2, 3, 0);
 	rack_settle(&r);
