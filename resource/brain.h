@@ -44,7 +44,10 @@ bool event_valid(const Hv__Event *ev, const char **ret_why);
 /* Apply committed entry `index`. Indices strictly increase. `out` is appended to. */
 void brain_step(struct cluster *c, uint64_t index, const Hv__Event *ev, struct action_list *out);
 
-/* The next moment (cluster time) at which a Tick would change something; 0: none, propose no ticks.
+/*
+ * The next moment (cluster time) at which a Tick would change something; 0: none, propose no ticks.
+ * Behind a barrier it speaks of fencing only: the tick must then be proposed as an entry that
+ * passes.
  */
 uint64_t brain_next_deadline_us(const struct cluster *c);
 

@@ -75,6 +75,7 @@ static void node_free(struct node *n)
 	for (size_t i = 0; i < n->n_devices; i++)
 		fence_device_free(n->devices[i]);
 	set_done(&n->owned);
+	set_done(&n->by_rank);
 	set_done(&n->incoming);
 	reason_clear(&n->reason);
 	free(n->name);

@@ -42,6 +42,7 @@ struct node *node_make(struct cluster *c, hv_node_id id)
 	n->state = NODE_OFFLINE;
 	n->since_us = c->now_us;
 	set_init(&n->owned, vm_cmp_name);
+	set_init(&n->by_rank, vm_cmp_rank);
 	set_init(&n->incoming, vm_cmp_name);
 	while (i < c->n_nodes && c->nodes[i]->id < id)
 		i++;
@@ -164,6 +165,8 @@ void vm_count_node(struct cluster *c, struct vm *vm, bool add)
 	node_count(target, vm, add);
 	if (owner)
 		add ? set_add(&owner->owned, vm) : set_remove(&owner->owned, vm);
+	if (owner)
+		add ? set_add(&owner->by_rank, vm) : set_remove(&owner->by_rank, vm);
 	if (target)
 		add ? set_add(&target->incoming, vm) : set_remove(&target->incoming, vm);
 }

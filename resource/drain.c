@@ -158,24 +158,18 @@ static bool move_one(struct cluster *c, struct node *n, struct vm *vm)
 static bool drain_move(struct cluster *c, struct node *n)
 {
 	bool moving = n->incoming.count > 0;
-	struct set by_rank;
 
 	if (n->migrations_running >= c->tuning.migrate_parallel)
 		return true;
-	set_init(&by_rank, vm_cmp_rank);
-	for (size_t i = 0; i < n->owned.count; i++)
-		set_append(&by_rank, n->owned.items[i]);
-	set_sort(&by_rank);
-	for (size_t i = 0; i < by_rank.count && n->migrations_running < c->tuning.migrate_parallel;
-	     i++) {
+	for (size_t i = 0;
+	     i < n->by_rank.count && n->migrations_running < c->tuning.migrate_parallel; i++) {
 		_cleanup_free_ char *why = NULL;
-		enum drain_item item = drain_item(c, n, by_rank.items[i], &why);
+		enum drain_item item = drain_item(c, n, n->by_rank.items[i], &why);
 
 		if (item == ITEM_READY)
-			move_one(c, n, by_rank.items[i]);
+			move_one(c, n, n->by_rank.items[i]);
 		moving |= item != ITEM_STUCK;
 	}
-	set_done(&by_rank);
 	return moving;
 }
 

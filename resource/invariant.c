@@ -133,7 +133,8 @@ static const char *check_node(const struct cluster *c, const struct node *n)
 		mem += ((const struct vm *)n->owned.items[i])->mem_mib;
 	for (size_t i = 0; i < n->incoming.count; i++)
 		mem += ((const struct vm *)n->incoming.items[i])->mem_mib;
-	MUST(mem == n->mem_used_mib && n->owned.count + n->incoming.count == n->vm_count,
+	MUST(mem == n->mem_used_mib && n->by_rank.count == n->owned.count &&
+		 n->owned.count + n->incoming.count == n->vm_count,
 	     "a node's books are wrong");
 	return NULL;
 }
