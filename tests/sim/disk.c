@@ -37,8 +37,9 @@ static void set_base(struct disk *d, const struct write_copy *c)
 	hv_assert(drop <= d->n);
 	for (size_t i = 0; i < drop; i++)
 		blob_unref(d->entries[i].blob);
-	memmove(d->entries, d->entries + drop, (d->n - drop) * sizeof(*d->entries));
 	d->n -= drop;
+	if (d->n)
+		memmove(d->entries, d->entries + drop, d->n * sizeof(*d->entries));
 	blob_unref(d->snapshot);
 	d->snapshot = c->snapshot ? blob_ref(c->snapshot) : NULL;
 	d->base_index = c->w.base_index;
