@@ -163,7 +163,8 @@ static size_t split(char *line, char **argv, size_t max)
 
 static int run_program(const char *line, FILE *const *streams)
 {
-	char *copy = hv_xstrdup(line), *argv[64];
+	_cleanup_free_ char *copy = hv_xstrdup(line);
+	char *argv[64];
 	size_t n = split(copy, argv, 63);
 
 	return cli_main((int)n, argv, name, streams[0], streams[1], streams[2]);
