@@ -3,6 +3,7 @@
 
 #include "hypervisor/lifecycle.h"
 
+#include <libvirt/virterror.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@ struct call {
 	char uuid[HV_UUID_LEN + 1];
 	/* written by the thread, read once `ended` is set */
 	atomic_bool ended;
-	bool ok;
+	bool ok, rpc; /* rpc: it failed because a libvirtd went away or was not there */
 	char error[HV_TEXT_MAX];
 	uint64_t began_us, ended_us;
 };
@@ -30,6 +31,8 @@ struct migration {
 	enum hv_rc why;	     /* the end that was asked for: HV_OK none yet */
 	uint64_t aborted_us; /* when libvirt was last asked to abort */
 	char error[HV_TEXT_MAX];
+	bool rpc;	   /* of the error: see struct call */
+	uint64_t first_us; /* when a call failed so for the first time */
 };
 
 static void (*wake_job)(const char *uuid);
@@ -61,14 +64,18 @@ static void migrate(struct call *call)
 {
 	_cleanup_lease_ struct conn_lease lease = {0};
 	_cleanup_domain_ virDomainPtr d = NULL;
+	const virError *e;
 
 	conn_lease(call->conn, &lease);
 	d = lease.v ? virDomainLookupByUUIDString(lease.v, call->uuid) : NULL;
 	call->began_us = job_now_us();
 	call->ok = d && virDomainMigrateToURI3(d, call->uri, NULL, 0, call->flags) == 0;
 	call->ended_us = job_now_us();
-	if (!call->ok)
-		snprintf(call->error, sizeof(call->error), "%s", conn_error());
+	if (call->ok)
+		return;
+	e = virGetLastError();
+	call->rpc = !lease.v || (e && e->domain == VIR_FROM_RPC);
+	snprintf(call->error, sizeof(call->error), "%s", conn_error());
 }
 
 static void *run_call(void *data)
@@ -195,8 +202,26 @@ static void end_early(struct job *j, struct migration *m, virDomainPtr d)
 	}
 }
 
-static enum job_step failed(struct job *j, const struct migration *m)
+/* A libvirtd that was restarted is back in a moment; it is not worth an attempt of the cluster's.
+ */
+static bool once_more(const struct job *j, struct migration *m)
 {
+	uint64_t now = job_now_us();
+
+	if (!m->rpc || m->why != HV_OK || atomic_load(&j->cancel))
+		return false;
+	if (!m->first_us)
+		m->first_us = now;
+	return now - m->first_us < MIGRATE_RETRY_MS * HV_US_PER_MS;
+}
+
+static enum job_step failed(struct job *j, struct migration *m)
+{
+	if (once_more(j, m)) {
+		m->rpc = false;
+		j->phase = LOOK;
+		return job_wait(j, MIGRATE_PAUSE_MS);
+	}
 	switch ((int)m->why) {
 	case HV_TIMEOUT:
 		return job_finish(j, HV_TIMEOUT,
@@ -210,7 +235,7 @@ static enum job_step failed(struct job *j, const struct migration *m)
 }
 
 /* The call is over. Not done before libvirt says where the VM stands. */
-static enum job_step settle(struct job *j, const struct migration *m, const struct sight *s)
+static enum job_step settle(struct job *j, struct migration *m, const struct sight *s)
 {
 	switch (s->observed) {
 	case HV__OBSERVED__OBSERVED_ABSENT:
@@ -268,6 +293,7 @@ static void call_ended(struct job *j, struct migration *m)
 	j->ended_us = call->ended_us;
 	if (!call->ok)
 		snprintf(m->error, sizeof(m->error), "%s", call->error);
+	m->rpc = call->rpc;
 	call_put(call);
 	j->phase = WATCH;
 }

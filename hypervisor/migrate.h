@@ -14,9 +14,10 @@
  *
  * VIR_MIGRATE_PAUSED: the destination never runs before its RESUME. libvirt documents that when the
  * last message of a migration is lost the source goes on while the destination may run; paused, it
- * does not. A guest that dirties its memory too fast is slowed down (auto-converge). At the
- * deadline the migration is aborted, and MIGRATE_SETTLE_MS are given for the domain to become
- * definite again.
+ * does not. A call that failed because one of the two libvirtds went away, and left the VM running
+ * here, is repeated for MIGRATE_RETRY_MS: a restart takes less. A guest that dirties its memory too
+ * fast is slowed down (auto-converge). At the deadline the migration is aborted, and
+ * MIGRATE_SETTLE_MS are given for the domain to become definite again.
  */
 #ifndef HV_HYPERVISOR_MIGRATE_H
 #define HV_HYPERVISOR_MIGRATE_H
@@ -26,6 +27,8 @@
 
 #define MIGRATE_PROGRESS_MS 250
 #define MIGRATE_SETTLE_MS 20000
+#define MIGRATE_RETRY_MS 5000
+#define MIGRATE_PAUSE_MS 300
 
 /* `wake` is called from other threads when a call has ended: it must lead to job_wake(uuid). */
 void migrate_init(void (*wake)(const char *uuid));
