@@ -2,10 +2,9 @@
 #include "hypervisor/migrate.h"
 
 #include "hypervisor/lifecycle.h"
+#include "hypervisor/pool.h"
 
 #include <libvirt/virterror.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,24 +88,6 @@ static void *run_call(void *data)
 	return NULL;
 }
 
-static bool start_thread(struct call *call)
-{
-	pthread_attr_t attr;
-	sigset_t all, old;
-	pthread_t thread;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, 512 * 1024);
-	err = pthread_create(&thread, &attr, run_call, call);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return err == 0;
-}
-
 static struct call *call_start(struct job *j, struct conn *c, bool defined)
 {
 	struct call *call = hv_xcalloc(1, sizeof(*call));
@@ -121,7 +102,7 @@ static struct call *call_start(struct job *j, struct conn *c, bool defined)
 		call->flags |= VIR_MIGRATE_UNSAFE;
 	if (defined)
 		call->flags |= VIR_MIGRATE_UNDEFINE_SOURCE;
-	if (start_thread(call))
+	if (thread_start(run_call, call))
 		return call;
 	atomic_store(&call->users, 1);
 	call_put(call);

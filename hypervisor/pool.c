@@ -7,6 +7,24 @@
 
 #define STACK_SIZE (512 * 1024) /* libvirt's client needs some tens of KiB, libxml2 less */
 
+bool thread_start(void *(*run)(void *), void *data)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	pthread_t thread;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	err = pthread_create(&thread, &attr, run, data);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return err == 0;
+}
+
 struct pool {
 	struct mailbox *mailbox;
 	unsigned workers; /* wanted */
@@ -70,25 +88,6 @@ static void *worker(void *data)
 	return NULL;
 }
 
-/* Signals are the main loop's. */
-static bool start_thread(struct pool *p)
-{
-	pthread_attr_t attr;
-	sigset_t all, old;
-	pthread_t thread;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	err = pthread_create(&thread, &attr, worker, p);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return err == 0;
-}
-
 /* The lock is held. When no thread can be made the task waits for one that exists. */
 static void staff(struct pool *p)
 {
@@ -99,7 +98,7 @@ static void staff(struct pool *p)
 	if (p->threads >= allowed(p))
 		return;
 	p->threads++;
-	if (!start_thread(p))
+	if (!thread_start(worker, p))
 		p->threads--;
 }
 

@@ -12,6 +12,9 @@
 
 #include "hypervisor/mailbox.h"
 
+/* A detached thread with a small stack; signals are the main loop's, it gets none. */
+bool thread_start(void *(*run)(void *), void *data);
+
 struct pool;
 struct pool_task {
 	void (*run)(struct pool_task *t);  /* on a worker */
