@@ -18,6 +18,13 @@ struct small {
 	struct action_list actions;
 };
 
+static inline void small_done(struct small *s)
+{
+	action_list_done(&s->actions);
+	cluster_free(s->c);
+}
+#define _cleanup_small_ _cleanup_(small_done)
+
 static inline void small_step(struct small *s, Hv__Event *ev)
 {
 	s->at_us += 1000;

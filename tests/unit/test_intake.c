@@ -49,6 +49,12 @@ static bool still_in_flight(void *user, uint64_t mark)
 	return n->in_flight;
 }
 
+static void intake_drop(struct intake **in)
+{
+	intake_free(*in);
+}
+#define _cleanup_intake_ _cleanup_(intake_drop)
+
 static struct intake *intake_on_host1(struct notes *n)
 {
 	static const struct intake_ops ops = {note, still_in_flight};
@@ -114,8 +120,8 @@ static struct small running(struct intake *in)
 Test(intake, a_joining_node_reports_once_its_inventory_is_known)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
-	struct small s = small_new();
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = small_new();
 
 	intake_reconcile(in, s.c, 1000);
 	cr_assert_eq(n.reports, 0);
@@ -133,8 +139,8 @@ Test(intake, a_joining_node_reports_once_its_inventory_is_known)
 Test(intake, a_host_with_more_domains_than_an_event_holds_reports_the_clusters_own)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
-	struct small s = small_new();
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = small_new();
 	Hv__HvInventory inv = HV__HV_INVENTORY__INIT;
 	static Hv__DomainSeen d[5000], *list[5000];
 	static char uuid[5000][HV_UUID_LEN + 1];
@@ -160,8 +166,8 @@ Test(intake, a_host_with_more_domains_than_an_event_holds_reports_the_clusters_o
 Test(intake, it_reports_without_an_inventory_when_that_takes_too_long)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
-	struct small s = small_new();
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = small_new();
 
 	intake_reconcile(in, s.c, 1000);
 	cr_assert_eq(intake_next_us(in), 1000 + INTAKE_PATIENCE_US);
@@ -173,8 +179,8 @@ Test(intake, it_reports_without_an_inventory_when_that_takes_too_long)
 Test(intake, nothing_is_said_about_a_join_of_an_earlier_process)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
-	struct small s = small_new();
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = small_new();
 
 	intake_set_self(in, 1, SMALL_INCARNATION + 1);
 	healthy(in, true, 1);
@@ -186,17 +192,17 @@ Test(intake, nothing_is_said_about_a_join_of_an_earlier_process)
 Test(intake, what_is_as_believed_is_not_mentioned)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = running(in);
 
-	running(in);
 	cr_assert_eq(n.observed, 0);
 }
 
 Test(intake, a_crash_is_told_with_its_cause)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
-	struct small s = running(in);
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = running(in);
 
 	event(in, UUID, HV__OBSERVED__OBSERVED_ABSENT, HV__CAUSE__CAUSE_CRASHED);
 	intake_reconcile(in, s.c, 2000);
@@ -208,8 +214,8 @@ Test(intake, a_crash_is_told_with_its_cause)
 Test(intake, a_vm_that_is_missing_from_a_complete_inventory_is_absent)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
-	struct small s = running(in);
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = running(in);
 
 	inventory(in, NULL, 0);
 	intake_reconcile(in, s.c, 2000);
@@ -220,8 +226,8 @@ Test(intake, a_vm_that_is_missing_from_a_complete_inventory_is_absent)
 Test(intake, an_incomplete_inventory_says_nothing_about_anybody)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
-	struct small s = running(in);
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = running(in);
 	Hv__HvInventory inv = HV__HV_INVENTORY__INIT;
 
 	intake_inventory(in, &inv);
@@ -233,8 +239,8 @@ Test(intake, an_incomplete_inventory_says_nothing_about_anybody)
 Test(intake, the_same_difference_is_repeated_only_after_a_while)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
-	struct small s = running(in);
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = running(in);
 
 	event(in, UUID, HV__OBSERVED__OBSERVED_PAUSED, HV__CAUSE__CAUSE_IO_ERROR);
 	intake_reconcile(in, s.c, 2000);
@@ -249,8 +255,8 @@ Test(intake, the_same_difference_is_repeated_only_after_a_while)
 Test(intake, while_an_operation_runs_here_its_executor_speaks_for_the_vm)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
-	struct small s = small_online();
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = small_online();
 	const struct vm *vm = small_vm_add(&s, "web1", UUID, true);
 
 	if (vm->node != 1)
@@ -264,8 +270,8 @@ Test(intake, while_an_operation_runs_here_its_executor_speaks_for_the_vm)
 Test(intake, a_copy_that_does_not_belong_here_is_told)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
-	struct small s = small_online();
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = small_online();
 
 	small_vm_add(&s, "web1", UUID, false);
 	healthy(in, true, 1);
@@ -278,8 +284,8 @@ Test(intake, a_copy_that_does_not_belong_here_is_told)
 Test(intake, bad_health_is_told_when_it_lasts_and_good_health_at_once)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
-	struct small s = running(in);
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = running(in);
 	unsigned before = n.healths;
 
 	healthy(in, false, 1000);
@@ -294,8 +300,8 @@ Test(intake, bad_health_is_told_when_it_lasts_and_good_health_at_once)
 Test(intake, an_inventory_that_is_older_than_a_start_does_not_make_it_absent)
 {
 	struct notes n = {0};
-	struct intake *in = intake_on_host1(&n);
-	struct small s = small_new();
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = small_new();
 
 	healthy(in, true, 1000);
 	intake_starting(in, UUID);

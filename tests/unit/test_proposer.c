@@ -15,6 +15,19 @@ struct fake_log {
 	size_t n_dropped;
 };
 
+static void log_done(struct fake_log *l)
+{
+	for (size_t i = 0; i < l->n_taken; i++)
+		hv__event__free_unpacked(l->taken[i], NULL);
+}
+#define _cleanup_log_ _cleanup_(log_done)
+
+static void proposer_drop(struct proposer **p)
+{
+	proposer_free(*p);
+}
+#define _cleanup_proposer_ _cleanup_(proposer_drop)
+
 static enum hv_rc fake_propose(void *user, enum rl_entry_type type, hv_node_id fenced,
 			       const uint8_t *data, size_t len)
 {
@@ -55,8 +68,8 @@ static uint64_t put_pause(struct proposer *p, const char *vm, enum rl_entry_type
 
 Test(proposer, what_the_log_takes_is_stamped_and_numbered_in_order)
 {
-	struct fake_log log = {0};
-	struct proposer *p = proposer_new(7, 42, &ops, &log);
+	_cleanup_log_ struct fake_log log = {0};
+	_cleanup_proposer_ struct proposer *p = proposer_new(7, 42, &ops, &log);
 	uint64_t a = put_pause(p, "a", RL_COMMAND), b = put_pause(p, "b", RL_COMMAND);
 
 	proposer_flush(p, 1000, 2000);
@@ -74,8 +87,8 @@ Test(proposer, what_the_log_takes_is_stamped_and_numbered_in_order)
 
 Test(proposer, a_proposal_is_pending_until_it_is_applied)
 {
-	struct fake_log log = {0};
-	struct proposer *p = proposer_new(7, 42, &ops, &log);
+	_cleanup_log_ struct fake_log log = {0};
+	_cleanup_proposer_ struct proposer *p = proposer_new(7, 42, &ops, &log);
 	uint64_t a = put_pause(p, "a", RL_COMMAND);
 
 	cr_assert(proposer_pending(p, a));
@@ -94,8 +107,8 @@ Test(proposer, a_proposal_is_pending_until_it_is_applied)
 
 Test(proposer, no_number_is_used_up_by_what_the_log_does_not_take)
 {
-	struct fake_log log = {.answer = HV_NO_QUORUM};
-	struct proposer *p = proposer_new(7, 42, &ops, &log);
+	_cleanup_log_ struct fake_log log = {.answer = HV_NO_QUORUM};
+	_cleanup_proposer_ struct proposer *p = proposer_new(7, 42, &ops, &log);
 	uint64_t a = put_pause(p, "a", RL_COMMAND);
 
 	proposer_flush(p, 1, 1);
@@ -110,8 +123,8 @@ Test(proposer, no_number_is_used_up_by_what_the_log_does_not_take)
 
 Test(proposer, a_full_log_keeps_the_others_waiting_and_lets_a_fence_pass)
 {
-	struct fake_log log = {.answer = HV_LIMIT};
-	struct proposer *p = proposer_new(7, 42, &ops, &log);
+	_cleanup_log_ struct fake_log log = {.answer = HV_LIMIT};
+	_cleanup_proposer_ struct proposer *p = proposer_new(7, 42, &ops, &log);
 	uint64_t a = put_pause(p, "a", RL_COMMAND), f = put_pause(p, "f", RL_FENCE);
 
 	proposer_flush(p, 1, 1);
@@ -128,8 +141,8 @@ Test(proposer, a_full_log_keeps_the_others_waiting_and_lets_a_fence_pass)
 
 Test(proposer, an_empty_log_means_that_what_was_in_flight_has_arrived)
 {
-	struct fake_log log = {0};
-	struct proposer *p = proposer_new(7, 42, &ops, &log);
+	_cleanup_log_ struct fake_log log = {0};
+	_cleanup_proposer_ struct proposer *p = proposer_new(7, 42, &ops, &log);
 	uint64_t a = put_pause(p, "a", RL_COMMAND), b;
 
 	proposer_flush(p, 1, 1);
@@ -141,8 +154,8 @@ Test(proposer, an_empty_log_means_that_what_was_in_flight_has_arrived)
 
 Test(proposer, there_is_a_limit_and_it_is_an_answer)
 {
-	struct fake_log log = {.answer = HV_LIMIT};
-	struct proposer *p = proposer_new(7, 42, &ops, &log);
+	_cleanup_log_ struct fake_log log = {.answer = HV_LIMIT};
+	_cleanup_proposer_ struct proposer *p = proposer_new(7, 42, &ops, &log);
 
 	for (size_t i = 0; i < PROPOSER_MAX; i++)
 		cr_assert_neq(put_pause(p, "a", RL_COMMAND), 0);
@@ -151,8 +164,8 @@ Test(proposer, there_is_a_limit_and_it_is_an_answer)
 
 Test(proposer, an_event_that_is_too_large_is_not_taken)
 {
-	struct fake_log log = {0};
-	struct proposer *p = proposer_new(7, 42, &ops, &log);
+	_cleanup_log_ struct fake_log log = {0};
+	_cleanup_proposer_ struct proposer *p = proposer_new(7, 42, &ops, &log);
 	char *name = hv_xcalloc(1, HV_EVENT_MAX + 1);
 
 	memset(name, 'x', HV_EVENT_MAX);

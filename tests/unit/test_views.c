@@ -46,7 +46,7 @@ static void add_many_vms(struct small *s, unsigned n)
 
 Test(views, a_list_of_vms_comes_page_by_page_and_each_fits_a_frame)
 {
-	struct small s = small_online();
+	_cleanup_small_ struct small s = small_online();
 	struct view v = view_of(&s);
 	Hv__VmListRequest req = HV__VM_LIST_REQUEST__INIT;
 	char after[64] = "";
@@ -74,7 +74,7 @@ Test(views, a_list_of_vms_comes_page_by_page_and_each_fits_a_frame)
 
 Test(views, status_fits_a_frame_however_much_is_wrong)
 {
-	struct small s = small_new(); /* nobody has reported: nothing can start */
+	_cleanup_small_ struct small s = small_new(); /* nobody has reported: nothing can start */
 	struct view v = view_of(&s);
 	Hv__ControlResponse *r = response();
 
@@ -98,7 +98,7 @@ Test(views, status_fits_a_frame_however_much_is_wrong)
 
 Test(views, a_secret_is_named_and_never_shown)
 {
-	struct small s = small_online();
+	_cleanup_small_ struct small s = small_online();
 	struct view v = view_of(&s);
 	Hv__Command cmd = HV__COMMAND__INIT;
 	Hv__FenceAdd add = HV__FENCE_ADD__INIT;
@@ -138,7 +138,7 @@ Test(views, a_secret_is_named_and_never_shown)
 
 Test(views, what_does_not_exist_is_said_with_the_next_command)
 {
-	struct small s = small_online();
+	_cleanup_small_ struct small s = small_online();
 	struct view v = view_of(&s);
 	Hv__VmShowRequest vm = HV__VM_SHOW_REQUEST__INIT;
 	Hv__ReportRequest report = HV__REPORT_REQUEST__INIT;
@@ -156,7 +156,7 @@ Test(views, what_does_not_exist_is_said_with_the_next_command)
 
 Test(views, events_go_on_where_the_client_stopped)
 {
-	struct small s = small_online();
+	_cleanup_small_ struct small s = small_online();
 	struct view v = view_of(&s);
 	Hv__EventsRequest req = HV__EVENTS_REQUEST__INIT;
 	Hv__ControlResponse *r = response();
