@@ -61,6 +61,16 @@ static void replica_step(struct world *w, const Hv__Event *ev)
 	action_list_done(&out);
 }
 
+static void keep(struct world *w, const Hv__Event *ev)
+{
+	size_t i = w->n_kept++ % ARRAY_SIZE(w->kept);
+
+	free(w->kept[i]);
+	w->kept_len[i] = hv__event__get_packed_size(ev);
+	w->kept[i] = hv_xcalloc(1, w->kept_len[i] + 1);
+	hv__event__pack(ev, w->kept[i]);
+}
+
 void step(struct world *w, Hv__Event *ev, hv_node_id proposer)
 {
 	const char *bad;
@@ -71,6 +81,8 @@ void step(struct world *w, Hv__Event *ev, hv_node_id proposer)
 	ev->proposer = proposer;
 	ev->incarnation = w->incarnation[proposer];
 	ev->seq = ev->body_case == HV__EVENT__BODY_VIEW ? 0 : ++w->seq[proposer];
+	if (w->keep)
+		keep(w, ev);
 	action_list_clear(&w->out);
 	brain_step(w->c, ++w->index, ev, &w->out);
 	bad = brain_check(w->c);
@@ -423,6 +435,8 @@ struct world *world_new(unsigned nodes)
 void world_free(struct world *w)
 {
 	action_list_done(&w->out);
+	for (size_t i = 0; i < ARRAY_SIZE(w->kept); i++)
+		free(w->kept[i]);
 	cluster_free(w->replica);
 	cluster_free(w->c);
 	free(w);

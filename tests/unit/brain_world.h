@@ -19,6 +19,9 @@ struct world {
 	bool twin;		/* a decoded replica must decide the same */
 	bool follow;		/* the same replica goes on, it is not decoded anew */
 	struct cluster *replica;
+	bool keep; /* the latest events, packed */
+	uint8_t *kept[64];
+	size_t kept_len[64], n_kept;
 	/* the latest answer to a command */
 	enum hv_rc rc;
 	char text[HV_TEXT_MAX + 1], hint[256];
