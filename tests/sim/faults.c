@@ -198,7 +198,7 @@ static void choose_cluster(struct sim *s)
 void faults_configure(struct sim *s)
 {
 	choose_cluster(s);
-	s->storm = prng_chance(&s->rng, 400);
+	s->storm = prng_chance(&s->rng, 400) || s->storm;
 	s->snapshot_every = prng_chance(&s->rng, 500) ? prng_range(&s->rng, 5, 60) : 100000;
 	s->swarm = (struct swarm){
 		.kill = weight(s, 300),

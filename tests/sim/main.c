@@ -8,12 +8,13 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: hvsim run [--log] SEED\n"
-	"       hvsim run [--log] --seeds A..B [--jobs N]\n"
-	"       hvsim trace [--log] SEED\n"
+	"usage: hvsim run [--log] [--storm] SEED\n"
+	"       hvsim run [--log] [--storm] --seeds A..B [--jobs N]\n"
+	"       hvsim trace [--log] [--storm] SEED\n"
 	"\n"
 	"Runs the shipped log and brain in a simulated rack. Each seed is one run with its own cluster, load\n"
-	"and faults; the same seed gives the same trace. --log: the log alone, under a trivial state machine.\n";
+	"and faults; the same seed gives the same trace. --log: the log alone, under a trivial state machine.\n"
+	"--storm: faults all the time and short timeouts in every seed, not only in some.\n";
 
 static uint64_t running_seed;
 
@@ -35,16 +36,16 @@ static bool read_number(const char *text, const char **ret_end, uint64_t *ret)
 
 struct share {
 	uint64_t first, last, step;
-	const struct mind_ops *mind;
+	struct sim_options sim;
 };
 
-static bool run_seed(uint64_t seed, const struct mind_ops *mind, FILE *trace)
+static bool run_seed(uint64_t seed, const struct sim_options *o)
 {
 	char failure[512];
 	bool ok;
 
 	running_seed = seed;
-	ok = sim_run(seed, mind, trace, failure, sizeof(failure));
+	ok = sim_run(seed, o, failure, sizeof(failure));
 	if (!ok)
 		printf("seed %llu: %s\n", (unsigned long long)seed, failure);
 	fflush(stdout);
@@ -55,7 +56,7 @@ static bool run_seed(uint64_t seed, const struct mind_ops *mind, FILE *trace)
 static void child(const struct share *j, int fd)
 {
 	for (uint64_t seed = j->first; seed <= j->last; seed += j->step) {
-		char verdict = run_seed(seed, j->mind, NULL) ? '.' : 'F';
+		char verdict = run_seed(seed, &j->sim) ? '.' : 'F';
 
 		if (write(fd, &verdict, 1) != 1)
 			_exit(2);
@@ -117,13 +118,13 @@ static void runner_collect(struct runner *r, uint64_t *passed, uint64_t *failed)
 		waitpid(r->pid, NULL, 0);
 }
 
-static int run_many(uint64_t first, uint64_t last, unsigned jobs, const struct mind_ops *mind)
+static int run_many(uint64_t first, uint64_t last, unsigned jobs, const struct sim_options *o)
 {
 	struct runner runners[64] = { 0 };
 	uint64_t passed = 0, failed = 0;
 
 	for (unsigned i = 0; i < jobs; i++) {
-		runners[i].job = (struct share){ first + i, last, jobs, mind };
+		runners[i].job = (struct share){ first + i, last, jobs, *o };
 		runners[i].next = first + i;
 		runner_go(&runners[i]);
 	}
@@ -135,7 +136,7 @@ static int run_many(uint64_t first, uint64_t last, unsigned jobs, const struct m
 }
 
 struct options {
-	const struct mind_ops *mind;
+	struct sim_options sim;
 	bool trace, many;
 	uint64_t first, last;
 	uint64_t jobs;
@@ -161,7 +162,9 @@ static bool parse(int argc, char **argv, struct options *o)
 	o->trace = strcmp(argv[1], "trace") == 0;
 	for (int i = 2; i < argc; i++) {
 		if (strcmp(argv[i], "--log") == 0) {
-			o->mind = &plain_mind;
+			o->sim.mind = &plain_mind;
+		} else if (strcmp(argv[i], "--storm") == 0) {
+			o->sim.storm = true;
 		} else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
 			have = parse_range(argv[++i], o);
 		} else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
@@ -176,7 +179,7 @@ static bool parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .mind = &vms_mind, .jobs = 1 };
+	struct options o = { .sim = { .mind = &vms_mind }, .jobs = 1 };
 	bool ok;
 
 	hv_on_panic = on_panic;
@@ -185,8 +188,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (o.many)
-		return run_many(o.first, o.last, (unsigned)o.jobs, o.mind);
-	ok = run_seed(o.first, o.mind, o.trace ? stdout : NULL);
+		return run_many(o.first, o.last, (unsigned)o.jobs, &o.sim);
+	if (o.trace)
+		o.sim.trace = stdout;
+	ok = run_seed(o.first, &o.sim);
 	if (!o.trace)
 		printf("%d passed, %d failed\n", ok, !ok);
 	return ok ? 0 : 1;

@@ -105,6 +105,7 @@ static void plain_apply(struct mind *m, const struct rl_entry *e)
 	struct seen *seen;
 
 	mix(m, e->index);
+	mix(m, e->epoch.number * 64 + e->epoch.node);
 	if (e->type == RL_VIEW) {
 		apply_view(m, e);
 		return;

@@ -233,6 +233,11 @@ void check_end(struct sim *s);
 const char *check_quiet(struct sim *s, char *buf, size_t size);
 
 /* world.c */
-bool sim_run(uint64_t seed, const struct mind_ops *mind, FILE *trace, char *ret_failure, size_t size);
+struct sim_options {
+	const struct mind_ops *mind;
+	bool storm; /* each seed, not only some */
+	FILE *trace;
+};
+bool sim_run(uint64_t seed, const struct sim_options *o, char *ret_failure, size_t size);
 
 #endif

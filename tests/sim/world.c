@@ -86,9 +86,9 @@ static void until_quiet(struct sim *s)
 	}
 }
 
-bool sim_run(uint64_t seed, const struct mind_ops *mind, FILE *trace, char *ret_failure, size_t size)
+bool sim_run(uint64_t seed, const struct sim_options *o, char *ret_failure, size_t size)
 {
-	struct sim s = { .seed = seed, .mind = mind, .trace = trace };
+	struct sim s = { .seed = seed, .mind = o->mind, .trace = o->trace, .storm = o->storm };
 
 	prng_seed(&s.rng, seed);
 	faults_configure(&s);
