@@ -71,6 +71,13 @@ static bool point_matches(const Hv__MemberPoint *p, const struct epoch_point *ow
 	       p->needs_state == own->needs_state;
 }
 
+static bool knows_later(const struct epoch_point *own, const Hv__Activate *m)
+{
+	struct rl_epoch prev = peer_epoch_in(m->prev), effective = peer_epoch_in(point_of(m, m->donor)->effective);
+
+	return rl_epoch_cmp(&own->last_epoch, &prev) > 0 || rl_epoch_cmp(&own->effective, &effective) > 0;
+}
+
 /*
  * May we follow? Our point must say what our log is now, or the donor may have been chosen wrongly.
  * When an epoch goes on (again), we are in it, if it says so (or the activate is a late one of an
@@ -79,7 +86,6 @@ static bool point_matches(const Hv__MemberPoint *p, const struct epoch_point *ow
 static bool acceptable(const struct replog *log, const Hv__Activate *m, bool was_active)
 {
 	const Hv__MemberPoint *p = point_of(m, log->self);
-	struct rl_epoch prev = peer_epoch_in(m->prev);
 	struct epoch_point own;
 
 	hello_own_point(log, &own);
@@ -87,8 +93,7 @@ static bool acceptable(const struct replog *log, const Hv__Activate *m, bool was
 		return false;
 	if (p->follows)
 		return was_active;
-	if (m->again &&
-	    (was_active || m->donor == log->self || rl_epoch_cmp(&own.last_epoch, &prev) > 0))
+	if (m->again && (was_active || m->donor == log->self || knows_later(&own, m)))
 		return false;
 	return point_matches(p, &own);
 }

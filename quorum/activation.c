@@ -11,6 +11,7 @@ struct candidates {
 	struct node_set set;
 	struct epoch_point points[HV_MAX_NODES];
 	size_t missing; /* configured members of the view that have not said hello */
+	bool busy;	/* one of those is at work in an epoch: it will take us in */
 	uint64_t top;	/* highest epoch number that any of them knows */
 	uint32_t votes, intact_votes;
 };
@@ -32,6 +33,7 @@ static void candidates_collect(struct replog *log, struct candidates *c)
 			continue;
 		if (!hello_current(log, p)) {
 			c->missing++;
+			c->busy = c->busy || (p->epoch_heard_us && log->now_us - p->epoch_heard_us <= 2 * log->cfg.ack_timeout_us);
 			continue;
 		}
 		raise_to(&c->top, p->hello.promised);
@@ -179,7 +181,7 @@ void activation_try(struct replog *log)
 		return;
 	candidates_collect(log, &c);
 	rank = leader_rank(log, &c);
-	if (rank < 0)
+	if (rank < 0 || c.busy)
 		return;
 	patience = log->cfg.hello_timeout_us * ((uint64_t)rank + (c.missing ? 1 : 0));
 	if (waited < patience)
@@ -206,6 +208,7 @@ static struct epoch_point member_point(const struct replog *log, const struct me
 		p.votes = cfg->votes;
 	p.feature = m->feature;
 	p.last_epoch = log->ep.id;
+	p.effective = entries_effective(&log->log);
 	p.last_index = m->acked;
 	p.synced = m->synced;
 	p.follows = true;

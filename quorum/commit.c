@@ -241,12 +241,24 @@ void commit_ack(struct replog *log, hv_node_id sender, const Hv__Ack *m)
 	digest_report(log, from, m->applied, m->digest);
 }
 
+/*
+ * Two epochs at work in one view (a member was left out and led alone, or slept through its being
+ * left out): the older one gives way, and its members are taken in.
+ */
+static void yield_to(struct replog *log, const Hv__Heartbeat *m)
+{
+	if (log->ep.active && m->begun && m->epoch->number > log->ep.id.number)
+		hello_leave_epoch(log);
+}
+
 void commit_heartbeat(struct replog *log, hv_node_id sender, const Hv__Heartbeat *m)
 {
 	struct member *from = commit_heard(log, sender, m->epoch);
 
-	if (!from)
+	if (!from) {
+		yield_to(log, m);
 		return;
+	}
 	if (m->progress > from->progress) {
 		from->progress = m->progress;
 		from->lag_us = log->now_us;
@@ -268,6 +280,7 @@ static void heartbeat_send(struct replog *log)
 	m.seq = ++log->ep.heartbeat_seq;
 	m.syncing = log->taking.on;
 	m.progress = log->taking.progress;
+	m.begun = log->ep.begun;
 	msg.body_case = HV__PEER_MESSAGE__BODY_HEARTBEAT;
 	msg.heartbeat = &m;
 	rl_send(log, &msg);

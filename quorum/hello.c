@@ -62,8 +62,10 @@ void hello_send(struct replog *log)
 
 void hello_view(struct replog *log)
 {
-	for (size_t i = 0; i < log->n_peers; i++)
+	for (size_t i = 0; i < log->n_peers; i++) {
 		log->peers[i].hello.valid = false;
+		log->peers[i].epoch_heard_us = 0;
+	}
 	log->seen = 0;
 	log->left_out = false;
 	log->activate_sent_us = 0;
@@ -94,6 +96,7 @@ void hello_in(struct replog *log, struct peer *p, const Hv__PeerMessage *msg)
 	const struct rl_node_cfg *cfg = node_list_find(&log->nodes, p->id);
 	struct hello *h = &p->hello;
 
+	p->epoch_heard_us = 0;
 	memset(h, 0, sizeof(*h));
 	h->ring = (struct rl_ring){m->ring->node, m->ring->seq};
 	h->valid = node_set_from(&h->members, m->members, m->n_members);

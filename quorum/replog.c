@@ -97,6 +97,12 @@ static void gossip_in(struct replog *log, hv_node_id sender, const Hv__Gossip *m
 
 static void dispatch(struct replog *log, struct peer *p, const Hv__PeerMessage *msg)
 {
+	bool of_epoch = msg->body_case != HV__PEER_MESSAGE__BODY_HELLO &&
+			msg->body_case != HV__PEER_MESSAGE__BODY_ACTIVATE &&
+			msg->body_case != HV__PEER_MESSAGE__BODY_GOSSIP;
+
+	if (of_epoch)
+		p->epoch_heard_us = log->now_us;
 	switch (msg->body_case) {
 	case HV__PEER_MESSAGE__BODY_HELLO:
 		hello_in(log, p, msg);
