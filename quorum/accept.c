@@ -73,9 +73,11 @@ static bool point_matches(const Hv__MemberPoint *p, const struct epoch_point *ow
 
 static bool knows_later(const struct epoch_point *own, const Hv__Activate *m)
 {
-	struct rl_epoch prev = peer_epoch_in(m->prev), effective = peer_epoch_in(point_of(m, m->donor)->effective);
+	struct rl_epoch prev = peer_epoch_in(m->prev),
+			effective = peer_epoch_in(point_of(m, m->donor)->effective);
 
-	return rl_epoch_cmp(&own->last_epoch, &prev) > 0 || rl_epoch_cmp(&own->effective, &effective) > 0;
+	return rl_epoch_cmp(&own->last_epoch, &prev) > 0 ||
+	       rl_epoch_cmp(&own->effective, &effective) > 0;
 }
 
 /*

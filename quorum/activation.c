@@ -33,7 +33,9 @@ static void candidates_collect(struct replog *log, struct candidates *c)
 			continue;
 		if (!hello_current(log, p)) {
 			c->missing++;
-			c->busy = c->busy || (p->epoch_heard_us && log->now_us - p->epoch_heard_us <= 2 * log->cfg.ack_timeout_us);
+			c->busy = c->busy ||
+				  (p->epoch_heard_us &&
+				   log->now_us - p->epoch_heard_us <= 2 * log->cfg.ack_timeout_us);
 			continue;
 		}
 		raise_to(&c->top, p->hello.promised);

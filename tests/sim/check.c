@@ -2,9 +2,9 @@
 /*
  * Invariants of the log, seen from outside.
  *
- * Where every epoch is whole, whatever two nodes apply at an index is the same entry. Where minority
- * epochs are possible, views and fences of a lineage that is discarded may differ, but commands at
- * an index are the same.
+ * Where every epoch is whole, whatever two nodes apply at an index is the same entry. Where
+ * minority epochs are possible, views and fences of a lineage that is discarded may differ, but
+ * commands at an index are the same.
  */
 #include "tests/sim/sim.h"
 
@@ -31,7 +31,9 @@ static uint64_t hash(uint64_t h, const void *data, size_t len)
 
 static uint64_t entry_hash(const struct rl_entry *e)
 {
-	uint64_t h = 0xcbf29ce484222325, fields[5] = { e->epoch.number, e->epoch.node, e->epoch.incarnation, e->type, e->fenced_node };
+	uint64_t h = 0xcbf29ce484222325,
+		 fields[5] = {e->epoch.number, e->epoch.node, e->epoch.incarnation, e->type,
+			      e->fenced_node};
 
 	return hash(hash(h, fields, sizeof(fields)), e->data, e->len) | 1;
 }
@@ -64,15 +66,17 @@ void check_applied(struct sim *s, struct host *h, const struct rl_entry *e)
 	struct truth *t = truth_at(s->check, e->index);
 	uint64_t is = entry_hash(e);
 
-	sim_trace(s, "node %u applies %llu: epoch %llu/%u type %d, %zu bytes", h->id, (unsigned long long)e->index,
-		  (unsigned long long)e->epoch.number, e->epoch.node, e->type, e->len);
+	sim_trace(s, "node %u applies %llu: epoch %llu/%u type %d, %zu bytes", h->id,
+		  (unsigned long long)e->index, (unsigned long long)e->epoch.number, e->epoch.node,
+		  e->type, e->len);
 	if (sim_minority_possible(s) && e->type != RL_COMMAND)
 		return;
 	if (!t->hash) {
 		t->hash = is;
 		t->by = h->id;
 	} else if (t->hash != is) {
-		sim_fail(s, "I3: nodes %u and %u apply different entries at %llu", h->id, t->by, (unsigned long long)e->index);
+		sim_fail(s, "I3: nodes %u and %u apply different entries at %llu", h->id, t->by,
+			 (unsigned long long)e->index);
 	}
 }
 
@@ -85,7 +89,8 @@ void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest
 	if (!t->digest)
 		t->digest = digest;
 	else if (t->digest != digest)
-		sim_fail(s, "I4: node %u has another digest at %llu", h->id, (unsigned long long)index);
+		sim_fail(s, "I4: node %u has another digest at %llu", h->id,
+			 (unsigned long long)index);
 }
 
 /* Healed and quiet: everyone is a member, holds the same, and nothing waits. */
@@ -98,16 +103,21 @@ const char *check_quiet(struct sim *s, char *buf, size_t size)
 		const struct rl_status *st = p->up ? rl_status(p->log) : NULL;
 
 		if (!st || st->phase != RL_ACTIVE)
-			snprintf(buf, size, "L1: node %zu is %s", i + 1, st ? rl_phase_name(st->phase) : "not running");
+			snprintf(buf, size, "L1: node %zu is %s", i + 1,
+				 st ? rl_phase_name(st->phase) : "not running");
 		else if (st->n_members != s->n)
-			snprintf(buf, size, "L1: node %zu knows only %zu members", i + 1, st->n_members);
+			snprintf(buf, size, "L1: node %zu knows only %zu members", i + 1,
+				 st->n_members);
 		else if (st->pending)
-			snprintf(buf, size, "L1: node %zu still has %zu proposals", i + 1, st->pending);
+			snprintf(buf, size, "L1: node %zu still has %zu proposals", i + 1,
+				 st->pending);
 		else if (p->applied != first->applied)
-			snprintf(buf, size, "L1: node %zu applied %llu, node 1 %llu", i + 1, (unsigned long long)p->applied,
+			snprintf(buf, size, "L1: node %zu applied %llu, node 1 %llu", i + 1,
+				 (unsigned long long)p->applied,
 				 (unsigned long long)first->applied);
 		else if (s->mind->digest(p->mind) != s->mind->digest(first->mind))
-			snprintf(buf, size, "I4: nodes %zu and 1 differ at %llu", i + 1, (unsigned long long)p->applied);
+			snprintf(buf, size, "I4: nodes %zu and 1 differ at %llu", i + 1,
+				 (unsigned long long)p->applied);
 		else
 			continue;
 		return buf;

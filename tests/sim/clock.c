@@ -5,7 +5,8 @@
 #include <string.h>
 
 struct sim_event {
-	uint64_t at_us, order; /* events of one moment happen in the order in which they were made */
+	uint64_t at_us,
+	    order; /* events of one moment happen in the order in which they were made */
 	sim_fn fn;
 	struct host *h;
 	uint64_t arg;
@@ -18,7 +19,7 @@ static bool before(const struct sim_event *a, const struct sim_event *b)
 
 void sim_at(struct sim *s, uint64_t delay_us, sim_fn fn, struct host *h, uint64_t arg)
 {
-	struct sim_event ev = { s->now_us + delay_us, s->order++, fn, h, arg };
+	struct sim_event ev = {s->now_us + delay_us, s->order++, fn, h, arg};
 	size_t i = s->n_heap++;
 
 	if (s->n_heap > s->cap_heap) {

@@ -80,7 +80,7 @@ static void batch_drop(struct process *p)
 static void batch_done(struct sim *s, struct host *h, uint64_t number)
 {
 	struct process *p = &h->proc;
-	struct rl_input in = { .kind = RL_IN_DURABLE };
+	struct rl_input in = {.kind = RL_IN_DURABLE};
 
 	/* Of a process that is gone, or held up meanwhile: then it begins its wait again later. */
 	if (!p->n_batch || p->batch[p->n_batch - 1].w.number != number)
@@ -156,20 +156,21 @@ void disk_boot(struct host *h, struct rl_boot *ret, struct rl_entry **ret_entrie
 	for (size_t i = 0; i < d->n; i++)
 		entries[i] = d->entries[i].entry;
 	*ret = (struct rl_boot){
-		.promised = d->promised,
-		.base_index = d->base_index,
-		.base_epoch = d->base_epoch,
-		.base_effective = d->base_effective,
-		.snapshot = d->snapshot ? d->snapshot->data : NULL,
-		.snapshot_len = d->snapshot ? d->snapshot->len : 0,
-		.entries = entries,
-		.n_entries = d->n,
-		.damaged = d->damaged,
+	    .promised = d->promised,
+	    .base_index = d->base_index,
+	    .base_epoch = d->base_epoch,
+	    .base_effective = d->base_effective,
+	    .snapshot = d->snapshot ? d->snapshot->data : NULL,
+	    .snapshot_len = d->snapshot ? d->snapshot->len : 0,
+	    .entries = entries,
+	    .n_entries = d->n,
+	    .damaged = d->damaged,
 	};
 	*ret_entries = entries;
 }
 
-/* The store is moved aside and an empty one takes its place; it stays "damaged" until a donor has filled it. */
+/* The store is moved aside and an empty one takes its place; it stays "damaged" until a donor has
+ * filled it. */
 void disk_damage(struct host *h)
 {
 	struct disk *d = &h->disk;
@@ -178,7 +179,7 @@ void disk_damage(struct host *h)
 	blob_unref(d->snapshot);
 	d->snapshot = NULL;
 	d->promised = d->base_index = 0;
-	d->base_epoch = d->base_effective = (struct rl_epoch){ 0 };
+	d->base_epoch = d->base_effective = (struct rl_epoch){0};
 	d->damaged = true;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What goes wrong. Each seed has its own mix (a swarm): some kinds of faults not at all, others
- * often. Every fault is undone after a while; at the end all is healed, and then everything must work.
+ * often. Every fault is undone after a while; at the end all is healed, and then everything must
+ * work.
  */
 #include "tests/sim/sim.h"
 
@@ -16,7 +17,8 @@ static uint64_t soon(struct sim *s)
 {
 	if (s->storm)
 		return prng_range(&s->rng, MS, 90 * MS);
-	return prng_chance(&s->rng, 500) ? prng_range(&s->rng, 10 * MS, 500 * MS) : prng_range(&s->rng, 500 * MS, 12 * SEC);
+	return prng_chance(&s->rng, 500) ? prng_range(&s->rng, 10 * MS, 500 * MS)
+					 : prng_range(&s->rng, 500 * MS, 12 * SEC);
 }
 
 /* ---- one kind each, and how it ends */
@@ -129,12 +131,13 @@ static void fault_disk_stuck(struct sim *s)
 static void fault_disk_fail(struct sim *s)
 {
 	struct host *h = any_host(s);
-	struct rl_input in = { .kind = RL_IN_WRITE_FAILED };
+	struct rl_input in = {.kind = RL_IN_WRITE_FAILED};
 
 	if (!process_runs(h))
 		return;
 	sim_trace(s, "host %u: disk fails", h->id);
-	/* The store says it once and writes no more; a restart of the process finds the disk well. */
+	/* The store says it once and writes no more; a restart of the process finds the disk well.
+	 */
 	disk_process_gone(s, h);
 	h->proc.disk_failed = true;
 	process_feed(s, h, &in);
@@ -145,7 +148,8 @@ static bool all_active(struct sim *s)
 	for (size_t i = 0; i < s->n; i++) {
 		const struct process *p = &s->hosts[i].proc;
 
-		if (!p->up || rl_status(p->log)->phase != RL_ACTIVE || rl_status(p->log)->n_members != s->n)
+		if (!p->up || rl_status(p->log)->phase != RL_ACTIVE ||
+		    rl_status(p->log)->n_members != s->n)
 			return false;
 	}
 	return true;
@@ -183,8 +187,8 @@ static void choose_cluster(struct sim *s)
 		size_t n;
 		bool two_node, device;
 		unsigned permille;
-	} kinds[] = { { 1, false, false, 20 }, { 2, true, false, 180 }, { 2, false, true, 100 }, { 3, false, false, 450 },
-		      { 4, false, true, 100 }, { 5, false, false, 150 } };
+	} kinds[] = {{1, false, false, 20},  {2, true, false, 180}, {2, false, true, 100},
+		     {3, false, false, 450}, {4, false, true, 100}, {5, false, false, 150}};
 	uint64_t x = prng_range(&s->rng, 0, 999);
 	size_t i = 0;
 
@@ -201,19 +205,20 @@ void faults_configure(struct sim *s)
 	s->storm = prng_chance(&s->rng, 400) || s->storm;
 	s->snapshot_every = prng_chance(&s->rng, 500) ? prng_range(&s->rng, 5, 60) : 100000;
 	s->swarm = (struct swarm){
-		.kill = weight(s, 300),
-		.power = weight(s, 300),
-		.partition = s->n > 1 ? weight(s, 400) : 0,
-		.hang = weight(s, 150),
-		.pause = weight(s, 200),
-		.disk_slow = weight(s, 150),
-		.disk_stuck = weight(s, 150),
-		.disk_fail = weight(s, 60),
-		.damage = s->n > 1 ? weight(s, 60) : 0,
-		.blackout = weight(s, 30),
+	    .kill = weight(s, 300),
+	    .power = weight(s, 300),
+	    .partition = s->n > 1 ? weight(s, 400) : 0,
+	    .hang = weight(s, 150),
+	    .pause = weight(s, 200),
+	    .disk_slow = weight(s, 150),
+	    .disk_stuck = weight(s, 150),
+	    .disk_fail = weight(s, 60),
+	    .damage = s->n > 1 ? weight(s, 60) : 0,
+	    .blackout = weight(s, 30),
 	};
-	sim_trace(s, "seed %llu: %zu hosts%s%s%s, snapshot every %llu", (unsigned long long)s->seed, s->n, s->two_node ? ", two_node" : "",
-		  s->device ? ", quorum device" : "", s->storm ? ", storm" : "", (unsigned long long)s->snapshot_every);
+	sim_trace(s, "seed %llu: %zu hosts%s%s%s, snapshot every %llu", (unsigned long long)s->seed,
+		  s->n, s->two_node ? ", two_node" : "", s->device ? ", quorum device" : "",
+		  s->storm ? ", storm" : "", (unsigned long long)s->snapshot_every);
 }
 
 static void one_fault(struct sim *s, struct host *h, uint64_t arg)
@@ -221,11 +226,16 @@ static void one_fault(struct sim *s, struct host *h, uint64_t arg)
 	const struct {
 		unsigned weight;
 		void (*fn)(struct sim *s);
-	} kinds[] = { { s->swarm.kill, fault_kill },	       { s->swarm.power, fault_power },
-		      { s->swarm.partition, fault_partition }, { s->swarm.hang, fault_hang },
-		      { s->swarm.pause, fault_pause },	       { s->swarm.disk_slow, fault_disk_slow },
-		      { s->swarm.disk_stuck, fault_disk_stuck }, { s->swarm.disk_fail, fault_disk_fail },
-		      { s->swarm.damage, fault_damage },       { s->swarm.blackout, fault_blackout } };
+	} kinds[] = {{s->swarm.kill, fault_kill},
+		     {s->swarm.power, fault_power},
+		     {s->swarm.partition, fault_partition},
+		     {s->swarm.hang, fault_hang},
+		     {s->swarm.pause, fault_pause},
+		     {s->swarm.disk_slow, fault_disk_slow},
+		     {s->swarm.disk_stuck, fault_disk_stuck},
+		     {s->swarm.disk_fail, fault_disk_fail},
+		     {s->swarm.damage, fault_damage},
+		     {s->swarm.blackout, fault_blackout}};
 	uint64_t sum = 0, x;
 
 	if (s->healing)
@@ -235,7 +245,8 @@ static void one_fault(struct sim *s, struct host *h, uint64_t arg)
 	/* In a storm every step is a fault. */
 	x = prng_range(&s->rng, 0, s->storm && sum ? sum - 1 : 999);
 	if (s->storm || prng_chance(&s->rng, 300))
-		sim_at(s, prng_range(&s->rng, 1 * MS, (s->storm ? 45 : 100) * MS), one_fault, NULL, 0);
+		sim_at(s, prng_range(&s->rng, 1 * MS, (s->storm ? 45 : 100) * MS), one_fault, NULL,
+		       0);
 	else
 		sim_at(s, prng_range(&s->rng, 100 * MS, 4 * SEC), one_fault, NULL, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {

@@ -51,17 +51,19 @@ static void carry_out(struct sim *s, struct host *h, const struct rl_output *out
 		applied(s, h, out->entry);
 		break;
 	case RL_OUT_INSTALL:
-		sim_trace(s, "node %u installs the state at %llu", h->id, (unsigned long long)out->index);
+		sim_trace(s, "node %u installs the state at %llu", h->id,
+			  (unsigned long long)out->index);
 		p->applied = out->index;
-		p->applied_epoch = (struct rl_epoch){ 0 };
+		p->applied_epoch = (struct rl_epoch){0};
 		p->applied_at_us = s->now_us;
 		s->mind->install(p->mind, out->index, out->data, out->len);
 		break;
 	case RL_OUT_STATUS: {
 		const struct rl_status *st = rl_status(p->log);
 
-		sim_trace(s, "node %u is %s in epoch %llu/%u, %zu members, barrier %zu", h->id, rl_phase_name(st->phase),
-			  (unsigned long long)st->epoch.number, st->epoch.node, st->n_members, st->barrier);
+		sim_trace(s, "node %u is %s in epoch %llu/%u, %zu members, barrier %zu", h->id,
+			  rl_phase_name(st->phase), (unsigned long long)st->epoch.number,
+			  st->epoch.node, st->n_members, st->barrier);
 		s->mind->status(p->mind, st);
 		break;
 	}
@@ -96,9 +98,11 @@ void process_feed(struct sim *s, struct host *h, struct rl_input *in)
 	process_drain(s, h);
 }
 
-enum hv_rc process_propose(struct sim *s, struct host *h, enum rl_entry_type type, hv_node_id fenced, const uint8_t *data, size_t len)
+enum hv_rc process_propose(struct sim *s, struct host *h, enum rl_entry_type type,
+			   hv_node_id fenced, const uint8_t *data, size_t len)
 {
-	enum hv_rc rc = rl_propose(h->proc.log, s->now_us - h->proc.booted_us + 1, type, fenced, data, len);
+	enum hv_rc rc =
+	    rl_propose(h->proc.log, s->now_us - h->proc.booted_us + 1, type, fenced, data, len);
 
 	return rc;
 }
@@ -107,7 +111,7 @@ enum hv_rc process_propose(struct sim *s, struct host *h, enum rl_entry_type typ
 
 static void conf_in(struct sim *s, struct host *h, const struct item *it)
 {
-	struct rl_input in = { .kind = RL_IN_CONFCHG, .ring = it->ring };
+	struct rl_input in = {.kind = RL_IN_CONFCHG, .ring = it->ring};
 
 	in.members = it->members.ids;
 	in.n_members = it->members.n;
@@ -118,7 +122,7 @@ static void conf_in(struct sim *s, struct host *h, const struct item *it)
 
 static void read_item(struct sim *s, struct host *h, const struct item *it)
 {
-	struct rl_input in = { 0 };
+	struct rl_input in = {0};
 
 	switch (it->kind) {
 	case ITEM_CONF:
@@ -164,7 +168,8 @@ void process_receive(struct sim *s, struct host *h, const struct item *it)
 	if (!h->power || !p->up)
 		return;
 	/* A process is in the group from its own join on. */
-	if (it->kind == ITEM_CONF && it->host == h->id && !it->leaves && it->incarnation == p->incarnation)
+	if (it->kind == ITEM_CONF && it->host == h->id && !it->leaves &&
+	    it->incarnation == p->incarnation)
 		p->joined = true;
 	if (it->kind != ITEM_VOTES && !p->joined)
 		return;
@@ -177,7 +182,7 @@ void process_receive(struct sim *s, struct host *h, const struct item *it)
 
 static void tick(struct sim *s, struct host *h, uint64_t incarnation)
 {
-	struct rl_input in = { .kind = RL_IN_TICK };
+	struct rl_input in = {.kind = RL_IN_TICK};
 
 	if (!h->proc.up || h->proc.incarnation != incarnation)
 		return;
@@ -201,9 +206,9 @@ static uint8_t *take_snapshot(void *user, uint64_t index, size_t *ret_len)
 
 static void config(struct sim *s, struct host *h, struct rl_config *cfg)
 {
-	*cfg = (struct rl_config){ .self = h->id, .incarnation = h->proc.incarnation, .feature = 1 };
+	*cfg = (struct rl_config){.self = h->id, .incarnation = h->proc.incarnation, .feature = 1};
 	for (size_t i = 0; i < s->n; i++)
-		cfg->nodes[cfg->n_nodes++] = (struct rl_node_cfg){ s->hosts[i].id, 1 };
+		cfg->nodes[cfg->n_nodes++] = (struct rl_node_cfg){s->hosts[i].id, 1};
 	cfg->hello_timeout_us = s->storm ? 20 * MS : 300 * MS;
 	cfg->ack_timeout_us = s->storm ? 150 * MS : 2 * SEC;
 	cfg->heartbeat_us = s->storm ? 40 * MS : 250 * MS;
@@ -225,8 +230,9 @@ void process_start(struct sim *s, struct host *h)
 	p->incarnation = ++h->disk.incarnation;
 	p->booted_us = h->powered_us;
 	p->started_us = s->now_us;
-	sim_trace(s, "node %u starts, incarnation %llu%s", h->id, (unsigned long long)p->incarnation, h->disk.damaged ? ", store damaged" : "");
-	p->mind = s->mind->new(s, h);
+	sim_trace(s, "node %u starts, incarnation %llu%s", h->id,
+		  (unsigned long long)p->incarnation, h->disk.damaged ? ", store damaged" : "");
+	p->mind = s->mind->new (s, h);
 	config(s, h, &cfg);
 	disk_boot(h, &boot, &entries);
 	p->log = rl_new(&cfg, &boot, take_snapshot, h);

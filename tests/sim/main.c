@@ -8,19 +8,22 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: hvsim run [--log] [--storm] SEED\n"
-	"       hvsim run [--log] [--storm] --seeds A..B [--jobs N]\n"
-	"       hvsim trace [--log] [--storm] SEED\n"
-	"\n"
-	"Runs the shipped log and brain in a simulated rack. Each seed is one run with its own cluster, load\n"
-	"and faults; the same seed gives the same trace. --log: the log alone, under a trivial state machine.\n"
-	"--storm: faults all the time and short timeouts in every seed, not only in some.\n";
+    "usage: hvsim run [--log] [--storm] SEED\n"
+    "       hvsim run [--log] [--storm] --seeds A..B [--jobs N]\n"
+    "       hvsim trace [--log] [--storm] SEED\n"
+    "\n"
+    "Runs the shipped log and brain in a simulated rack. Each seed is one run with its own "
+    "cluster, load\n"
+    "and faults; the same seed gives the same trace. --log: the log alone, under a trivial state "
+    "machine.\n"
+    "--storm: faults all the time and short timeouts in every seed, not only in some.\n";
 
 static uint64_t running_seed;
 
 static void on_panic(const char *file, int line, const char *what)
 {
-	printf("seed %llu: assertion at %s:%d: %s\n", (unsigned long long)running_seed, file, line, what);
+	printf("seed %llu: assertion at %s:%d: %s\n", (unsigned long long)running_seed, file, line,
+	       what);
 	fflush(stdout);
 }
 
@@ -120,18 +123,19 @@ static void runner_collect(struct runner *r, uint64_t *passed, uint64_t *failed)
 
 static int run_many(uint64_t first, uint64_t last, unsigned jobs, const struct sim_options *o)
 {
-	struct runner runners[64] = { 0 };
+	struct runner runners[64] = {0};
 	uint64_t passed = 0, failed = 0;
 
 	for (unsigned i = 0; i < jobs; i++) {
-		runners[i].job = (struct share){ first + i, last, jobs, *o };
+		runners[i].job = (struct share){first + i, last, jobs, *o};
 		runners[i].next = first + i;
 		runner_go(&runners[i]);
 	}
 	for (unsigned i = 0; i < jobs; i++)
 		if (runners[i].pid)
 			runner_collect(&runners[i], &passed, &failed);
-	printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
+	printf("%llu passed, %llu failed\n", (unsigned long long)passed,
+	       (unsigned long long)failed);
 	return failed ? 1 : 0;
 }
 
@@ -168,7 +172,8 @@ static bool parse(int argc, char **argv, struct options *o)
 		} else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
 			have = parse_range(argv[++i], o);
 		} else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
-			if (!read_number(argv[++i], &end, &o->jobs) || *end || !o->jobs || o->jobs > 64)
+			if (!read_number(argv[++i], &end, &o->jobs) || *end || !o->jobs ||
+			    o->jobs > 64)
 				return false;
 		} else {
 			have = read_number(argv[i], &end, &o->first) && !*end;
@@ -179,7 +184,7 @@ static bool parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .sim = { .mind = &vms_mind }, .jobs = 1 };
+	struct options o = {.sim = {.mind = &vms_mind}, .jobs = 1};
 	bool ok;
 
 	hv_on_panic = on_panic;

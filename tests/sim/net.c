@@ -61,14 +61,15 @@ static void ring_add(struct sim *s, struct ring *r, const struct item *it)
 {
 	items_push(&r->ordered, it);
 	for (size_t i = 0; i < r->hosts.n; i++)
-		sim_at(s, sim_range(s, 20, 250, 100, 5 * MS), arrive, sim_host(s, r->hosts.ids[i]), r->seq << 32 | r->ordered.n);
+		sim_at(s, sim_range(s, 20, 250, 100, 5 * MS), arrive, sim_host(s, r->hosts.ids[i]),
+		       r->seq << 32 | r->ordered.n);
 }
 
 static struct item conf_item(const struct ring *r)
 {
-	struct item it = { .kind = ITEM_CONF, .members = r->cpg, .ring_members = r->hosts };
+	struct item it = {.kind = ITEM_CONF, .members = r->cpg, .ring_members = r->hosts};
 
-	it.ring = (struct rl_ring){ r->hosts.ids[0], r->seq };
+	it.ring = (struct rl_ring){r->hosts.ids[0], r->seq};
 	return it;
 }
 
@@ -109,7 +110,7 @@ static void say(struct sim *s, struct host *h, const struct item *it)
 
 void net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t len)
 {
-	struct item it = { .kind = ITEM_MESSAGE, .host = h->id, .data = blob_copy(data, len) };
+	struct item it = {.kind = ITEM_MESSAGE, .host = h->id, .data = blob_copy(data, len)};
 
 	say(s, h, &it);
 	blob_unref(it.data);
@@ -117,13 +118,14 @@ void net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t le
 
 void net_join(struct sim *s, struct host *h)
 {
-	say(s, h, &(struct item){ .kind = ITEM_CONF, .host = h->id, .incarnation = h->proc.incarnation });
+	say(s, h,
+	    &(struct item){.kind = ITEM_CONF, .host = h->id, .incarnation = h->proc.incarnation});
 }
 
 void net_leave(struct sim *s, struct host *h)
 {
 	/* What it had not yet sent is gone with it. */
-	struct items kept = { 0 };
+	struct items kept = {0};
 
 	for (size_t i = h->outgoing_pos; i < h->outgoing.n; i++)
 		if (h->outgoing.items[i].kind == ITEM_CONF)
@@ -131,14 +133,18 @@ void net_leave(struct sim *s, struct host *h)
 	items_clear(&h->outgoing);
 	h->outgoing = kept;
 	h->outgoing_pos = 0;
-	say(s, h, &(struct item){ .kind = ITEM_CONF, .host = h->id, .incarnation = h->proc.incarnation, .leaves = true });
+	say(s, h,
+	    &(struct item){.kind = ITEM_CONF,
+			   .host = h->id,
+			   .incarnation = h->proc.incarnation,
+			   .leaves = true});
 }
 
 /* ---- votes */
 
 static void votes_arrive(struct sim *s, struct host *h, uint64_t ring)
 {
-	struct item it = { .kind = ITEM_VOTES };
+	struct item it = {.kind = ITEM_VOTES};
 	struct ring *r = h->ring;
 	uint32_t expected = (uint32_t)s->n + (s->device ? 1 : 0);
 
@@ -146,7 +152,7 @@ static void votes_arrive(struct sim *s, struct host *h, uint64_t ring)
 		return;
 	if (r->hosts.n == s->n)
 		h->seen_all = true;
-	it.ring = (struct rl_ring){ r->hosts.ids[0], r->seq };
+	it.ring = (struct rl_ring){r->hosts.ids[0], r->seq};
 	it.device_votes = r->has_device ? 1 : 0;
 	it.quorum = s->two_node ? 1 : expected / 2 + 1;
 	it.quorate = r->hosts.n + it.device_votes >= it.quorum && (!s->two_node || h->seen_all);
@@ -180,7 +186,8 @@ static void device_decides(struct sim *s, struct host *h, uint64_t arg)
 			continue;
 		r->has_device = has;
 		for (size_t i = 0; i < r->hosts.n; i++)
-			sim_at(s, sim_range(s, 10, 900 * MS, 10, 40 * MS), votes_arrive, sim_host(s, r->hosts.ids[i]), r->seq);
+			sim_at(s, sim_range(s, 10, 900 * MS, 10, 40 * MS), votes_arrive,
+			       sim_host(s, r->hosts.ids[i]), r->seq);
 	}
 }
 
@@ -201,7 +208,8 @@ static void ring_drop_if_empty(struct sim *s, struct ring *r)
 	free(r);
 }
 
-/* Those of `set` who were in the ring `old` deliver the same messages of it before they leave it. */
+/* Those of `set` who were in the ring `old` deliver the same messages of it before they leave it.
+ */
 static void finish_old(struct sim *s, const struct node_set *set, struct ring *old)
 {
 	size_t least = 0, cut;
@@ -238,7 +246,8 @@ static void enter(struct sim *s, struct host *h, struct ring *r)
 		ring_drop_if_empty(s, old);
 	for (size_t i = h->outgoing_pos; i < h->outgoing.n; i++) {
 		sim_at(s, sim_range(s, 30, 600, 100, 4 * MS), order_next, h, 0);
-		joins = joins || (h->outgoing.items[i].kind == ITEM_CONF && !h->outgoing.items[i].leaves);
+		joins = joins ||
+			(h->outgoing.items[i].kind == ITEM_CONF && !h->outgoing.items[i].leaves);
 	}
 	/* Its join was ordered, but the ring broke before it came back to it. */
 	if (h->proc.up && !h->proc.joined && !joins)
@@ -285,7 +294,8 @@ static void form_ring(struct sim *s, const struct node_set *set)
 	for (size_t i = 0; i < set->n; i++)
 		if (in_group(sim_host(s, set->ids[i])))
 			node_set_add(&r->cpg, set->ids[i]);
-	sim_trace(s, "ring %llu of %zu hosts from %u", (unsigned long long)r->seq, set->n, set->ids[0]);
+	sim_trace(s, "ring %llu of %zu hosts from %u", (unsigned long long)r->seq, set->n,
+		  set->ids[0]);
 	for (size_t i = 0; i < set->n; i++)
 		enter(s, sim_host(s, set->ids[i]), r);
 	announce(s, r);
@@ -293,12 +303,12 @@ static void form_ring(struct sim *s, const struct node_set *set)
 
 static void regroup(struct sim *s, struct host *unused, uint64_t arg)
 {
-	struct node_set done = { .n = 0 };
+	struct node_set done = {.n = 0};
 
 	s->regroup_due = false;
 	for (size_t i = 0; i < s->n; i++) {
 		struct host *h = &s->hosts[i];
-		struct node_set set = { .n = 0 };
+		struct node_set set = {.n = 0};
 
 		if (!h->power || h->hung || node_set_has(&done, h->id))
 			continue;
@@ -321,7 +331,8 @@ static void stall_broken(struct sim *s)
 {
 	for (struct ring *r = s->rings; r; r = r->next)
 		for (size_t i = 0; i < r->hosts.n; i++) {
-			struct host *a = sim_host(s, r->hosts.ids[0]), *b = sim_host(s, r->hosts.ids[i]);
+			struct host *a = sim_host(s, r->hosts.ids[0]),
+				    *b = sim_host(s, r->hosts.ids[i]);
 
 			if (!b->power || b->hung || b->ring != r || a->group != b->group)
 				r->stalled = true;
@@ -334,7 +345,10 @@ void net_changed(struct sim *s, bool host_came)
 	if (s->regroup_due)
 		return;
 	s->regroup_due = true;
-	sim_at(s, host_came ? sim_range(s, 50 * MS, SEC, 2 * MS, 30 * MS) : sim_range(s, 300 * MS, 2500 * MS, 1 * MS, 30 * MS), regroup, NULL, 0);
+	sim_at(s,
+	       host_came ? sim_range(s, 50 * MS, SEC, 2 * MS, 30 * MS)
+			 : sim_range(s, 300 * MS, 2500 * MS, 1 * MS, 30 * MS),
+	       regroup, NULL, 0);
 }
 
 void net_host_off(struct sim *s, struct host *h)

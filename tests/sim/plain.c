@@ -48,7 +48,7 @@ static struct seen *find(struct seen *list, size_t *n, hv_node_id node, uint64_t
 		if (list[i].node == node && list[i].incarnation == incarnation)
 			return &list[i];
 	hv_assert(*n < SEEN_MAX);
-	list[*n] = (struct seen){ node, incarnation, 0 };
+	list[*n] = (struct seen){node, incarnation, 0};
 	return &list[(*n)++];
 }
 
@@ -92,7 +92,8 @@ static void answered(struct mind *m, const struct payload *p)
 	struct seen *a;
 
 	/* Behind a barrier no client is answered. */
-	if (p->node != m->h->id || p->incarnation != m->h->proc.incarnation || rl_status(m->h->proc.log)->barrier)
+	if (p->node != m->h->id || p->incarnation != m->h->proc.incarnation ||
+	    rl_status(m->h->proc.log)->barrier)
 		return;
 	a = find(w->acked, &w->n_acked, p->node, p->incarnation);
 	if (a->seq < p->seq)
@@ -125,8 +126,9 @@ static void plain_apply(struct mind *m, const struct rl_entry *e)
 	if (p.seq <= seen->seq)
 		return;
 	if (p.seq != seen->seq + 1)
-		sim_fail(m->s, "I5: node %u, incarnation %llu: proposal %llu comes after %llu", p.node, (unsigned long long)p.incarnation,
-			 (unsigned long long)p.seq, (unsigned long long)seen->seq);
+		sim_fail(m->s, "I5: node %u, incarnation %llu: proposal %llu comes after %llu",
+			 p.node, (unsigned long long)p.incarnation, (unsigned long long)p.seq,
+			 (unsigned long long)seen->seq);
 	seen->seq = p.seq;
 	m->st.count++;
 	mix(m, p.seq * 31 + p.node);
@@ -170,9 +172,11 @@ static void plain_status(struct mind *m, const struct rl_status *st)
 
 static void propose(struct mind *m)
 {
-	uint8_t data[3000] = { 0 };
-	struct payload p = { .magic = MAGIC, .node = m->h->id, .incarnation = m->h->proc.incarnation };
-	size_t len = sizeof(p) + (prng_chance(&m->s->rng, 50) ? (size_t)prng_range(&m->s->rng, 0, 2900) : 8);
+	uint8_t data[3000] = {0};
+	struct payload p = {
+	    .magic = MAGIC, .node = m->h->id, .incarnation = m->h->proc.incarnation};
+	size_t len =
+	    sizeof(p) + (prng_chance(&m->s->rng, 50) ? (size_t)prng_range(&m->s->rng, 0, 2900) : 8);
 
 	p.seq = m->h->proc.seq + 1;
 	p.at_us = process_cluster_us(m->s, m->h);
@@ -192,10 +196,12 @@ static void fenced(struct sim *s, struct host *h, uint64_t arg)
 {
 	hv_node_id victim = (hv_node_id)(arg >> 32);
 	struct mind *m = h->proc.mind;
-	struct payload p = { .magic = MAGIC, .node = h->id };
+	struct payload p = {.magic = MAGIC, .node = h->id};
 
-	/* A fence under way goes on when the one who asked for it is gone; but not when it is not wanted any more. */
-	if (process_runs(h) && h->proc.incarnation == (arg & 0xffffffff) && !node_set_has(&m->st.lost, victim)) {
+	/* A fence under way goes on when the one who asked for it is gone; but not when it is not
+	 * wanted any more. */
+	if (process_runs(h) && h->proc.incarnation == (arg & 0xffffffff) &&
+	    !node_set_has(&m->st.lost, victim)) {
 		m->fencing = false;
 		return;
 	}
@@ -215,7 +221,8 @@ static void fence(struct mind *m)
 	const struct rl_status *st = rl_status(m->h->proc.log);
 	uint64_t delay = sim_range(m->s, 50 * MS, 2 * SEC, MS, 40 * MS);
 
-	if (m->fencing || st->phase != RL_ACTIVE || !st->barrier || st->coordinator != m->h->id || !m->st.lost.n)
+	if (m->fencing || st->phase != RL_ACTIVE || !st->barrier || st->coordinator != m->h->id ||
+	    !m->st.lost.n)
 		return;
 	m->fencing = true;
 	/* Corosync still sees it: its daemon may be on the way. */
@@ -268,30 +275,33 @@ static void plain_end(struct sim *s)
 	struct state *st = &s->hosts[0].proc.mind->st;
 
 	for (size_t i = 0; i < w->n_acked && !s->failed; i++) {
-		struct seen *a = &w->acked[i], *seen = find(st->seen, &st->n_seen, a->node, a->incarnation);
+		struct seen *a = &w->acked[i],
+			    *seen = find(st->seen, &st->n_seen, a->node, a->incarnation);
 
 		if (seen->seq < a->seq)
-			sim_fail(s, "I5: node %u was told that %llu is done, but only %llu are", a->node, (unsigned long long)a->seq,
+			sim_fail(s, "I5: node %u was told that %llu is done, but only %llu are",
+				 a->node, (unsigned long long)a->seq,
 				 (unsigned long long)seen->seq);
 	}
-	sim_trace(s, "end: %llu commands, digest %016llx", (unsigned long long)st->count, (unsigned long long)st->digest);
+	sim_trace(s, "end: %llu commands, digest %016llx", (unsigned long long)st->count,
+		  (unsigned long long)st->digest);
 }
 
 const struct mind_ops plain_mind = {
-	.new = plain_new,
-	.free = plain_free,
-	.apply = plain_apply,
-	.install = plain_install,
-	.snapshot = plain_snapshot,
-	.digest = plain_digest,
-	.cluster_us = plain_cluster_us,
-	.status = plain_status,
-	.settled = plain_settled,
-	.poll = plain_poll,
-	.heal = plain_heal,
-	.quiet = plain_quiet,
-	.power_off = plain_power_off,
-	.start = plain_start,
-	.stop = plain_stop,
-	.end = plain_end,
+    .new = plain_new,
+    .free = plain_free,
+    .apply = plain_apply,
+    .install = plain_install,
+    .snapshot = plain_snapshot,
+    .digest = plain_digest,
+    .cluster_us = plain_cluster_us,
+    .status = plain_status,
+    .settled = plain_settled,
+    .poll = plain_poll,
+    .heal = plain_heal,
+    .quiet = plain_quiet,
+    .power_off = plain_power_off,
+    .start = plain_start,
+    .stop = plain_stop,
+    .end = plain_end,
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * sim.h - a simulated rack: hosts with corosync, a clusterd process, a disk and a power supply, on
- * one virtual clock. All chance comes from the seed: the same seed gives the same trace, byte for byte.
+ * one virtual clock. All chance comes from the seed: the same seed gives the same trace, byte for
+ * byte.
  *
  *   clock.c   events in time order, trace, failure
  *   net.c     rings with extended virtual synchrony, CPG membership, votequorum and a quorum device
@@ -14,7 +15,8 @@
  *   world.c   one run from boot to verdict
  *   main.c    the command line
  *
- * The code under test is the object code that ships: the pure libraries, and clusterd's clockless parts.
+ * The code under test is the object code that ships: the pure libraries, and clusterd's clockless
+ * parts.
  */
 #ifndef HV_TESTS_SIM_SIM_H
 #define HV_TESTS_SIM_SIM_H
@@ -99,14 +101,15 @@ struct mind_ops {
 	void (*install)(struct mind *m, uint64_t index, const uint8_t *data, size_t len);
 	uint8_t *(*snapshot)(struct mind *m, uint64_t index, size_t *ret_len);
 	uint64_t (*digest)(struct mind *m);
-	uint64_t (*cluster_us)(struct mind *m); /* of the last applied event */
+	uint64_t (*cluster_us)(struct mind *m);			    /* of the last applied event */
 	void (*status)(struct mind *m, const struct rl_status *st); /* the log's status changed */
-	bool (*settled)(struct mind *m); /* all outputs are carried out; true: it may have made more */
+	bool (*settled)(
+	    struct mind *m);	      /* all outputs are carried out; true: it may have made more */
 	void (*poll)(struct mind *m); /* regularly: clients, fences, executors */
 	void (*power_off)(struct sim *s, struct host *h); /* what runs on the host is gone */
 	void (*heal)(struct sim *s);
 	bool (*quiet)(struct sim *s); /* healed, and nothing more to wait for */
-	void (*end)(struct sim *s); /* healed and quiet: liveness */
+	void (*end)(struct sim *s);   /* healed and quiet: liveness */
 	void (*start)(struct sim *s);
 	void (*stop)(struct sim *s);
 };
@@ -127,22 +130,22 @@ struct process {
 	uint64_t applied;
 	struct rl_epoch applied_epoch; /* of that entry */
 	uint64_t started_us;
-	bool disk_failed; /* the store has given up: it writes nothing more */
+	bool disk_failed;	/* the store has given up: it writes nothing more */
 	uint64_t applied_at_us; /* simulated time of the last apply */
-	uint64_t seq;	  /* of proposals */
+	uint64_t seq;		/* of proposals */
 	uint64_t fed_us;
 };
 struct host {
 	struct sim *sim;
 	hv_node_id id;
 	bool power, hung;
-	unsigned group; /* network partition */
+	unsigned group;	     /* network partition */
 	uint64_t powered_us; /* when */
 	uint64_t powers;     /* times powered on: boot id */
 	bool seen_all;	     /* wait_for_all is satisfied since this boot */
 	struct ring *ring;
-	size_t pos;   /* items of the ring delivered */
-	size_t reach; /* items of the ring received */
+	size_t pos;	       /* items of the ring delivered */
+	size_t reach;	       /* items of the ring received */
 	struct items outgoing; /* not yet ordered */
 	size_t outgoing_pos;
 	struct process proc;
@@ -150,7 +153,8 @@ struct host {
 };
 
 struct swarm { /* which faults this seed has, in permille of the fault steps */
-	unsigned kill, power, partition, hang, pause, disk_slow, disk_stuck, disk_fail, damage, blackout;
+	unsigned kill, power, partition, hang, pause, disk_slow, disk_stuck, disk_fail, damage,
+	    blackout;
 };
 struct sim {
 	uint64_t seed, now_us, order;
@@ -188,15 +192,18 @@ void items_push(struct items *q, const struct item *it); /* takes a reference */
 void items_clear(struct items *q);
 void net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t len);
 void net_join(struct sim *s, struct host *h);
-void net_votes(struct sim *s, struct host *h); /* a votequorum client connects: it gets the answer */
+void net_votes(struct sim *s,
+	       struct host *h); /* a votequorum client connects: it gets the answer */
 void net_leave(struct sim *s, struct host *h); /* its process has ended or leaves */
-void net_changed(struct sim *s, bool host_came); /* hosts or partitions changed: rings will form anew */
+void net_changed(struct sim *s,
+		 bool host_came); /* hosts or partitions changed: rings will form anew */
 void net_host_off(struct sim *s, struct host *h);
 void net_done(struct sim *s);
 
 /* disk.c */
 void disk_write(struct sim *s, struct host *h, const struct rl_write *w);
-void disk_process_gone(struct sim *s, struct host *h); /* what was queued is lost, what was under way may be */
+void disk_process_gone(struct sim *s,
+		       struct host *h); /* what was queued is lost, what was under way may be */
 void disk_kick(struct sim *s, struct host *h);
 void disk_boot(struct host *h, struct rl_boot *ret, struct rl_entry **ret_entries);
 void disk_damage(struct host *h);
@@ -213,7 +220,8 @@ void process_pause(struct sim *s, struct host *h, bool pause);
 void process_receive(struct sim *s, struct host *h, const struct item *it);
 void process_feed(struct sim *s, struct host *h, struct rl_input *in);
 void process_drain(struct sim *s, struct host *h);
-enum hv_rc process_propose(struct sim *s, struct host *h, enum rl_entry_type type, hv_node_id fenced, const uint8_t *data, size_t len);
+enum hv_rc process_propose(struct sim *s, struct host *h, enum rl_entry_type type,
+			   hv_node_id fenced, const uint8_t *data, size_t len);
 uint64_t process_cluster_us(struct sim *s, struct host *h);
 bool process_runs(const struct host *h); /* up, and neither paused nor hung */
 

@@ -87,10 +87,12 @@ struct mind {
 uint64_t mind_mono(const struct mind *m);
 bool mind_current(const struct mind *m);
 void mind_wake(struct mind *m);
-uint64_t mind_propose(struct mind *m, const Hv__Event *ev, enum rl_entry_type type, hv_node_id fenced);
+uint64_t mind_propose(struct mind *m, const Hv__Event *ev, enum rl_entry_type type,
+		      hv_node_id fenced);
 
 void exec_reconcile(struct mind *m);
-void exec_result(struct mind *m, const struct call *call, enum hv_rc rc, Hv__Observed observed, hv_node_id fenced);
+void exec_result(struct mind *m, const struct call *call, enum hv_rc rc, Hv__Observed observed,
+		 hv_node_id fenced);
 
 int vms_find(const struct sim *s, const char *uuid);
 void vms_call(struct mind *m, const struct operation *op);

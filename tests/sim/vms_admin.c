@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Administrators: commands at random nodes, answers remembered; and what must be true in the end. */
+/* Administrators: commands at random nodes, answers remembered; and what must be true in the end.
+ */
 #include "tests/sim/vms.h"
 
 #include <string.h>
@@ -7,7 +8,7 @@
 /* request number: what was asked for, in its low bits */
 #define REQUEST_ADD 1
 #define REQUEST_OTHER 2
-#define REQUEST_KIND(r) ((r) & 3)
+#define REQUEST_KIND(r) ((r)&3)
 #define REQUEST_VM(r) ((int)((r) >> 2 & 63))
 
 static struct host *active_host(struct sim *s)
@@ -17,7 +18,8 @@ static struct host *active_host(struct sim *s)
 	for (size_t i = 0; i < s->n; i++) {
 		struct host *h = &s->hosts[(first + i) % s->n];
 
-		if (process_runs(h) && mind_current(h->proc.mind) && !rl_status(h->proc.log)->barrier)
+		if (process_runs(h) && mind_current(h->proc.mind) &&
+		    !rl_status(h->proc.log)->barrier)
 			return h;
 	}
 	return NULL;
@@ -41,10 +43,11 @@ void admin_reply(struct mind *m, const struct action *a)
 {
 	struct vms_world *w = m->s->mind_world;
 
-	sim_trace(m->s, "node %u answers request %llu: %s %s", m->h->id, (unsigned long long)(a->request >> 8), hv_rc_name(a->rc),
-		  a->text ? a->text : "");
+	sim_trace(m->s, "node %u answers request %llu: %s %s", m->h->id,
+		  (unsigned long long)(a->request >> 8), hv_rc_name(a->rc), a->text ? a->text : "");
 	/* Behind a barrier no client is answered. */
-	if (REQUEST_KIND(a->request) == REQUEST_ADD && a->rc == HV_OK && !rl_status(m->h->proc.log)->barrier)
+	if (REQUEST_KIND(a->request) == REQUEST_ADD && a->rc == HV_OK &&
+	    !rl_status(m->h->proc.log)->barrier)
 		w->asked[REQUEST_VM(a->request)].added = true;
 }
 
@@ -226,7 +229,8 @@ void admin_heal(struct sim *s)
 	sim_at(s, 8 * SEC, resume_all, NULL, 2);
 }
 
-/* ---- L1: every VM that can run runs, every other one is blocked with a reason; every operation ends */
+/* ---- L1: every VM that can run runs, every other one is blocked with a reason; every operation
+ * ends */
 
 static const char *vm_unsettled(struct sim *s, const struct vm *vm, char *buf, size_t size)
 {
@@ -266,13 +270,14 @@ static const char *vm_unsettled(struct sim *s, const struct vm *vm, char *buf, s
 		if (owner && want == DOM_PAUSED && w->dom[i][k] == DOM_INCOMING)
 			continue;
 		if (w->dom[i][k] != (owner ? want : DOM_ABSENT)) {
-			snprintf(buf, size, "%s is %s on node %u, but host %zu has state %d of it", vm->name, vm_state_name(vm->state), vm->node,
-				 i + 1, w->dom[i][k]);
+			snprintf(buf, size, "%s is %s on node %u, but host %zu has state %d of it",
+				 vm->name, vm_state_name(vm->state), vm->node, i + 1, w->dom[i][k]);
 			return buf;
 		}
 	}
 	if ((vm->intent == INTENT_STARTED) == (vm->state == VM_STOPPED)) {
-		snprintf(buf, size, "%s is %s, which was not asked for", vm->name, vm_state_name(vm->state));
+		snprintf(buf, size, "%s is %s, which was not asked for", vm->name,
+			 vm_state_name(vm->state));
 		return buf;
 	}
 	return NULL;
@@ -287,7 +292,8 @@ const char *admin_unsettled(struct sim *s, char *buf, size_t size)
 		return "host 1 has no process";
 	for (size_t i = 0; i < cluster_node_count(c); i++)
 		if (cluster_node_at(c, i)->state != NODE_ONLINE) {
-			snprintf(buf, size, "node %u is %s", cluster_node_at(c, i)->id, node_state_name(cluster_node_at(c, i)->state));
+			snprintf(buf, size, "node %u is %s", cluster_node_at(c, i)->id,
+				 node_state_name(cluster_node_at(c, i)->state));
 			return buf;
 		}
 	for (size_t i = 0; i < cluster_vm_count(c); i++)
@@ -297,14 +303,16 @@ const char *admin_unsettled(struct sim *s, char *buf, size_t size)
 		const struct operation *op = cluster_op_at(c, i);
 
 		if (op->state == OP_RUNNING) {
-			snprintf(buf, size, "operation %llu, %s of %s, has not ended", (unsigned long long)op->id, op_kind_name(op->kind),
+			snprintf(buf, size, "operation %llu, %s of %s, has not ended",
+				 (unsigned long long)op->id, op_kind_name(op->kind),
 				 op->vm ? op->vm : "a node");
 			return buf;
 		}
 	}
 	for (int k = 0; k < VMS; k++)
 		if (w->asked[k].added && !w->asked[k].removed && !cluster_vm(c, w->uuid[k])) {
-			snprintf(buf, size, "I5: %s was added, answered, and is not there", w->name[k]);
+			snprintf(buf, size, "I5: %s was added, answered, and is not there",
+				 w->name[k]);
 			return buf;
 		}
 	return NULL;

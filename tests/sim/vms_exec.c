@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The executor of one node: compares the operations of the state with its jobs (as clusterd/executor.h says). */
+/* The executor of one node: compares the operations of the state with its jobs (as
+ * clusterd/executor.h says). */
 #include "tests/sim/vms.h"
 
 static struct job *job_find(struct mind *m, hv_op_id op)
@@ -12,7 +13,8 @@ static struct job *job_find(struct mind *m, hv_op_id op)
 
 static bool ours(const struct mind *m, const struct operation *op)
 {
-	return op && op->state == OP_RUNNING && op->node == m->h->id && op->kind != OP_NODE_DRAIN && op->kind != OP_VM_REQUEST;
+	return op && op->state == OP_RUNNING && op->node == m->h->id && op->kind != OP_NODE_DRAIN &&
+	       op->kind != OP_VM_REQUEST;
 }
 
 /*
@@ -21,7 +23,8 @@ static bool ours(const struct mind *m, const struct operation *op)
  */
 static bool may_begin(const struct mind *m, const struct operation *op)
 {
-	return op->kind == OP_FENCE || (!cluster_barrier(m->c) && !rl_status(m->h->proc.log)->barrier);
+	return op->kind == OP_FENCE ||
+	       (!cluster_barrier(m->c) && !rl_status(m->h->proc.log)->barrier);
 }
 
 static void job_remove(struct mind *m, size_t i)
@@ -46,7 +49,7 @@ static void job_start(struct mind *m, const struct operation *op)
 	} else if (j->attempt == op->attempt) {
 		return;
 	}
-	*j = (struct job){ .op = op->id, .attempt = op->attempt, .kind = op->kind, .running = true };
+	*j = (struct job){.op = op->id, .attempt = op->attempt, .kind = op->kind, .running = true};
 	j->cancelled = op->cancel;
 	vms_call(m, op);
 	if (op->cancel)
@@ -81,7 +84,8 @@ void exec_reconcile(struct mind *m)
 	for (size_t i = m->n_jobs; i-- > 0;) {
 		const struct operation *op = cluster_op(m->c, m->jobs[i].op);
 
-		/* Without quorum nobody is fenced; VM jobs go on, they are about VMs of this node. */
+		/* Without quorum nobody is fenced; VM jobs go on, they are about VMs of this node.
+		 */
 		if (current ? !ours(m, op) : m->jobs[i].kind == OP_FENCE)
 			job_remove(m, i);
 		else if (current && op->cancel && !m->jobs[i].cancelled && !m->jobs[i].done) {
@@ -102,7 +106,8 @@ void exec_reconcile(struct mind *m)
 			propose_result(m, &m->jobs[i]);
 }
 
-void exec_result(struct mind *m, const struct call *call, enum hv_rc rc, Hv__Observed observed, hv_node_id fenced)
+void exec_result(struct mind *m, const struct call *call, enum hv_rc rc, Hv__Observed observed,
+		 hv_node_id fenced)
 {
 	struct job *j = job_find(m, call->op);
 
@@ -116,5 +121,6 @@ void exec_result(struct mind *m, const struct call *call, enum hv_rc rc, Hv__Obs
 	j->began_us = call->began_us;
 	j->ended_us = mind_mono(m);
 	if (call->vm >= 0 && observed != HV__OBSERVED__OBSERVED_UNKNOWN)
-		intake_observed(m->intake, ((struct vms_world *)m->s->mind_world)->uuid[call->vm], observed);
+		intake_observed(m->intake, ((struct vms_world *)m->s->mind_world)->uuid[call->vm],
+				observed);
 }

@@ -43,7 +43,7 @@ static Hv__Observed observed_of(enum dom d)
 
 static const char *dom_name(enum dom d)
 {
-	static const char *const names[] = { "absent", "running", "paused", "incoming" };
+	static const char *const names[] = {"absent", "running", "paused", "incoming"};
 
 	return names[d];
 }
@@ -65,7 +65,8 @@ static void check_no_copy(struct sim *s, hv_node_id host, int k)
 		enum dom d = *dom_of(s, o->id, k);
 
 		if (o->id != host && o->power && (d == DOM_RUNNING || d == DOM_PAUSED))
-			sim_fail(s, "I2: vm%d is started on host %u and is %s on host %u", k, host, dom_name(d), o->id);
+			sim_fail(s, "I2: vm%d is started on host %u and is %s on host %u", k, host,
+				 dom_name(d), o->id);
 	}
 }
 
@@ -118,7 +119,8 @@ void vms_health(struct mind *m)
 	m->unsettled = true;
 }
 
-/* hypervisord keeps a register of starts under way, which outlives it: absence then proves nothing. */
+/* hypervisord keeps a register of starts under way, which outlives it: absence then proves nothing.
+ */
 static bool is_starting(const struct mind *m, int k)
 {
 	const struct vms_world *w = m->s->mind_world;
@@ -126,7 +128,8 @@ static bool is_starting(const struct mind *m, int k)
 	for (size_t i = 0; i < w->n_calls; i++) {
 		const struct call *call = &w->calls[i];
 
-		if (call->used && call->kind == OP_VM_START && call->vm == k && call->host == m->h->id && call->powers == m->h->powers)
+		if (call->used && call->kind == OP_VM_START && call->vm == k &&
+		    call->host == m->h->id && call->powers == m->h->powers)
 			return true;
 	}
 	return false;
@@ -150,7 +153,8 @@ void vms_inventory(struct mind *m)
 		hv__domain_seen__init(&seen[k]);
 		seen[k].uuid = w->uuid[k];
 		seen[k].name = w->name[k];
-		seen[k].observed = d == DOM_ABSENT ? HV__OBSERVED__OBSERVED_UNKNOWN : observed_of(d);
+		seen[k].observed =
+		    d == DOM_ABSENT ? HV__OBSERVED__OBSERVED_UNKNOWN : observed_of(d);
 		pointers[inv.n_domains++] = &seen[k];
 	}
 	intake_inventory(m->intake, &inv);
@@ -170,11 +174,13 @@ static uint64_t duration(struct sim *s, const struct call *call)
 	case OP_VM_START:
 		return prng_range(r, 100 * MS, 900 * MS);
 	case OP_VM_STOP:
-		return prng_chance(r, 100) ? prng_range(r, 5 * SEC, 20 * SEC) : prng_range(r, 200 * MS, 3 * SEC);
+		return prng_chance(r, 100) ? prng_range(r, 5 * SEC, 20 * SEC)
+					   : prng_range(r, 200 * MS, 3 * SEC);
 	case OP_VM_MIGRATE:
 		return prng_range(r, 300 * MS, 4 * SEC);
 	case OP_FENCE:
-		return prng_chance(r, 100) ? prng_range(r, 3 * SEC, 12 * SEC) : prng_range(r, 100 * MS, 2 * SEC);
+		return prng_chance(r, 100) ? prng_range(r, 3 * SEC, 12 * SEC)
+					   : prng_range(r, 100 * MS, 2 * SEC);
 	case OP_VM_DESTROY:
 	case OP_VM_RESUME:
 	case OP_VM_PAUSE:
@@ -203,7 +209,8 @@ static bool take_up(struct mind *m, const struct operation *op)
 	for (size_t i = 0; op->kind != OP_FENCE && i < w->n_calls; i++) {
 		struct call *call = &w->calls[i];
 
-		if (!call->used || call->host != m->h->id || call->powers != m->h->powers || call->op != op->id || call->attempt != op->attempt)
+		if (!call->used || call->host != m->h->id || call->powers != m->h->powers ||
+		    call->op != op->id || call->attempt != op->attempt)
 			continue;
 		call->incarnation = m->h->proc.incarnation;
 		call->cancelled = false;
@@ -218,7 +225,8 @@ static bool must_wait(const struct vms_world *w, uint64_t n)
 	const struct call *call = &w->calls[n];
 
 	for (size_t i = 0; call->vm >= 0 && i < n; i++)
-		if (w->calls[i].used && w->calls[i].host == call->host && w->calls[i].powers == call->powers && w->calls[i].vm == call->vm)
+		if (w->calls[i].used && w->calls[i].host == call->host &&
+		    w->calls[i].powers == call->powers && w->calls[i].vm == call->vm)
 			return true;
 	return false;
 }
@@ -235,7 +243,10 @@ void vms_call(struct mind *m, const struct operation *op)
 		w->calls = hv_xrealloc(w->calls, w->cap_calls, sizeof(*w->calls));
 	}
 	call = &w->calls[w->n_calls];
-	*call = (struct call){ .used = true, .host = m->h->id, .powers = m->h->powers, .incarnation = m->h->proc.incarnation };
+	*call = (struct call){.used = true,
+			      .host = m->h->id,
+			      .powers = m->h->powers,
+			      .incarnation = m->h->proc.incarnation};
 	call->op = op->id;
 	call->attempt = op->attempt;
 	call->kind = op->kind;
@@ -246,10 +257,13 @@ void vms_call(struct mind *m, const struct operation *op)
 	call->began_us = mind_mono(m);
 	if (op->kind == OP_VM_START)
 		intake_starting(m->intake, op->vm);
-	if (op->kind == OP_VM_MIGRATE && can_reach(m->s, m->h, op->target) && *dom_of(m->s, m->h->id, call->vm) != DOM_ABSENT &&
+	if (op->kind == OP_VM_MIGRATE && can_reach(m->s, m->h, op->target) &&
+	    *dom_of(m->s, m->h->id, call->vm) != DOM_ABSENT &&
 	    *dom_of(m->s, op->target, call->vm) == DOM_ABSENT)
-		set_dom(m->s, sim_host(m->s, op->target), call->vm, DOM_INCOMING, HV__CAUSE__CAUSE_NONE);
-	sim_trace(m->s, "host %u: op %llu.%u %s vm%d", m->h->id, (unsigned long long)op->id, op->attempt, op_kind_name(op->kind), call->vm);
+		set_dom(m->s, sim_host(m->s, op->target), call->vm, DOM_INCOMING,
+			HV__CAUSE__CAUSE_NONE);
+	sim_trace(m->s, "host %u: op %llu.%u %s vm%d", m->h->id, (unsigned long long)op->id,
+		  op->attempt, op_kind_name(op->kind), call->vm);
 	sim_at(m->s, duration(m->s, call), finish, m->h, w->n_calls++);
 }
 
@@ -258,7 +272,8 @@ void vms_cancel(struct sim *s, struct host *h, hv_op_id op)
 	struct vms_world *w = s->mind_world;
 
 	for (size_t i = 0; i < w->n_calls; i++)
-		if (w->calls[i].used && w->calls[i].host == h->id && w->calls[i].op == op && w->calls[i].powers == h->powers)
+		if (w->calls[i].used && w->calls[i].host == h->id && w->calls[i].op == op &&
+		    w->calls[i].powers == h->powers)
 			w->calls[i].cancelled = true;
 }
 
@@ -268,7 +283,8 @@ struct outcome {
 	hv_node_id fenced;
 };
 
-/* The source has stopped and the destination is paused, or nothing has happened; the answer may be lost either way. */
+/* The source has stopped and the destination is paused, or nothing has happened; the answer may be
+ * lost either way. */
 static struct outcome do_migrate(struct sim *s, struct host *h, const struct call *call)
 {
 	enum dom *here = dom_of(s, h->id, call->vm), *there = dom_of(s, call->target, call->vm);
@@ -276,15 +292,18 @@ static struct outcome do_migrate(struct sim *s, struct host *h, const struct cal
 	struct host *t = sim_host(s, call->target);
 
 	if (*here == DOM_ABSENT)
-		return (struct outcome){ HV_NOT_FOUND, HV__OBSERVED__OBSERVED_ABSENT, 0 };
-	if (!can_reach(s, h, call->target) || *there != DOM_INCOMING || call->cancelled || prng_chance(&s->rng, 80)) {
+		return (struct outcome){HV_NOT_FOUND, HV__OBSERVED__OBSERVED_ABSENT, 0};
+	if (!can_reach(s, h, call->target) || *there != DOM_INCOMING || call->cancelled ||
+	    prng_chance(&s->rng, 80)) {
 		if (t->power && *there == DOM_INCOMING && prng_chance(&s->rng, 900))
 			set_dom(s, t, call->vm, DOM_ABSENT, HV__CAUSE__CAUSE_FAILED);
-		return (struct outcome){ call->cancelled ? HV_CANCELLED : HV_HYPERVISOR, observed_of(*here), 0 };
+		return (struct outcome){call->cancelled ? HV_CANCELLED : HV_HYPERVISOR,
+					observed_of(*here), 0};
 	}
 	((struct vms_world *)s->mind_world)->migrations++;
 	set_dom(s, h, call->vm, DOM_ABSENT, HV__CAUSE__CAUSE_MIGRATED);
-	return (struct outcome){ lost_answer ? HV_HYPERVISOR : HV_OK, HV__OBSERVED__OBSERVED_ABSENT, 0 };
+	return (struct outcome){lost_answer ? HV_HYPERVISOR : HV_OK, HV__OBSERVED__OBSERVED_ABSENT,
+				0};
 }
 
 static void on_again(struct sim *s, struct host *h, uint64_t arg)
@@ -300,15 +319,15 @@ static struct outcome do_fence(struct sim *s, struct host *h, const struct call 
 
 	if (call->flags & OP_F_POWER_ON) {
 		host_power_on(s, victim);
-		return (struct outcome){ HV_OK, HV__OBSERVED__OBSERVED_UNKNOWN, 0 };
+		return (struct outcome){HV_OK, HV__OBSERVED__OBSERVED_UNKNOWN, 0};
 	}
 	if (w->fence_broken[call->victim - 1] || prng_chance(&s->rng, 80))
-		return (struct outcome){ HV_AGENT_FAILED, HV__OBSERVED__OBSERVED_UNKNOWN, 0 };
+		return (struct outcome){HV_AGENT_FAILED, HV__OBSERVED__OBSERVED_UNKNOWN, 0};
 	sim_trace(s, "host %u is fenced by %u", call->victim, h->id);
 	w->fences++;
 	host_power_off(s, victim);
 	sim_at(s, prng_range(&s->rng, 2 * SEC, 15 * SEC), on_again, victim, 0);
-	return (struct outcome){ HV_OK, HV__OBSERVED__OBSERVED_UNKNOWN, final ? call->victim : 0 };
+	return (struct outcome){HV_OK, HV__OBSERVED__OBSERVED_UNKNOWN, final ? call->victim : 0};
 }
 
 static struct outcome do_start(struct sim *s, struct host *h, const struct call *call)
@@ -316,15 +335,15 @@ static struct outcome do_start(struct sim *s, struct host *h, const struct call 
 	enum dom *here = dom_of(s, h->id, call->vm);
 
 	if (*here == DOM_RUNNING)
-		return (struct outcome){ HV_OK, HV__OBSERVED__OBSERVED_RUNNING, 0 };
+		return (struct outcome){HV_OK, HV__OBSERVED__OBSERVED_RUNNING, 0};
 	if (*here != DOM_ABSENT)
-		return (struct outcome){ HV_EXISTS, observed_of(*here), 0 };
+		return (struct outcome){HV_EXISTS, observed_of(*here), 0};
 	if (prng_chance(&s->rng, 60))
-		return (struct outcome){ HV_HYPERVISOR, HV__OBSERVED__OBSERVED_ABSENT, 0 };
+		return (struct outcome){HV_HYPERVISOR, HV__OBSERVED__OBSERVED_ABSENT, 0};
 	((struct vms_world *)s->mind_world)->starts++;
 	check_no_copy(s, h->id, call->vm);
 	set_dom(s, h, call->vm, DOM_RUNNING, HV__CAUSE__CAUSE_ADMIN);
-	return (struct outcome){ HV_OK, HV__OBSERVED__OBSERVED_RUNNING, 0 };
+	return (struct outcome){HV_OK, HV__OBSERVED__OBSERVED_RUNNING, 0};
 }
 
 static struct outcome do_pause(struct sim *s, struct host *h, const struct call *call, enum dom to)
@@ -332,11 +351,11 @@ static struct outcome do_pause(struct sim *s, struct host *h, const struct call 
 	enum dom here = *dom_of(s, h->id, call->vm);
 
 	if (here == DOM_ABSENT)
-		return (struct outcome){ HV_NOT_FOUND, HV__OBSERVED__OBSERVED_ABSENT, 0 };
+		return (struct outcome){HV_NOT_FOUND, HV__OBSERVED__OBSERVED_ABSENT, 0};
 	if (prng_chance(&s->rng, 30))
-		return (struct outcome){ HV_HYPERVISOR, observed_of(here), 0 };
+		return (struct outcome){HV_HYPERVISOR, observed_of(here), 0};
 	set_dom(s, h, call->vm, to, HV__CAUSE__CAUSE_ADMIN);
-	return (struct outcome){ HV_OK, observed_of(to), 0 };
+	return (struct outcome){HV_OK, observed_of(to), 0};
 }
 
 static struct outcome carry_out(struct sim *s, struct host *h, const struct call *call)
@@ -347,9 +366,10 @@ static struct outcome carry_out(struct sim *s, struct host *h, const struct call
 	case OP_VM_STOP:
 	case OP_VM_DESTROY:
 		if (prng_chance(&s->rng, 30))
-			return (struct outcome){ HV_HYPERVISOR, observed_of(*dom_of(s, h->id, call->vm)), 0 };
+			return (struct outcome){HV_HYPERVISOR,
+						observed_of(*dom_of(s, h->id, call->vm)), 0};
 		set_dom(s, h, call->vm, DOM_ABSENT, HV__CAUSE__CAUSE_ADMIN);
-		return (struct outcome){ HV_OK, HV__OBSERVED__OBSERVED_ABSENT, 0 };
+		return (struct outcome){HV_OK, HV__OBSERVED__OBSERVED_ABSENT, 0};
 	case OP_VM_MIGRATE:
 		return do_migrate(s, h, call);
 	case OP_VM_RESUME:
@@ -357,7 +377,7 @@ static struct outcome carry_out(struct sim *s, struct host *h, const struct call
 	case OP_VM_PAUSE:
 		return do_pause(s, h, call, DOM_PAUSED);
 	case OP_VM_PROBE:
-		return (struct outcome){ HV_OK, observed_of(*dom_of(s, h->id, call->vm)), 0 };
+		return (struct outcome){HV_OK, observed_of(*dom_of(s, h->id, call->vm)), 0};
 	case OP_FENCE:
 		return do_fence(s, h, call);
 	case OP_FENCE_TEST:
@@ -366,7 +386,7 @@ static struct outcome carry_out(struct sim *s, struct host *h, const struct call
 	case OP_VM_REQUEST:
 		break;
 	}
-	return (struct outcome){ HV_OK, HV__OBSERVED__OBSERVED_UNKNOWN, 0 };
+	return (struct outcome){HV_OK, HV__OBSERVED__OBSERVED_UNKNOWN, 0};
 }
 
 static void finish(struct sim *s, struct host *h, uint64_t n)
@@ -375,7 +395,7 @@ static void finish(struct sim *s, struct host *h, uint64_t n)
 	struct call *call = &w->calls[n];
 	bool fence = call->kind == OP_FENCE || call->kind == OP_FENCE_TEST;
 	bool killed = call->cancelled || !h->proc.up || h->proc.incarnation != call->incarnation;
-	struct outcome out = { HV_CANCELLED, HV__OBSERVED__OBSERVED_UNKNOWN, 0 };
+	struct outcome out = {HV_CANCELLED, HV__OBSERVED__OBSERVED_UNKNOWN, 0};
 
 	if (!h->power || h->powers != call->powers) {
 		call->used = false;
@@ -389,7 +409,8 @@ static void finish(struct sim *s, struct host *h, uint64_t n)
 		sim_at(s, 200 * MS, finish, h, n);
 		return;
 	}
-	/* An agent that was killed may have done its work, or not. A VM call that was begun goes on. */
+	/* An agent that was killed may have done its work, or not. A VM call that was begun goes
+	 * on. */
 	if (!fence || !killed || prng_chance(&s->rng, 300))
 		out = carry_out(s, h, call);
 	call = &w->calls[n];
@@ -445,7 +466,8 @@ void vms_chance(struct sim *s)
 	uint64_t x = prng_range(&s->rng, 0, 999);
 
 	if (x < 25 && h->power && !h->hung && *dom_of(s, h->id, k) == DOM_RUNNING) {
-		set_dom(s, h, k, DOM_ABSENT, x < 15 ? HV__CAUSE__CAUSE_CRASHED : HV__CAUSE__CAUSE_GUEST_SHUTDOWN);
+		set_dom(s, h, k, DOM_ABSENT,
+			x < 15 ? HV__CAUSE__CAUSE_CRASHED : HV__CAUSE__CAUSE_GUEST_SHUTDOWN);
 		if (process_runs(h))
 			mind_wake(h->proc.mind);
 	} else if (x >= 25 && x < 40) {

@@ -19,12 +19,14 @@ bool mind_current(const struct mind *m)
 {
 	const struct rl_status *st = rl_status(m->h->proc.log);
 
-	return st->phase == RL_ACTIVE && st->quorate && rl_epoch_cmp(&m->h->proc.applied_epoch, &st->epoch) == 0;
+	return st->phase == RL_ACTIVE && st->quorate &&
+	       rl_epoch_cmp(&m->h->proc.applied_epoch, &st->epoch) == 0;
 }
 
 /* ---- proposing */
 
-static enum hv_rc propose(void *user, enum rl_entry_type type, hv_node_id fenced, const uint8_t *data, size_t len)
+static enum hv_rc propose(void *user, enum rl_entry_type type, hv_node_id fenced,
+			  const uint8_t *data, size_t len)
 {
 	struct mind *m = user;
 
@@ -35,7 +37,8 @@ static void dropped(void *user, uint64_t mark, enum hv_rc rc)
 {
 }
 
-uint64_t mind_propose(struct mind *m, const Hv__Event *ev, enum rl_entry_type type, hv_node_id fenced)
+uint64_t mind_propose(struct mind *m, const Hv__Event *ev, enum rl_entry_type type,
+		      hv_node_id fenced)
 {
 	const char *why = NULL;
 	Hv__Event probe = *ev;
@@ -75,14 +78,15 @@ static void make_list(struct sim *s, struct host *h, struct nodelist *list)
 	for (size_t i = 0; i < s->n; i++) {
 		list->nodes[i].id = s->hosts[i].id;
 		list->nodes[i].votes = 1;
-		snprintf(list->nodes[i].name, sizeof(list->nodes[i].name), "host%u", s->hosts[i].id);
+		snprintf(list->nodes[i].name, sizeof(list->nodes[i].name), "host%u",
+			 s->hosts[i].id);
 	}
 }
 
 static struct mind *vms_new(struct sim *s, struct host *h)
 {
-	static const struct proposer_ops proposer_ops = { .propose = propose, .dropped = dropped };
-	static const struct intake_ops intake_ops = { .propose = intake_propose, .pending = pending };
+	static const struct proposer_ops proposer_ops = {.propose = propose, .dropped = dropped};
+	static const struct intake_ops intake_ops = {.propose = intake_propose, .pending = pending};
 	struct mind *m = hv_xcalloc(1, sizeof(*m));
 	char boot_id[32];
 
@@ -118,9 +122,11 @@ static void check_epochs(struct mind *m, bool forget)
 		const struct vm *vm = cluster_vm_at(m->c, i);
 		int k = vms_find(m->s, vm->uuid);
 
-		if (!forget && vm->node && vm->node != m->vm_node[k] && vm->epoch <= m->vm_epoch[k] && m->vm_node[k])
-			sim_fail(m->s, "I3: %s goes from node %u to %u, epoch %llu after %llu", vm->name, m->vm_node[k], vm->node,
-				 (unsigned long long)vm->epoch, (unsigned long long)m->vm_epoch[k]);
+		if (!forget && vm->node && vm->node != m->vm_node[k] &&
+		    vm->epoch <= m->vm_epoch[k] && m->vm_node[k])
+			sim_fail(m->s, "I3: %s goes from node %u to %u, epoch %llu after %llu",
+				 vm->name, m->vm_node[k], vm->node, (unsigned long long)vm->epoch,
+				 (unsigned long long)m->vm_epoch[k]);
 		if (vm->node || forget)
 			m->vm_node[k] = vm->node;
 		m->vm_epoch[k] = vm->epoch;
@@ -132,7 +138,8 @@ static void trace_journal(struct mind *m, const struct action *a)
 	const struct journal_line *l = m->s->trace ? cluster_journal(m->c, a->op) : NULL;
 
 	if (l)
-		sim_trace(m->s, "node %u: %s: %s -> %s: %s", m->h->id, l->object, l->from, l->to, l->cause);
+		sim_trace(m->s, "node %u: %s: %s -> %s: %s", m->h->id, l->object, l->from, l->to,
+			  l->cause);
 }
 
 static void take_actions(struct mind *m)
@@ -142,7 +149,8 @@ static void take_actions(struct mind *m)
 
 		if (a->kind == ACTION_JOURNAL)
 			trace_journal(m, a);
-		if (a->kind == ACTION_REPLY && a->node == m->h->id && a->incarnation == m->h->proc.incarnation)
+		if (a->kind == ACTION_REPLY && a->node == m->h->id &&
+		    a->incarnation == m->h->proc.incarnation)
 			admin_reply(m, a);
 	}
 	action_list_clear(&m->actions);
@@ -158,7 +166,8 @@ static void vms_apply(struct mind *m, const struct rl_entry *e)
 	cluster_time_applied(&m->time, cluster_now_us(m->c), mind_mono(m));
 	broken = brain_check(m->c);
 	if (broken)
-		sim_fail(m->s, "node %u, entry %llu: %s", m->h->id, (unsigned long long)e->index, broken);
+		sim_fail(m->s, "node %u, entry %llu: %s", m->h->id, (unsigned long long)e->index,
+			 broken);
 	check_epochs(m, false);
 	take_actions(m);
 	proposer_applied(m->proposer, ev);
@@ -173,7 +182,8 @@ static void vms_install(struct mind *m, uint64_t index, const uint8_t *data, siz
 	struct cluster *c = len ? brain_decode(data, len, &why) : cluster_new();
 
 	if (!c) {
-		sim_fail(m->s, "node %u: snapshot at %llu: %s", m->h->id, (unsigned long long)index, why);
+		sim_fail(m->s, "node %u: snapshot at %llu: %s", m->h->id, (unsigned long long)index,
+			 why);
 		return;
 	}
 	cluster_free(m->c);
@@ -204,7 +214,7 @@ static void vms_status(struct mind *m, const struct rl_status *st)
 /* As clusterd's wiring: when all that was put out is carried out. */
 static bool vms_settled(struct mind *m)
 {
-	static const struct ticker_ops ops = { .propose = tick_propose, .pending = pending };
+	static const struct ticker_ops ops = {.propose = tick_propose, .pending = pending};
 	const struct rl_status *st = rl_status(m->h->proc.log);
 	bool current = mind_current(m);
 
@@ -221,7 +231,9 @@ static bool vms_settled(struct mind *m)
 	if (current) {
 		intake_reconcile(m->intake, m->c, mind_mono(m));
 		if (rl_status(m->h->proc.log)->coordinator == m->h->id)
-			m->due_us = ticker_reconcile(&m->ticker, m->c, &m->list, rl_status(m->h->proc.log), mind_cluster_us(m), &ops, m);
+			m->due_us =
+			    ticker_reconcile(&m->ticker, m->c, &m->list, rl_status(m->h->proc.log),
+					     mind_cluster_us(m), &ops, m);
 	}
 	m->unsettled = false;
 	proposer_flush(m->proposer, mind_cluster_us(m), m->s->now_us / 1000);
@@ -299,25 +311,26 @@ static void vms_end(struct sim *s)
 		sim_fail(s, "L1: long after all was healed: %s", why);
 		sim_trace(s, "%s", dump ? dump : "");
 	}
-	sim_trace(s, "end: %llu commands, %llu starts, %llu migrations, %llu fences", (unsigned long long)w->commands,
-		  (unsigned long long)w->starts, (unsigned long long)w->migrations, (unsigned long long)w->fences);
+	sim_trace(s, "end: %llu commands, %llu starts, %llu migrations, %llu fences",
+		  (unsigned long long)w->commands, (unsigned long long)w->starts,
+		  (unsigned long long)w->migrations, (unsigned long long)w->fences);
 }
 
 const struct mind_ops vms_mind = {
-	.new = vms_new,
-	.free = vms_free,
-	.apply = vms_apply,
-	.install = vms_install,
-	.snapshot = vms_snapshot,
-	.digest = vms_digest,
-	.cluster_us = mind_cluster_us,
-	.status = vms_status,
-	.settled = vms_settled,
-	.poll = vms_poll,
-	.power_off = vms_power_off,
-	.start = vms_start,
-	.stop = vms_stop,
-	.heal = vms_heal_all,
-	.quiet = vms_quiet,
-	.end = vms_end,
+    .new = vms_new,
+    .free = vms_free,
+    .apply = vms_apply,
+    .install = vms_install,
+    .snapshot = vms_snapshot,
+    .digest = vms_digest,
+    .cluster_us = mind_cluster_us,
+    .status = vms_status,
+    .settled = vms_settled,
+    .poll = vms_poll,
+    .power_off = vms_power_off,
+    .start = vms_start,
+    .stop = vms_stop,
+    .heal = vms_heal_all,
+    .quiet = vms_quiet,
+    .end = vms_end,
 };

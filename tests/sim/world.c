@@ -78,7 +78,9 @@ static void until_quiet(struct sim *s)
 
 	while (!s->failed && s->now_us < end && looks < LOOKS) {
 		sim_run_until(s, s->now_us + LOOK_US);
-		looks = !s->failed && !check_quiet(s, buf, sizeof(buf)) && s->mind->quiet(s) ? looks + 1 : 0;
+		looks = !s->failed && !check_quiet(s, buf, sizeof(buf)) && s->mind->quiet(s)
+			    ? looks + 1
+			    : 0;
 		if (!s->failed && force && s->now_us >= force) {
 			administrator(s);
 			force = 0;
@@ -88,7 +90,7 @@ static void until_quiet(struct sim *s)
 
 bool sim_run(uint64_t seed, const struct sim_options *o, char *ret_failure, size_t size)
 {
-	struct sim s = { .seed = seed, .mind = o->mind, .trace = o->trace, .storm = o->storm };
+	struct sim s = {.seed = seed, .mind = o->mind, .trace = o->trace, .storm = o->storm};
 
 	prng_seed(&s.rng, seed);
 	faults_configure(&s);
