@@ -60,6 +60,23 @@ enum job_step lifecycle_again(struct job *j, uint32_t ms, const char *missing)
 	return job_wait(j, ms);
 }
 
+/*
+ * A migration that an earlier hypervisord began goes on in libvirtd. To say "cancelled" before it
+ * was looked at and aborted would let it end behind the cluster's back, so a connection is waited
+ * for.
+ */
+static bool may_be_leaving(struct job *j)
+{
+	uint64_t until = job_now_us() + LIFECYCLE_CANCEL_MS * HV_US_PER_MS;
+
+	if (j->kind != HV__HV_JOB_KIND__HV_JOB_MIGRATE || job_expired(j) ||
+	    j->observed == HV__OBSERVED__OBSERVED_ABSENT)
+		return false;
+	if (j->deadline_us > until)
+		j->deadline_us = until;
+	return true;
+}
+
 bool lifecycle_look(struct job *j, virConnectPtr v, struct sight *s, enum job_step *ret_step)
 {
 	doing(j, "looking the VM up");
@@ -67,7 +84,7 @@ bool lifecycle_look(struct job *j, virConnectPtr v, struct sight *s, enum job_st
 	j->observed = s->observed;
 	if (v)
 		return true;
-	if (atomic_load(&j->cancel))
+	if (atomic_load(&j->cancel) && !may_be_leaving(j))
 		*ret_step = lifecycle_cancelled(j);
 	else if (job_expired(j))
 		*ret_step = job_finish(j, HV_HYPERVISOR_DOWN, "libvirt does not answer");

@@ -28,6 +28,8 @@
 #define STOP_ASK_EVERY_MS 10000
 #define STOP_ASK_AGENT_MS 3000 /* after the first, ACPI, had no effect */
 #define LIFECYCLE_AGAIN_MS 100 /* between two looks at what is about to change */
+#define LIFECYCLE_CANCEL_MS                                                                        \
+	5000 /* a cancelled migration is looked at before that is said; no longer than this */
 
 enum job_step lifecycle_step(struct job *j, struct conn *c);
 /* How long a job may take when the request does not say. */

@@ -317,8 +317,6 @@ static enum job_step look(struct job *j, struct migration *m, virDomainPtr d, st
 		break;
 	case HV__OBSERVED__OBSERVED_UNKNOWN:
 	case _HV__OBSERVED_IS_INT_SIZE:
-		if (atomic_load(&j->cancel))
-			return lifecycle_cancelled(j);
 		return lifecycle_again(j, LIFECYCLE_AGAIN_MS, s->text);
 	}
 	if (!d)
