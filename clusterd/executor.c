@@ -415,15 +415,19 @@ static uint64_t wait_to_be_current(struct executor *e, uint64_t now_us)
 uint64_t executor_reconcile(struct executor *e, const struct cluster *c, bool current,
 			    bool hypervisor_up, uint64_t now_us)
 {
+	bool barrier = cluster_barrier(c);
+	/* Behind the barrier nothing but fencing begins: what is decided there may be discarded. */
+	bool vm_jobs = hypervisor_up && !barrier;
+
 	if (!current)
 		return wait_to_be_current(e, now_us);
 	e->idle_since_us = 0;
 	if (e->rescan)
-		scan(e, c, hypervisor_up);
+		scan(e, c, vm_jobs);
 	else
 		for (size_t i = 0; i < e->n_hints; i++)
-			look_at(e, c, e->hints[i], hypervisor_up);
-	e->rescan = false;
+			look_at(e, c, e->hints[i], vm_jobs);
+	e->rescan = barrier; /* what waited for it is found when it is lifted */
 	e->n_hints = 0;
 	for (size_t i = 0; i < e->count; i++) {
 		if (e->jobs[i]->phase == PHASE_DONE)

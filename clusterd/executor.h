@@ -52,7 +52,8 @@ void executor_result(struct executor *e, const Hv__HvResult *result);
 bool executor_knows(const struct executor *e, hv_op_id op);
 
 /*
- * Looks at what was hinted at, starts and cancels, proposes results. `current`: this node may act.
+ * Looks at what was hinted at, starts and cancels, proposes results. `current`: this node may act
+ * (behind the barrier of a minority epoch: only fence).
  * Returns when to call again though nothing happened (CLOCK_MONOTONIC), 0: never.
  */
 uint64_t executor_reconcile(struct executor *e, const struct cluster *c, bool current,
