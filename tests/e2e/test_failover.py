@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from labkit import wait_until
 from support import add_guests, assert_alive, assert_once, boots, names, qemu_starts
 
@@ -44,6 +46,21 @@ def test_power_cut_of_the_coordinator(lab, cluster):
     lab.on("host1")
     cluster.wait_node("host1", "online")
     assert_once(lab, cluster, wanted)
+    assert cluster.vms(host="host1") == cluster.vms(host="host2")
+
+
+@pytest.mark.hosts(2)
+def test_one_of_two_hosts_acts_only_after_the_other_is_off(lab, cluster):
+    """A minority of the votes: behind its barrier nothing starts before the proof."""
+    wanted = names(2)
+    add_guests(lab, cluster, wanted, on="host2")
+    lab.off("host2")
+    wait_until(lambda: set(lab.guests()) == set(wanted), 60, "two QEMUs on the other host")
+    cluster.wait_running(wanted)
+    assert_once(lab, cluster, wanted)
+    assert_proof_before_starts(cluster.report(), "host2")
+    lab.on("host2")
+    cluster.wait_node("host2", "online")
     assert cluster.vms(host="host1") == cluster.vms(host="host2")
 
 
