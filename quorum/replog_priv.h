@@ -34,8 +34,9 @@ struct hello {
 };
 struct peer {
 	hv_node_id id;
-	uint64_t incarnation; /* highest heard; messages of older ones are ignored */
-	uint64_t epoch_heard_us; /* when it last spoke of an epoch in this view; 0: not since its hello */
+	uint64_t incarnation;	 /* highest heard; messages of older ones are ignored */
+	uint64_t epoch_heard_us; /* when it last spoke of an epoch in this view; 0: not since its
+				    hello */
 	struct hello hello;
 };
 

@@ -69,7 +69,8 @@ static void write_done(struct rack_node *node, const struct rl_write *w)
 		for (size_t i = 0; i < drop; i++)
 			free(node->disk[i].data);
 		if (node->n_disk > drop)
-			memmove(node->disk, node->disk + drop, (node->n_disk - drop) * sizeof(*node->disk));
+			memmove(node->disk, node->disk + drop,
+				(node->n_disk - drop) * sizeof(*node->disk));
 		node->n_disk -= drop;
 		free(node->snapshot);
 		node->snapshot = w->snapshot ? hv_xmemdup(w->snapshot, w->snapshot_len) : NULL;
