@@ -179,6 +179,13 @@ enum hv_rc command_prepare(const struct cluster *c, Hv__Command *cmd, struct com
 	case HV__COMMAND__BODY_FENCE_TEST:
 	case HV__COMMAND__BODY_OP_CANCEL:
 	case HV__COMMAND__BODY_SETTING_SET:
+	case HV__COMMAND__BODY_VM_SET:
+	case HV__COMMAND__BODY_VM_LOCK:
+	case HV__COMMAND__BODY_RULE_ADD:
+	case HV__COMMAND__BODY_RULE_REMOVE:
+	case HV__COMMAND__BODY_NODE_SHUTDOWN:
+	case HV__COMMAND__BODY_NODE_FENCE:
+	case HV__COMMAND__BODY_ARM:
 		return HV_OK;
 	case HV__COMMAND__BODY__NOT_SET:
 	case _HV__COMMAND__BODY__CASE_IS_INT_SIZE:

@@ -161,6 +161,7 @@ static Hv__HvJobKind job_kind(enum op_kind kind)
 	case OP_FENCE:
 	case OP_FENCE_TEST:
 	case OP_NODE_DRAIN:
+	case OP_NODE_SHUTDOWN:
 	case OP_VM_REQUEST:
 		break;
 	}

@@ -276,6 +276,7 @@ static enum belief belief_here(const struct intake *in, const struct cluster *c,
 	case VM_STOPPING:
 	case VM_RECOVERING:
 	case VM_CHECKING:
+	case VM_FROZEN:
 		return BELIEF_NONE;
 	}
 	return BELIEF_NONE;

@@ -26,6 +26,8 @@ typedef uint64_t hv_op_id;
 #define HV_MAX_FAILOVERS 16	 /* failovers that `report failover` can show */
 #define HV_MAX_FAILOVER_VMS 1000 /* VMs listed in one of them; the rest is counted */
 #define HV_MAX_SETTINGS 64
+#define HV_MAX_RULES 1024
+#define HV_MAX_RULE_VMS 256 /* in one rule */
 
 #define HV_NAME_MAX 63 /* ^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$ : node, VM and device names */
 #define HV_UUID_LEN 36

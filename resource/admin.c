@@ -54,6 +54,7 @@ struct answer admin_op_cancel(struct cluster *c, const char *actor, const Hv__Op
 				 (unsigned long long)cmd->op);
 	switch (op->kind) {
 	case OP_NODE_DRAIN:
+	case OP_NODE_SHUTDOWN:
 		drain_cancel(c, node_get(c, op->target), actor);
 		return answer_ok(0);
 	case OP_VM_REQUEST:
@@ -130,6 +131,20 @@ static struct answer dispatch(struct cluster *c, const Hv__Command *cmd)
 		return admin_op_cancel(c, actor, cmd->op_cancel);
 	case HV__COMMAND__BODY_SETTING_SET:
 		return admin_setting_set(c, actor, cmd->setting_set);
+	case HV__COMMAND__BODY_VM_SET:
+		return admin_vm_set(c, actor, cmd->vm_set);
+	case HV__COMMAND__BODY_VM_LOCK:
+		return admin_vm_lock(c, actor, cmd->vm_lock);
+	case HV__COMMAND__BODY_RULE_ADD:
+		return admin_rule_add(c, actor, cmd->rule_add);
+	case HV__COMMAND__BODY_RULE_REMOVE:
+		return admin_rule_remove(c, actor, cmd->rule_remove);
+	case HV__COMMAND__BODY_NODE_SHUTDOWN:
+		return admin_node_shutdown(c, actor, cmd->node_shutdown);
+	case HV__COMMAND__BODY_NODE_FENCE:
+		return admin_node_fence(c, actor, cmd->node_fence);
+	case HV__COMMAND__BODY_ARM:
+		return admin_arm(c, actor, cmd->arm);
 	case HV__COMMAND__BODY__NOT_SET:
 	case _HV__COMMAND__BODY__CASE_IS_INT_SIZE:
 		break;

@@ -18,7 +18,7 @@ struct answer {
 };
 void admin_command(struct cluster *c, const Hv__Event *ev);
 
-/* Handlers, in admin_vm.c and admin_node.c. */
+/* Handlers, in admin_*.c. */
 struct answer admin_vm_add(struct cluster *c, const char *actor, const Hv__VmAdd *cmd);
 struct answer admin_vm_remove(struct cluster *c, const char *actor, const Hv__VmRemove *cmd);
 struct answer admin_vm_start(struct cluster *c, const char *actor, const Hv__VmStart *cmd);
@@ -36,6 +36,15 @@ struct answer admin_fence_confirm(struct cluster *c, const char *actor,
 				  const Hv__FenceConfirm *cmd);
 struct answer admin_op_cancel(struct cluster *c, const char *actor, const Hv__OpCancel *cmd);
 struct answer admin_setting_set(struct cluster *c, const char *actor, const Hv__SettingSet *cmd);
+
+struct answer admin_vm_set(struct cluster *c, const char *actor, const Hv__VmSet *cmd);
+struct answer admin_vm_lock(struct cluster *c, const char *actor, const Hv__VmLock *cmd);
+struct answer admin_rule_add(struct cluster *c, const char *actor, const Hv__RuleAdd *cmd);
+struct answer admin_rule_remove(struct cluster *c, const char *actor, const Hv__RuleRemove *cmd);
+struct answer admin_node_shutdown(struct cluster *c, const char *actor,
+				  const Hv__NodeShutdown *cmd);
+struct answer admin_node_fence(struct cluster *c, const char *actor, const Hv__NodeFence *cmd);
+struct answer admin_arm(struct cluster *c, const char *actor, const Hv__Arm *cmd);
 
 struct answer answer_ok(hv_op_id op);
 struct answer answer_no(enum hv_rc rc, const char *hint, const char *fmt, ...) _printf_(3, 4);

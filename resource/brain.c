@@ -68,6 +68,7 @@ static void apply_result(struct cluster *c, const Hv__OpResult *res)
 		vm_op_result(c, op, res);
 		return;
 	case OP_NODE_DRAIN:
+	case OP_NODE_SHUTDOWN:
 	case OP_VM_REQUEST:
 	case OP_NONE:
 		return;

@@ -112,6 +112,8 @@ void cluster_free(struct cluster *c)
 		free(c->settings[i].key);
 		free(c->settings[i].value);
 	}
+	for (size_t i = 0; i < c->n_rules; i++)
+		rule_free(c->rules[i]);
 	sets_done(c);
 	free(c->touched_vms);
 	free(c->touched_ops);
@@ -287,4 +289,9 @@ const struct failover *cluster_failover_at(const struct cluster *c, size_t i)
 uint32_t cluster_vms_in_state(const struct cluster *c, enum vm_state state)
 {
 	return (unsigned)state < STATE_COUNT_VM ? c->vms_in_state[state] : 0;
+}
+
+enum arm_state cluster_arm(const struct cluster *c)
+{
+	return c->arm;
 }

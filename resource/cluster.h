@@ -36,6 +36,8 @@ enum node_state {
 #undef X
 };
 enum node_admin { NODE_ACTIVE, NODE_DRAINING, NODE_MAINTENANCE };
+/* Announced: the host is about to go down on purpose. */
+enum node_leaving { NODE_STAYS, NODE_SHUTS_DOWN, NODE_REBOOTS };
 
 struct option {
 	char *key, *value;
@@ -76,6 +78,10 @@ struct node {
 	uint32_t fence_attempt;		    /* attempts since it was lost */
 	uint32_t fence_level, fence_device; /* where its fencing stands (fence/fence_plan.h) */
 	hv_op_id fence_op, drain_op;
+	enum node_leaving leaving;
+	hv_op_id leaving_op;   /* what the announcer waits for, 0 none */
+	bool frozen;	       /* its VMs wait for its return (setting node_shutdown) */
+	bool fence_wanted;     /* is fenced although it is a member */
 	uint64_t fences_us[8]; /* latest proven fences, for the brakes */
 	size_t n_fences;
 	struct reason reason;
@@ -108,7 +114,8 @@ struct node {
 	  "its node is asked what became of it; nothing is done before the answer")                \
 	X(PENDING, "pending", "proven stopped, meant to run, waits for its turn to be placed")     \
 	X(FAILED, "failed", "could not be started; tried again at retry_us")                       \
-	X(BLOCKED, "blocked", "no node may hold it now; tried again when that may have changed")
+	X(BLOCKED, "blocked", "no node may hold it now; tried again when that may have changed")   \
+	X(FROZEN, "frozen", "its node went down as announced and is expected back: it waits")
 enum vm_state {
 #define X(name, text, meaning) VM_##name,
 	VM_STATE_LIST(X)
@@ -144,6 +151,21 @@ struct vm {
 	hv_node_id avoid[HV_MAX_NODES]; /* where its start failed since it last ran */
 	size_t n_avoid;
 	hv_node_id recover_from; /* the lost node, for the failover's report */
+	/* attributes that the administrator sets */
+	bool failback;		/* goes back to a node that its rules prefer (preset: yes) */
+	bool live_migration;	/* may be migrated live; else it is moved by stop and start (preset:
+				   yes) */
+	bool managed;		/* the cluster acts on it (preset: yes) */
+	uint32_t start_retries; /* further tries on a node after the first (preset: 0) */
+	uint32_t max_relocate;	/* other nodes that are tried before it is given up;
+				   VM_RELOCATE_UNLIMITED */
+	char *lock; /* a job outside needs it as it is: not moved, not stopped; NULL none */
+	/* what follows from them */
+	uint32_t local_tries; /* failed starts on its present node, in a row */
+	uint32_t relocations; /* nodes that its start was taken to since it last ran */
+	bool given_up;	      /* FAILED, and not tried again by itself */
+	bool relocating;      /* is stopped so that it can be started elsewhere */
+	hv_node_id home;      /* goes back there when its maintenance is over, 0 none */
 	struct reason reason;
 	/* derived, rebuilt on decode, never encoded: */
 	hv_op_id request;   /* the VM_REQUEST in progress, 0 none */
@@ -151,6 +173,29 @@ struct vm {
 	uint64_t xml_hash, hash;
 	bool touched, dirty, ready, gone;
 };
+
+#define VM_RELOCATE_UNLIMITED UINT32_MAX
+
+/* ---- rules: which VMs may or should run where (rule.h says what each kind means) */
+struct rule_node {
+	hv_node_id node;
+	int32_t priority; /* higher is better */
+};
+struct rule {
+	char *name;
+	Hv__RuleKind kind;
+	bool hard, mandatory;
+	char **vms; /* uuids, in the order given */
+	size_t n_vms;
+	struct rule_node nodes[HV_MAX_NODES];
+	size_t n_nodes;
+	/* derived: */
+	uint64_t hash;
+	bool touched;
+};
+
+/* Whole-cluster hands-off. */
+enum arm_state { ARMED, DISARMED_FREEZE, DISARMED_IGNORE };
 
 /*
  * ---- operations: pending work as part of the state. Executors are level-triggered on these.
@@ -170,7 +215,9 @@ struct vm {
 	X(NODE_DRAIN,                                                                              \
 	  "node-drain") /* no executor: the brain's own, of node `target`, with done/total */      \
 	X(VM_REQUEST,                                                                              \
-	  "vm-request") /* what a client waits for: start, stop, migrate, remove as a whole */
+	  "vm-request") /* what a client waits for: start, stop, migrate, remove as a whole */     \
+	X(NODE_SHUTDOWN,                                                                           \
+	  "node-shutdown") /* no executor: the brain's own, of node `target`: it may go down */
 enum op_kind {
 #define X(name, text) OP_##name,
 	OP_KIND_LIST(X)
@@ -282,6 +329,10 @@ uint64_t cluster_journal_next(const struct cluster *c);
 const struct journal_line *cluster_journal(const struct cluster *c, uint64_t id);
 size_t cluster_failover_count(const struct cluster *c);
 const struct failover *cluster_failover_at(const struct cluster *c, size_t i); /* ascending id */
+enum arm_state cluster_arm(const struct cluster *c);
+size_t cluster_rule_count(const struct cluster *c);
+const struct rule *cluster_rule_at(const struct cluster *c, size_t i); /* ascending name */
+const struct rule *cluster_rule_by_name(const struct cluster *c, const char *name);
 uint32_t cluster_vms_in_state(const struct cluster *c, enum vm_state state);
 
 enum vm_request op_request(const struct operation *op); /* of a VM_REQUEST */
@@ -290,6 +341,9 @@ const char *node_state_name(enum node_state s);
 const char *node_admin_name(enum node_admin a);
 const char *vm_state_name(enum vm_state s);
 const char *vm_intent_name(enum vm_intent i);
+const char *node_leaving_name(enum node_leaving l);
+const char *arm_state_name(enum arm_state a);
+const char *rule_kind_name(Hv__RuleKind k);
 const char *op_kind_name(enum op_kind k);
 const char *op_state_name(enum op_state s);
 const char *severity_name(enum severity s);

@@ -99,7 +99,11 @@ struct vm *vm_find_name(struct cluster *c, const char *name)
 
 struct vm *vm_new(void)
 {
-	return hv_xcalloc(1, sizeof(struct vm));
+	struct vm *vm = hv_xcalloc(1, sizeof(*vm));
+
+	vm->failback = vm->live_migration = vm->managed = true;
+	vm->max_relocate = VM_RELOCATE_UNLIMITED;
+	return vm;
 }
 
 void vm_free(struct vm *vm)
@@ -110,6 +114,7 @@ void vm_free(struct vm *vm)
 	free(vm->uuid);
 	free(vm->name);
 	free(vm->xml);
+	free(vm->lock);
 	free(vm);
 }
 

@@ -17,13 +17,21 @@
 
 #include <string.h>
 
-#define STATE_COUNT_VM (VM_BLOCKED + 1)
+#define STATE_COUNT_VM (VM_FROZEN + 1)
 #define ENDED_WAITABLE (HV_MAX_ENDED_OPS * 3 / 4)
 #define ENDED_OTHER (HV_MAX_ENDED_OPS / 4)
 
+/* Settings that are words: in the order of their list in setting.c. */
+enum node_shutdown { SHUTDOWN_CONDITIONAL, SHUTDOWN_FREEZE, SHUTDOWN_FAILOVER, SHUTDOWN_MIGRATE };
+enum placement_mode { PLACE_BALANCED, PLACE_COUNT, PLACE_CAPACITY, PLACE_PACK };
+
 /* The settings, as numbers. */
 struct tuning {
-	bool fence_always, power_on;
+	bool fence_always, power_on, maintenance_return, fence_on_stop_failure, preemption, sticky;
+	enum node_shutdown node_shutdown;
+	enum placement_mode placement;
+	uint32_t vcpus_per_cpu;
+	uint64_t frozen_timeout_us, join_timeout_us;
 	uint64_t manager_grace_us, startup_grace_us, start_retry_us, start_retry_max_us,
 	    fence_retry_us, fence_retry_max_us, restart_window_us;
 	uint32_t start_parallel, migrate_parallel, stop_timeout_s, start_timeout_s,
@@ -44,6 +52,9 @@ struct cluster {
 	size_t n_failovers;
 	struct option settings[HV_MAX_SETTINGS]; /* those that were set, ascending key */
 	size_t n_settings;
+	struct rule *rules[HV_MAX_RULES]; /* ascending name */
+	size_t n_rules;
+	enum arm_state arm;
 
 	/* derived */
 	struct tuning tuning;
@@ -133,8 +144,16 @@ void op_index(struct cluster *c, struct operation *op,
 void op_restore_ended(struct cluster *c, struct operation *op);
 void op_trim(struct cluster *c);
 
+/* ---- rules */
+struct rule *rule_get(struct cluster *c, const char *name);
+bool rule_index(struct cluster *c, struct rule *r);  /* takes it in; false: exists, or too many */
+void rule_forget(struct cluster *c, struct rule *r); /* out of the list, and freed */
+void rule_free(struct rule *r);
+void rule_touch(struct cluster *c, struct rule *r);
+
 /* ---- digest */
 uint64_t hash_vm(const struct vm *vm);
+uint64_t hash_rule(const struct rule *r);
 uint64_t hash_bytes(uint64_t h, const void *p, size_t n);
 uint64_t hash_journal(const struct journal_line *l);
 void digest_update(struct cluster *c); /* rehash what was touched */

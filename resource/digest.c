@@ -72,6 +72,7 @@ static uint64_t hash_node(const struct node *n)
 	h = mix(mix(mix(h, n->barrier), n->seen_incarnation), n->seen_seq);
 	h = mix(mix(mix(h, n->fence_attempt), n->fence_level), n->fence_device);
 	h = mix(mix(h, n->fence_op), n->drain_op);
+	h = mix(mix(mix(mix(h, n->leaving), n->leaving_op), n->frozen), n->fence_wanted);
 	for (size_t i = 0; i < n->n_devices; i++)
 		h = device(h, n->devices[i]);
 	for (size_t i = 0; i < n->n_fences; i++)
@@ -91,9 +92,25 @@ uint64_t hash_vm(const struct vm *vm)
 	h = mix(mix(mix(h, vm->attempts), vm->restarts), vm->tries);
 	h = mix(mix(mix(h, vm->migrate_attempts), vm->arriving), vm->retry_us);
 	h = mix(mix(h, vm->since_us), vm->recover_from);
+	h = mix(mix(mix(h, vm->failback), vm->live_migration), vm->managed);
+	h = str(mix(mix(h, vm->start_retries), vm->max_relocate), vm->lock ? vm->lock : "");
+	h = mix(mix(mix(h, vm->local_tries), vm->relocations), vm->given_up);
+	h = mix(mix(h, vm->relocating), vm->home);
 	for (size_t i = 0; i < vm->n_avoid; i++)
 		h = mix(h, vm->avoid[i]);
 	return reason(h, &vm->reason);
+}
+
+uint64_t hash_rule(const struct rule *r)
+{
+	uint64_t h = mix(mix(mix(str(8, r->name), (uint64_t)r->kind), r->hard), r->mandatory);
+
+	h = mix(mix(h, r->n_vms), r->n_nodes);
+	for (size_t i = 0; i < r->n_vms; i++)
+		h = str(h, r->vms[i]);
+	for (size_t i = 0; i < r->n_nodes; i++)
+		h = mix(mix(h, r->nodes[i].node), (uint64_t)(int64_t)r->nodes[i].priority);
+	return h;
 }
 
 static uint64_t hash_op(const struct operation *op)
@@ -157,7 +174,7 @@ static uint64_t hash_globals(const struct cluster *c)
 {
 	uint64_t h = mix(mix(mix(6, c->index), c->now_us), c->wall_ms);
 
-	h = mix(mix(mix(h, c->feature), c->minority), c->journal_next);
+	h = mix(mix(mix(mix(h, c->feature), c->minority), c->journal_next), c->arm);
 	return options(h, c->settings, c->n_settings);
 }
 
@@ -190,6 +207,11 @@ void digest_update(struct cluster *c)
 			renew(c, &c->failovers[i]->hash, hash_failover_cached(c->failovers[i]));
 		c->failovers[i]->touched = false;
 	}
+	for (size_t i = 0; i < c->n_rules; i++) {
+		if (c->rules[i]->touched)
+			renew(c, &c->rules[i]->hash, hash_rule(c->rules[i]));
+		c->rules[i]->touched = false;
+	}
 	c->n_touched_vms = c->n_touched_ops = 0;
 	c->globals_hash = hash_globals(c);
 }
@@ -206,6 +228,8 @@ uint64_t digest_full(const struct cluster *c)
 		sum += hash_node(c->nodes[i]);
 	for (size_t i = 0; i < c->n_failovers; i++)
 		sum += hash_failover(c->failovers[i]);
+	for (size_t i = 0; i < c->n_rules; i++)
+		sum += hash_rule(c->rules[i]);
 	for (uint64_t id = c->journal_first; id < c->journal_next; id++)
 		sum += hash_journal(cluster_journal(c, id));
 	return sum;

@@ -141,6 +141,30 @@ static bool fence_add_valid(const Hv__FenceAdd *f, const char **ret_why)
 	       pairs_valid(f->secrets, f->n_secrets, ret_why);
 }
 
+static bool rule_add_valid(const Hv__RuleAdd *r, const char **ret_why)
+{
+	TRY(hv_name_valid(r->name), "rule add: bad name");
+	TRY(r->kind > HV__RULE_KIND__RULE_NONE && r->kind <= HV__RULE_KIND__RULE_AFTER,
+	    "rule add: unknown kind");
+	TRY(r->n_vms && r->n_vms <= HV_MAX_RULE_VMS, "rule add: no VMs, or too many");
+	TRY(r->n_nodes <= HV_MAX_NODES, "rule add: too many nodes");
+	for (size_t i = 0; i < r->n_nodes; i++)
+		TRY(r->nodes[i]->priority >= -1000000 && r->nodes[i]->priority <= 1000000,
+		    "rule add: priority out of range");
+	return true;
+}
+
+static bool vm_set_valid(const Hv__VmSet *s, const char **ret_why)
+{
+	TRY(s->n_attributes && s->n_attributes <= HV_MAX_DEVICE_OPTIONS,
+	    "vm set: no attributes, or too many");
+	for (size_t i = 0; i < s->n_attributes; i++)
+		TRY(text_clean(s->attributes[i]->key, HV_NAME_MAX) &&
+			text_clean(s->attributes[i]->value, HV_NAME_MAX),
+		    "vm set: too long or not printable");
+	return true;
+}
+
 /* Names of things that must exist are only bounded here: a wrong one is an answer, not a broken
  * event. */
 static bool command_valid(const Hv__Command *cmd, const char **ret_why)
@@ -159,6 +183,17 @@ static bool command_valid(const Hv__Command *cmd, const char **ret_why)
 			text_clean(cmd->setting_set->value, HV_NAME_MAX),
 		    "setting: too long or not printable");
 		return true;
+	case HV__COMMAND__BODY_RULE_ADD:
+		return rule_add_valid(cmd->rule_add, ret_why);
+	case HV__COMMAND__BODY_VM_SET:
+		return vm_set_valid(cmd->vm_set, ret_why);
+	case HV__COMMAND__BODY_VM_LOCK:
+		TRY(text_clean(cmd->vm_lock->reason, HV_NAME_MAX), "vm lock: bad reason");
+		return true;
+	case HV__COMMAND__BODY_RULE_REMOVE:
+	case HV__COMMAND__BODY_NODE_SHUTDOWN:
+	case HV__COMMAND__BODY_NODE_FENCE:
+	case HV__COMMAND__BODY_ARM:
 	case HV__COMMAND__BODY_VM_REMOVE:
 	case HV__COMMAND__BODY_VM_START:
 	case HV__COMMAND__BODY_VM_MIGRATE:

@@ -27,6 +27,7 @@ static bool state_has_owner(enum vm_state s)
 	case VM_RECOVERING:
 	case VM_PAUSED:
 	case VM_CHECKING:
+	case VM_FROZEN:
 		break;
 	}
 	return true;
@@ -54,6 +55,7 @@ static bool op_suits(enum vm_state s, enum op_kind k)
 	case VM_BLOCKED:
 	case VM_RECOVERING:
 	case VM_PAUSED:
+	case VM_FROZEN:
 		break;
 	}
 	return false;

@@ -34,6 +34,11 @@ static const char *const op_states[] = {"running", "done", "failed"};
 static const char *const severities[] = {"info", "notice", "warning", "error"};
 static const char *const requests[] = {"", "start", "stop", "remove", "migrate", "pause", "resume"};
 
+static const char *const leavings[] = {"stays", "shuts-down", "reboots"};
+static const char *const arms[] = {"armed", "disarmed", "disarmed-ignore"};
+static const char *const rule_kinds[] = {"",	  "nodes",  "ban",  "together",
+					 "apart", "follow", "after"};
+
 #define WORD(words, i) ((size_t)(i) < ARRAY_SIZE(words) ? (words)[i] : "?")
 
 const char *node_state_name(enum node_state s)
@@ -64,6 +69,21 @@ const char *vm_state_meaning(enum vm_state s)
 const char *vm_intent_name(enum vm_intent i)
 {
 	return WORD(intents, i);
+}
+
+const char *node_leaving_name(enum node_leaving l)
+{
+	return WORD(leavings, l);
+}
+
+const char *arm_state_name(enum arm_state a)
+{
+	return WORD(arms, a);
+}
+
+const char *rule_kind_name(Hv__RuleKind k)
+{
+	return WORD(rule_kinds, k);
 }
 
 const char *op_kind_name(enum op_kind k)

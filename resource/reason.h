@@ -49,7 +49,24 @@
 	X(32, HELD, "held: %t")                                                                    \
 	X(33, BRAKE, "the brake holds: %t")                                                        \
 	X(34, QUEUED, "waits for its turn: %t")                                                    \
-	X(35, PLACED, "placed on %s: %t")
+	X(35, PLACED, "placed on %s: %t")                                                          \
+	X(36, RULE, "rule %s: %t")                                                                 \
+	X(37, PREFERRED, "its rules prefer node %s")                                               \
+	X(38, PREEMPTED, "makes room for VM %s, which has a higher priority")                      \
+	X(39, BALANCE, "moved for balance: %t")                                                    \
+	X(40, FROZEN, "node %s went down as announced and is expected back: it waits")             \
+	X(41, NODE_STOPPING, "node %s is about to go down (%t)")                                   \
+	X(42, RETURNS, "returns to node %s, which it left for its maintenance")                    \
+	X(43, DISARMED, "the cluster is disarmed by %s")                                           \
+	X(44, UNMANAGED, "not managed by the cluster")                                             \
+	X(45, LOCKED, "locked: %t")                                                                \
+	X(46, GIVEN_UP, "its start failed as often as it may: %t")                                 \
+	X(47, FENCE_ASKED, "fencing of node %s was asked for by %t")                               \
+	X(48, JOIN_TIMEOUT, "node %s joined and did not report what it runs")                      \
+	X(49, STOP_FAILED_FENCE, "VM %s could not be stopped there: %t")                           \
+	X(50, OFFLINE_MOVE, "not to be migrated live: stopped on %s, to be started elsewhere")     \
+	X(51, NEEDS, "needs VM %s, which does not run")
+#define REASON_LAST REASON_NEEDS
 
 enum reason_code {
 #define X(num, name, sentence) REASON_##name = num,

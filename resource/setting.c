@@ -6,8 +6,8 @@ enum setting_kind { KIND_NUMBER, KIND_WORD };
 struct setting {
 	struct setting_info info;
 	enum setting_kind kind;
-	uint64_t min, max;	   /* NUMBER */
-	const char *first, *other; /* WORD: the two it may be */
+	uint64_t min, max; /* NUMBER */
+	const char *words; /* WORD: those that it may be, "a|b|c" */
 };
 
 static const struct setting table[] = {
@@ -15,101 +15,151 @@ static const struct setting table[] = {
      KIND_WORD,
      0,
      0,
-     "off",
-     "on"},
+     "off|on"},
     {{"drain_tries", "3", "tries to migrate a VM before a drain gives it up: 1 to 20"},
      KIND_NUMBER,
      1,
      20,
-     NULL,
      NULL},
     {{"fence_lost", "needed",
       "fence a lost node when something depends on it, or always: needed, always"},
      KIND_WORD,
      0,
      0,
-     "needed",
-     "always"},
+     "needed|always"},
     {{"fence_retry_max_ms", "60000", "longest pause between rounds of fencing: 100 to 3600000"},
      KIND_NUMBER,
      100,
      3600000,
-     NULL,
      NULL},
     {{"fence_retry_ms", "2000",
       "pause after all fence levels failed, doubled each time: 100 to 3600000"},
      KIND_NUMBER,
      100,
      3600000,
-     NULL,
      NULL},
     {{"fence_timeout_s", "60", "for a fence device that states none: 1 to 3600"},
      KIND_NUMBER,
      1,
      3600,
-     NULL,
      NULL},
+    {{"frozen_timeout_s", "1800",
+      "how long VMs wait for a node that went down as announced, before it counts as lost; 0: for "
+      "ever: 0 to 604800"},
+     KIND_NUMBER,
+     0,
+     604800,
+     NULL},
+    {{"join_timeout_ms", "60000",
+      "how long a node that joined may take to report what it runs, before it is fenced: 1000 to "
+      "3600000"},
+     KIND_NUMBER,
+     1000,
+     3600000,
+     NULL},
+    {{"maintenance_return", "on", "VMs go back to a node when its maintenance is over: off, on"},
+     KIND_WORD,
+     0,
+     0,
+     "off|on"},
     {{"manager_grace_ms", "10000",
       "how long clusterd of a node that corosync still sees may be gone: 0 to 3600000"},
      KIND_NUMBER,
      0,
      3600000,
-     NULL,
      NULL},
     {{"migrate_parallel", "2", "migrations that a node takes part in at a time: 1 to 64"},
      KIND_NUMBER,
      1,
      64,
-     NULL,
      NULL},
     {{"migrate_timeout_s", "1800", "for one live migration: 1 to 86400"},
      KIND_NUMBER,
      1,
      86400,
-     NULL,
      NULL},
+    {{"node_shutdown", "conditional",
+      "VMs of a node that goes down on purpose: wait for it (freeze), are started elsewhere "
+      "(failover), leave live before (migrate), or wait for a reboot and fail over otherwise "
+      "(conditional)"},
+     KIND_WORD,
+     0,
+     0,
+     "conditional|freeze|failover|migrate"},
+    {{"on_stop_failure", "block",
+      "a VM that cannot be stopped: stays and is tried again (block), or its node is fenced "
+      "(fence)"},
+     KIND_WORD,
+     0,
+     0,
+     "block|fence"},
+    {{"placement", "balanced",
+      "where a VM is started among the nodes that fit: fewest vCPUs per CPU (balanced), fewest VMs "
+      "(count), most room left (capacity), least room left (pack)"},
+     KIND_WORD,
+     0,
+     0,
+     "balanced|count|capacity|pack"},
+    {{"preemption", "off", "a VM that fits nowhere makes VMs of lower priority give way: off, on"},
+     KIND_WORD,
+     0,
+     0,
+     "off|on"},
+    {{"quorum_loss", "freeze",
+      "a node without quorum: leaves its VMs running (freeze), shuts them down (stop), resets "
+      "itself (self-fence), or goes on as if it had quorum (ignore)"},
+     KIND_WORD,
+     0,
+     0,
+     "freeze|stop|self-fence|ignore"},
     {{"restart_window_s", "600",
       "a VM that ends by itself sooner than this after its start is restarted with growing pauses: "
       "0 to 86400"},
      KIND_NUMBER,
      0,
      86400,
-     NULL,
      NULL},
     {{"start_parallel", "8", "VMs that a node starts at a time: 1 to 64"},
      KIND_NUMBER,
      1,
      64,
-     NULL,
      NULL},
     {{"start_retry_max_ms", "60000",
       "longest pause between tries to start, stop or ask: 100 to 3600000"},
      KIND_NUMBER,
      100,
      3600000,
-     NULL,
      NULL},
     {{"start_retry_ms", "1000",
       "pause after a start failed everywhere, doubled each time: 100 to 3600000"},
      KIND_NUMBER,
      100,
      3600000,
-     NULL,
      NULL},
-    {{"start_timeout_s", "60", "for one start: 1 to 3600"}, KIND_NUMBER, 1, 3600, NULL, NULL},
+    {{"start_timeout_s", "60", "for one start: 1 to 3600"}, KIND_NUMBER, 1, 3600, NULL},
     {{"startup_grace_ms", "20000",
       "when all members have just been started, how long missing nodes are waited for before they "
       "are fenced: 0 to 3600000"},
      KIND_NUMBER,
      0,
      3600000,
-     NULL,
      NULL},
+    {{"stickiness", "on",
+      "a VM is not moved only for balance: on; off moves it where placement is clearly better: "
+      "off, on"},
+     KIND_WORD,
+     0,
+     0,
+     "off|on"},
     {{"stop_timeout_s", "180", "graceful shutdown before a VM is destroyed: 0 to 86400"},
      KIND_NUMBER,
      0,
      86400,
-     NULL,
+     NULL},
+    {{"vcpus_per_cpu", "0", "vCPUs that may run on each CPU of a node, 0: no limit: 0 to 64"},
+     KIND_NUMBER,
+     0,
+     64,
      NULL},
 };
 
@@ -169,6 +219,29 @@ static uint64_t number(const struct cluster *c, const char *key)
 	return v;
 }
 
+/* Which one of "a|b|c": 0, 1, 2; -1: none of them. */
+static int word_index(const char *words, const char *value)
+{
+	size_t len = strlen(value);
+	int i = 0;
+
+	for (const char *p = words; p; i++) {
+		if (strncmp(p, value, len) == 0 && (p[len] == '|' || p[len] == '\0'))
+			return i;
+		p = strchr(p, '|');
+		p = p ? p + 1 : NULL;
+	}
+	return -1;
+}
+
+static unsigned word_number(const struct cluster *c, const char *key)
+{
+	int i = word_index(setting_find(key)->words, cluster_setting(c, key));
+
+	hv_assert(i >= 0);
+	return (unsigned)i;
+}
+
 static bool word_is(const struct cluster *c, const char *key, const char *word)
 {
 	return strcmp(cluster_setting(c, key), word) == 0;
@@ -178,6 +251,15 @@ void settings_load(struct cluster *c)
 {
 	c->tuning = (struct tuning){
 	    .fence_always = word_is(c, "fence_lost", "always"),
+	    .maintenance_return = word_is(c, "maintenance_return", "on"),
+	    .fence_on_stop_failure = word_is(c, "on_stop_failure", "fence"),
+	    .preemption = word_is(c, "preemption", "on"),
+	    .sticky = word_is(c, "stickiness", "on"),
+	    .node_shutdown = (enum node_shutdown)word_number(c, "node_shutdown"),
+	    .placement = (enum placement_mode)word_number(c, "placement"),
+	    .vcpus_per_cpu = (uint32_t)number(c, "vcpus_per_cpu"),
+	    .frozen_timeout_us = number(c, "frozen_timeout_s") * HV_US_PER_S,
+	    .join_timeout_us = number(c, "join_timeout_ms") * HV_US_PER_MS,
 	    .power_on = word_is(c, "after_fence", "on"),
 	    .manager_grace_us = number(c, "manager_grace_ms") * HV_US_PER_MS,
 	    .startup_grace_us = number(c, "startup_grace_ms") * HV_US_PER_MS,
@@ -201,7 +283,7 @@ static bool value_fits(const struct setting *s, const char *value)
 	uint64_t v = 0;
 
 	if (s->kind == KIND_WORD)
-		return strcmp(value, s->first) == 0 || strcmp(value, s->other) == 0;
+		return *value && word_index(s->words, value) >= 0;
 	return number_parse(value, &v) && v >= s->min && v <= s->max;
 }
 

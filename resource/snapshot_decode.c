@@ -28,7 +28,7 @@ static bool get_reason(struct reason *r, const Hv__SnapReason *m)
 {
 	if (!m)
 		return true;
-	if (m->code > REASON_PLACED)
+	if (m->code > REASON_LAST)
 		return false;
 	r->code = (enum reason_code)m->code;
 	r->subject = text_or_null(m->subject);
@@ -70,7 +70,7 @@ static bool get_device(struct node *n, const Hv__SnapFenceDevice *m, const char 
 
 static bool get_node_numbers(struct node *n, const Hv__SnapNode *m, const char **ret_why)
 {
-	TRY(m->state <= NODE_FENCING && m->admin <= NODE_MAINTENANCE,
+	TRY(m->state <= NODE_FENCING && m->admin <= NODE_MAINTENANCE && m->leaving <= NODE_REBOOTS,
 	    "snapshot: unknown state of a node");
 	TRY(m->n_fences_us <= ARRAY_SIZE(n->fences_us), "snapshot: too many fences of a node");
 	n->state = (enum node_state)m->state;
@@ -93,6 +93,10 @@ static bool get_node_numbers(struct node *n, const Hv__SnapNode *m, const char *
 	n->inventory_known = m->inventory_known;
 	n->fence_op = m->fence_op;
 	n->drain_op = m->drain_op;
+	n->leaving = (enum node_leaving)m->leaving;
+	n->leaving_op = m->leaving_op;
+	n->frozen = m->frozen;
+	n->fence_wanted = m->fence_wanted;
 	n->n_fences = m->n_fences_us;
 	for (size_t i = 0; i < n->n_fences; i++)
 		n->fences_us[i] = m->fences_us[i];
@@ -143,6 +147,16 @@ static void get_vm_numbers(struct vm *vm, const Hv__SnapVm *m)
 	vm->seen_on = m->seen_on;
 	vm->restarts = m->restarts;
 	vm->tries = m->tries;
+	vm->failback = !m->no_failback;
+	vm->live_migration = !m->no_live_migration;
+	vm->managed = !m->unmanaged;
+	vm->start_retries = m->start_retries;
+	vm->max_relocate = m->max_relocate;
+	vm->local_tries = m->local_tries;
+	vm->relocations = m->relocations;
+	vm->given_up = m->given_up;
+	vm->relocating = m->relocating;
+	vm->home = m->home;
 	vm->n_avoid = m->n_avoid;
 	for (size_t i = 0; i < m->n_avoid; i++)
 		vm->avoid[i] = m->avoid[i];
@@ -153,7 +167,7 @@ static bool get_vm(struct cluster *c, const Hv__SnapVm *m, const char **ret_why)
 	struct vm *vm;
 
 	TRY(hv_name_valid(m->name) && hv_uuid_valid(m->uuid), "snapshot: bad name or uuid of a VM");
-	TRY(m->state <= VM_BLOCKED && m->intent <= INTENT_STARTED,
+	TRY(m->state < STATE_COUNT_VM && m->intent <= INTENT_STARTED,
 	    "snapshot: unknown state of a VM");
 	TRY(m->n_avoid <= HV_MAX_NODES && m->xml.len <= HV_XML_MAX,
 	    "snapshot: a VM's list or XML is too long");
@@ -164,6 +178,8 @@ static bool get_vm(struct cluster *c, const Hv__SnapVm *m, const char **ret_why)
 	vm->xml = hv_xmemdup(m->xml.data, m->xml.len);
 	vm->xml_len = m->xml.len;
 	get_vm_numbers(vm, m);
+	free(vm->lock);
+	vm->lock = text_or_null(m->lock);
 	if (!get_reason(&vm->reason, m->reason) || !vm_index(c, vm)) {
 		vm_free(vm);
 		*ret_why = "snapshot: a VM twice, or its reason is unknown";
@@ -188,6 +204,7 @@ static bool op_complete(const Hv__SnapOp *m)
 	case OP_FENCE_TEST:
 		return *m->device && m->victim && m->node;
 	case OP_NODE_DRAIN:
+	case OP_NODE_SHUTDOWN:
 		return m->target;
 	case OP_VM_REQUEST:
 		return *m->vm;
@@ -288,6 +305,37 @@ static bool get_failover(struct cluster *c, const Hv__SnapFailover *m, const cha
 	return true;
 }
 
+static bool get_rule(struct cluster *c, const Hv__SnapRule *m, const char **ret_why)
+{
+	struct rule *r;
+
+	TRY(hv_name_valid(m->name) && m->kind > HV__RULE_KIND__RULE_NONE &&
+		m->kind <= HV__RULE_KIND__RULE_AFTER,
+	    "snapshot: a rule has no name or is of unknown kind");
+	TRY(m->n_vms <= HV_MAX_RULE_VMS && m->n_nodes <= HV_MAX_NODES,
+	    "snapshot: a rule's list is too long");
+	for (size_t i = 0; i < m->n_vms; i++)
+		TRY(vm_get(c, m->vms[i]), "snapshot: a rule speaks of an unknown VM");
+	for (size_t i = 0; i < m->n_nodes; i++)
+		TRY(node_get(c, m->nodes[i]->node), "snapshot: a rule speaks of an unknown node");
+	r = hv_xcalloc(1, sizeof(*r));
+	r->name = hv_xstrdup(m->name);
+	r->kind = (Hv__RuleKind)m->kind;
+	r->hard = m->hard;
+	r->mandatory = m->mandatory;
+	r->vms = hv_xcalloc(m->n_vms, sizeof(*r->vms));
+	for (; r->n_vms < m->n_vms; r->n_vms++)
+		r->vms[r->n_vms] = hv_xstrdup(m->vms[r->n_vms]);
+	for (; r->n_nodes < m->n_nodes; r->n_nodes++)
+		r->nodes[r->n_nodes] =
+		    (struct rule_node){m->nodes[r->n_nodes]->node, m->nodes[r->n_nodes]->priority};
+	if (rule_index(c, r))
+		return true;
+	rule_free(r);
+	*ret_why = "snapshot: a rule twice, or too many";
+	return false;
+}
+
 static bool get_settings(struct cluster *c, const Hv__Snapshot *s, const char **ret_why)
 {
 	const char *why = NULL;
@@ -310,6 +358,8 @@ static bool get_all(struct cluster *c, const Hv__Snapshot *s, const char **ret_w
 	c->wall_ms = s->wall_ms;
 	c->feature = s->feature;
 	c->minority = s->minority;
+	TRY(s->arm <= DISARMED_IGNORE, "snapshot: unknown state of arming");
+	c->arm = (enum arm_state)s->arm;
 	c->journal_first = c->journal_next = s->n_journal ? s->journal[0]->id : s->next_journal;
 	TRY(c->journal_next <= s->next_journal, "snapshot: the journal has a gap");
 	for (size_t i = 0; i < s->n_nodes; i++)
@@ -317,6 +367,9 @@ static bool get_all(struct cluster *c, const Hv__Snapshot *s, const char **ret_w
 			return false;
 	for (size_t i = 0; i < s->n_vms; i++)
 		if (!get_vm(c, s->vms[i], ret_why))
+			return false;
+	for (size_t i = 0; i < s->n_rules; i++)
+		if (!get_rule(c, s->rules[i], ret_why))
 			return false;
 	for (size_t i = 0; i < s->n_ops; i++)
 		if (!get_op(c, s->ops[i], ret_why))

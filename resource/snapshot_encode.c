@@ -106,6 +106,10 @@ static void put_node(Hv__SnapNode *m, Hv__SnapReason *r, const struct node *n)
 	m->inventory_known = n->inventory_known;
 	m->fence_op = n->fence_op;
 	m->drain_op = n->drain_op;
+	m->leaving = n->leaving;
+	m->leaving_op = n->leaving_op;
+	m->frozen = n->frozen;
+	m->fence_wanted = n->fence_wanted;
 	put_reason(r, &n->reason);
 	m->reason = r;
 	if (n->n_devices) {
@@ -149,6 +153,17 @@ static void put_vm(Hv__SnapVm *m, Hv__SnapReason *r, const struct vm *vm)
 	m->seen_on = vm->seen_on;
 	m->restarts = vm->restarts;
 	m->tries = vm->tries;
+	m->no_failback = !vm->failback;
+	m->no_live_migration = !vm->live_migration;
+	m->unmanaged = !vm->managed;
+	m->start_retries = vm->start_retries;
+	m->max_relocate = vm->max_relocate;
+	m->lock = STR(vm->lock);
+	m->local_tries = vm->local_tries;
+	m->relocations = vm->relocations;
+	m->given_up = vm->given_up;
+	m->relocating = vm->relocating;
+	m->home = vm->home;
 	put_reason(r, &vm->reason);
 	m->reason = r;
 }
@@ -254,6 +269,43 @@ static void put_vms(Hv__Snapshot *s, Hv__SnapReason *reasons, const struct clust
 	s->n_vms = c->vms.count;
 }
 
+static void put_rule(Hv__SnapRule *m, const struct rule *r)
+{
+	hv__snap_rule__init(m);
+	m->name = r->name;
+	m->kind = (uint32_t)r->kind;
+	m->hard = r->hard;
+	m->mandatory = r->mandatory;
+	m->n_vms = r->n_vms;
+	m->vms = r->vms;
+	if (r->n_nodes) {
+		void **p;
+		Hv__SnapRuleNode *nodes = messages(r->n_nodes, sizeof(*nodes), &p);
+
+		for (size_t i = 0; i < r->n_nodes; i++) {
+			hv__snap_rule_node__init(&nodes[i]);
+			nodes[i].node = r->nodes[i].node;
+			nodes[i].priority = r->nodes[i].priority;
+		}
+		m->nodes = (Hv__SnapRuleNode **)p;
+		m->n_nodes = r->n_nodes;
+	}
+}
+
+static void put_rules(Hv__Snapshot *s, const struct cluster *c)
+{
+	void **p;
+	Hv__SnapRule *m;
+
+	if (!c->n_rules)
+		return;
+	m = messages(c->n_rules, sizeof(*m), &p);
+	for (size_t i = 0; i < c->n_rules; i++)
+		put_rule(&m[i], c->rules[i]);
+	s->rules = (Hv__SnapRule **)p;
+	s->n_rules = c->n_rules;
+}
+
 static void put_lists(Hv__Snapshot *s, const struct cluster *c)
 {
 	size_t lines = (size_t)(c->journal_next - c->journal_first);
@@ -300,6 +352,9 @@ static void snapshot_done(Hv__Snapshot *s)
 	}
 	for (size_t i = 0; i < s->n_failovers; i++)
 		free_messages(s->failovers[i]->vms, s->failovers[i]->n_vms);
+	for (size_t i = 0; i < s->n_rules; i++)
+		free_messages(s->rules[i]->nodes, s->rules[i]->n_nodes);
+	free_messages(s->rules, s->n_rules);
 	free_messages(s->nodes, s->n_nodes);
 	free_messages(s->vms, s->n_vms);
 	free_messages(s->ops, s->n_ops);
@@ -321,10 +376,12 @@ uint8_t *brain_encode(const struct cluster *c, size_t *ret_len)
 	s.wall_ms = c->wall_ms;
 	s.feature = c->feature;
 	s.minority = c->minority;
+	s.arm = c->arm;
 	s.digest = cluster_digest(c);
 	s.next_journal = c->journal_next;
 	put_nodes(&s, reasons, c);
 	put_vms(&s, reasons + c->n_nodes, c);
+	put_rules(&s, c);
 	put_lists(&s, c);
 	*ret_len = hv__snapshot__get_packed_size(&s);
 	buf = hv_xcalloc(1, *ret_len);

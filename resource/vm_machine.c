@@ -31,6 +31,8 @@ static const uint32_t vm_next[STATE_COUNT_VM] = {
 		    TO(PENDING) | TO(STOPPED),
     [VM_RECOVERING] =
 	TO(RUNNING) | TO(PAUSED) | TO(RESUMING) | TO(CHECKING) | TO(PENDING) | TO(STOPPED),
+    [VM_FROZEN] = TO(RUNNING) | TO(PAUSED) | TO(RESUMING) | TO(CHECKING) | TO(PENDING) |
+		  TO(STOPPED) | TO(STOPPING) | TO(RECOVERING),
 };
 
 bool vm_move_allowed(enum vm_state from, enum vm_state to)
@@ -390,6 +392,7 @@ void vm_settle(struct cluster *c, struct vm *vm)
 	case VM_MIGRATING:
 		hv_panic(__FILE__, __LINE__, "a VM that starts or migrates has no operation");
 	case VM_RECOVERING:
+	case VM_FROZEN:
 		return;
 	}
 }

@@ -25,6 +25,7 @@ static bool result_good(enum op_kind kind, const Hv__OpResult *res)
 	case OP_FENCE:
 	case OP_FENCE_TEST:
 	case OP_NODE_DRAIN:
+	case OP_NODE_SHUTDOWN:
 	case OP_VM_REQUEST:
 		break;
 	}
@@ -236,6 +237,7 @@ static void own_result(struct cluster *c, struct vm *vm, struct operation *op,
 	case OP_FENCE:
 	case OP_FENCE_TEST:
 	case OP_NODE_DRAIN:
+	case OP_NODE_SHUTDOWN:
 	case OP_VM_REQUEST:
 		return;
 	}

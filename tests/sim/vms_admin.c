@@ -247,6 +247,7 @@ static const char *vm_unsettled(struct sim *s, const struct vm *vm, char *buf, s
 		want = DOM_PAUSED;
 		break;
 	case VM_STOPPED:
+	case VM_FROZEN:
 		break;
 	case VM_BLOCKED:
 		if (vm->reason.code != REASON_NONE)

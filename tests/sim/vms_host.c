@@ -188,6 +188,7 @@ static uint64_t duration(struct sim *s, const struct call *call)
 	case OP_NONE:
 	case OP_FENCE_TEST:
 	case OP_NODE_DRAIN:
+	case OP_NODE_SHUTDOWN:
 	case OP_VM_REQUEST:
 		break;
 	}
@@ -383,6 +384,7 @@ static struct outcome carry_out(struct sim *s, struct host *h, const struct call
 	case OP_FENCE_TEST:
 	case OP_NONE:
 	case OP_NODE_DRAIN:
+	case OP_NODE_SHUTDOWN:
 	case OP_VM_REQUEST:
 		break;
 	}

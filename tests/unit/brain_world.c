@@ -474,6 +474,7 @@ static bool answer(struct world *w, const struct operation *o)
 		send_result(w, o, HV_OK, UNKNOWN, "", o->flags & OP_F_FINAL ? o->victim : 0);
 		return true;
 	case OP_NODE_DRAIN:
+	case OP_NODE_SHUTDOWN:
 	case OP_VM_REQUEST:
 	case OP_NONE:
 		break;
