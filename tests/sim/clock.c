@@ -60,7 +60,7 @@ void sim_run_until(struct sim *s, uint64_t at_us)
 		struct sim_event ev = heap_pop(s);
 
 		s->now_us = ev.at_us;
-		s->events++;
+		s->result->events++;
 		ev.fn(s, ev.h, ev.arg);
 	}
 	if (!s->failed)
@@ -88,14 +88,15 @@ void sim_fail(struct sim *s, const char *fmt, ...)
 		return;
 	s->failed = true;
 	va_start(ap, fmt);
-	vsnprintf(s->failure, sizeof(s->failure), fmt, ap);
+	vsnprintf(s->result->failure, sizeof(s->result->failure), fmt, ap);
 	va_end(ap);
-	sim_trace(s, "FAILED: %s", s->failure);
+	sim_trace(s, "FAILED: %s", s->result->failure);
 }
 
 uint64_t sim_range(struct sim *s, uint64_t lo, uint64_t hi, uint64_t storm_lo, uint64_t storm_hi)
 {
-	return s->storm ? prng_range(&s->rng, storm_lo, storm_hi) : prng_range(&s->rng, lo, hi);
+	return s->storm ? prng_range(sim_stream(s, STREAM_WORLD), storm_lo, storm_hi)
+			: prng_range(sim_stream(s, STREAM_WORLD), lo, hi);
 }
 
 struct host *sim_host(struct sim *s, hv_node_id id)

@@ -109,8 +109,8 @@ void disk_kick(struct sim *s, struct host *h)
 	}
 	if (!p->n_queue)
 		return;
-	if (prng_chance(&s->rng, 10))
-		latency += prng_range(&s->rng, 5 * MS, 200 * MS);
+	if (prng_chance(sim_stream(s, STREAM_WORLD), 10))
+		latency += prng_range(sim_stream(s, STREAM_WORLD), 5 * MS, 200 * MS);
 	p->batch = steal_ptr(p->queue);
 	p->n_batch = p->n_queue;
 	p->n_queue = p->cap_queue = 0;
@@ -137,7 +137,7 @@ void disk_process_gone(struct sim *s, struct host *h)
 	struct process *p = &h->proc;
 
 	/* The transaction that was under way has reached the platter, or it has not. */
-	if (p->n_batch && !h->disk.stuck && prng_chance(&s->rng, 500))
+	if (p->n_batch && !h->disk.stuck && prng_chance(sim_stream(s, STREAM_WORLD), 500))
 		for (size_t i = 0; i < p->n_batch; i++)
 			apply(&h->disk, &p->batch[i]);
 	batch_drop(p);

@@ -8,17 +8,17 @@
 
 #include <string.h>
 
-static struct host *any_host(struct sim *s)
+static struct host *any_host(struct sim *s, struct prng *r)
 {
-	return &s->hosts[prng_range(&s->rng, 0, s->n - 1)];
+	return &s->hosts[prng_range(r, 0, s->n - 1)];
 }
 
-static uint64_t soon(struct sim *s)
+static uint64_t soon(struct sim *s, struct prng *r)
 {
 	if (s->storm)
-		return prng_range(&s->rng, MS, 90 * MS);
-	return prng_chance(&s->rng, 500) ? prng_range(&s->rng, 10 * MS, 500 * MS)
-					 : prng_range(&s->rng, 500 * MS, 12 * SEC);
+		return prng_range(r, MS, 90 * MS);
+	return prng_chance(r, 500) ? prng_range(r, 10 * MS, 500 * MS)
+				   : prng_range(r, 500 * MS, 12 * SEC);
 }
 
 /* ---- one kind each, and how it ends */
@@ -28,12 +28,12 @@ static void start_again(struct sim *s, struct host *h, uint64_t arg)
 	process_start(s, h);
 }
 
-static void fault_kill(struct sim *s)
+static void fault_kill(struct sim *s, struct prng *r)
 {
-	struct host *h = any_host(s);
+	struct host *h = any_host(s, r);
 
 	process_kill(s, h);
-	sim_at(s, soon(s), start_again, h, 0);
+	sim_at(s, soon(s, r), start_again, h, 0);
 }
 
 static void power_on(struct sim *s, struct host *h, uint64_t arg)
@@ -41,20 +41,20 @@ static void power_on(struct sim *s, struct host *h, uint64_t arg)
 	host_power_on(s, h);
 }
 
-static void fault_power(struct sim *s)
+static void fault_power(struct sim *s, struct prng *r)
 {
-	struct host *h = any_host(s);
+	struct host *h = any_host(s, r);
 
 	host_power_off(s, h);
-	sim_at(s, soon(s), power_on, h, 0);
+	sim_at(s, soon(s, r), power_on, h, 0);
 }
 
-static void fault_blackout(struct sim *s)
+static void fault_blackout(struct sim *s, struct prng *r)
 {
 	sim_trace(s, "blackout");
 	for (size_t i = 0; i < s->n; i++) {
 		host_power_off(s, &s->hosts[i]);
-		sim_at(s, soon(s), power_on, &s->hosts[i], 0);
+		sim_at(s, soon(s, r), power_on, &s->hosts[i], 0);
 	}
 }
 
@@ -66,15 +66,15 @@ static void join_all(struct sim *s, struct host *h, uint64_t arg)
 	net_changed(s, true);
 }
 
-static void fault_partition(struct sim *s)
+static void fault_partition(struct sim *s, struct prng *r)
 {
 	sim_trace(s, "network: parted");
 	for (size_t i = 0; i < s->n; i++) {
-		s->hosts[i].group = (unsigned)prng_range(&s->rng, 0, s->n > 3 ? 2 : 1);
+		s->hosts[i].group = (unsigned)prng_range(r, 0, s->n > 3 ? 2 : 1);
 		sim_trace(s, "  host %zu on side %u", i + 1, s->hosts[i].group);
 	}
 	net_changed(s, false);
-	sim_at(s, soon(s), join_all, NULL, 0);
+	sim_at(s, soon(s, r), join_all, NULL, 0);
 }
 
 static void thaw(struct sim *s, struct host *h, uint64_t arg)
@@ -82,12 +82,12 @@ static void thaw(struct sim *s, struct host *h, uint64_t arg)
 	host_hang(s, h, false);
 }
 
-static void fault_hang(struct sim *s)
+static void fault_hang(struct sim *s, struct prng *r)
 {
-	struct host *h = any_host(s);
+	struct host *h = any_host(s, r);
 
 	host_hang(s, h, true);
-	sim_at(s, soon(s), thaw, h, 0);
+	sim_at(s, soon(s, r), thaw, h, 0);
 }
 
 static void go_on(struct sim *s, struct host *h, uint64_t arg)
@@ -95,12 +95,12 @@ static void go_on(struct sim *s, struct host *h, uint64_t arg)
 	process_pause(s, h, false);
 }
 
-static void fault_pause(struct sim *s)
+static void fault_pause(struct sim *s, struct prng *r)
 {
-	struct host *h = any_host(s);
+	struct host *h = any_host(s, r);
 
 	process_pause(s, h, true);
-	sim_at(s, soon(s), go_on, h, 0);
+	sim_at(s, soon(s, r), go_on, h, 0);
 }
 
 static void disk_well(struct sim *s, struct host *h, uint64_t arg)
@@ -110,27 +110,27 @@ static void disk_well(struct sim *s, struct host *h, uint64_t arg)
 	disk_kick(s, h);
 }
 
-static void fault_disk_slow(struct sim *s)
+static void fault_disk_slow(struct sim *s, struct prng *r)
 {
-	struct host *h = any_host(s);
+	struct host *h = any_host(s, r);
 
 	sim_trace(s, "host %u: slow disk", h->id);
-	h->disk.slow_us = sim_range(s, 10 * MS, 600 * MS, MS, 80 * MS);
-	sim_at(s, soon(s), disk_well, h, 0);
+	h->disk.slow_us = s->storm ? prng_range(r, MS, 80 * MS) : prng_range(r, 10 * MS, 600 * MS);
+	sim_at(s, soon(s, r), disk_well, h, 0);
 }
 
-static void fault_disk_stuck(struct sim *s)
+static void fault_disk_stuck(struct sim *s, struct prng *r)
 {
-	struct host *h = any_host(s);
+	struct host *h = any_host(s, r);
 
 	sim_trace(s, "host %u: disk hangs", h->id);
 	h->disk.stuck = true;
-	sim_at(s, soon(s), disk_well, h, 0);
+	sim_at(s, soon(s, r), disk_well, h, 0);
 }
 
-static void fault_disk_fail(struct sim *s)
+static void fault_disk_fail(struct sim *s, struct prng *r)
 {
-	struct host *h = any_host(s);
+	struct host *h = any_host(s, r);
 	struct rl_input in = {.kind = RL_IN_WRITE_FAILED};
 
 	if (!process_runs(h))
@@ -159,9 +159,9 @@ static bool all_active(struct sim *s)
  * Only as many at a time as a quorum can do without. What a minority epoch committed is on the
  * disks of few: there a loss is only survived once all have it again.
  */
-static void fault_damage(struct sim *s)
+static void fault_damage(struct sim *s, struct prng *r)
 {
-	struct host *h = any_host(s);
+	struct host *h = any_host(s, r);
 	size_t damaged = 0;
 
 	for (size_t i = 0; i < s->n; i++)
@@ -171,14 +171,16 @@ static void fault_damage(struct sim *s)
 	process_kill(s, h);
 	sim_trace(s, "host %u: store damaged", h->id);
 	disk_damage(h);
-	sim_at(s, soon(s), start_again, h, 0);
+	sim_at(s, soon(s, r), start_again, h, 0);
 }
 
 /* ---- the swarm */
 
 static unsigned weight(struct sim *s, unsigned most)
 {
-	return prng_chance(&s->rng, 450) ? (unsigned)prng_range(&s->rng, 1, most) : 0;
+	return prng_chance(sim_stream(s, STREAM_SWARM), 450)
+		   ? (unsigned)prng_range(sim_stream(s, STREAM_SWARM), 1, most)
+		   : 0;
 }
 
 static void choose_cluster(struct sim *s)
@@ -189,7 +191,7 @@ static void choose_cluster(struct sim *s)
 		unsigned permille;
 	} kinds[] = {{1, false, false, 20},  {2, true, false, 180}, {2, false, true, 100},
 		     {3, false, false, 450}, {4, false, true, 100}, {5, false, false, 150}};
-	uint64_t x = prng_range(&s->rng, 0, 999);
+	uint64_t x = prng_range(sim_stream(s, STREAM_SWARM), 0, 999);
 	size_t i = 0;
 
 	while (x >= kinds[i].permille)
@@ -202,8 +204,10 @@ static void choose_cluster(struct sim *s)
 void faults_configure(struct sim *s)
 {
 	choose_cluster(s);
-	s->storm = prng_chance(&s->rng, 400) || s->storm;
-	s->snapshot_every = prng_chance(&s->rng, 500) ? prng_range(&s->rng, 5, 60) : 100000;
+	s->storm = prng_chance(sim_stream(s, STREAM_SWARM), 400) || s->storm;
+	s->snapshot_every = prng_chance(sim_stream(s, STREAM_SWARM), 500)
+				? prng_range(sim_stream(s, STREAM_SWARM), 5, 60)
+				: 100000;
 	s->swarm = (struct swarm){
 	    .kill = weight(s, 300),
 	    .power = weight(s, 300),
@@ -221,37 +225,41 @@ void faults_configure(struct sim *s)
 		  s->storm ? ", storm" : "", (unsigned long long)s->snapshot_every);
 }
 
+/* Every step draws one number, whatever comes of it: what is left out shifts nothing. */
 static void one_fault(struct sim *s, struct host *h, uint64_t arg)
 {
 	const struct {
+		const char *name;
 		unsigned weight;
-		void (*fn)(struct sim *s);
-	} kinds[] = {{s->swarm.kill, fault_kill},
-		     {s->swarm.power, fault_power},
-		     {s->swarm.partition, fault_partition},
-		     {s->swarm.hang, fault_hang},
-		     {s->swarm.pause, fault_pause},
-		     {s->swarm.disk_slow, fault_disk_slow},
-		     {s->swarm.disk_stuck, fault_disk_stuck},
-		     {s->swarm.disk_fail, fault_disk_fail},
-		     {s->swarm.damage, fault_damage},
-		     {s->swarm.blackout, fault_blackout}};
+		void (*fn)(struct sim *s, struct prng *r);
+	} kinds[] = {{"process killed", s->swarm.kill, fault_kill},
+		     {"power cut", s->swarm.power, fault_power},
+		     {"network parted", s->swarm.partition, fault_partition},
+		     {"host hangs", s->swarm.hang, fault_hang},
+		     {"process paused", s->swarm.pause, fault_pause},
+		     {"disk slow", s->swarm.disk_slow, fault_disk_slow},
+		     {"disk hangs", s->swarm.disk_stuck, fault_disk_stuck},
+		     {"disk fails", s->swarm.disk_fail, fault_disk_fail},
+		     {"store damaged", s->swarm.damage, fault_damage},
+		     {"blackout", s->swarm.blackout, fault_blackout}};
 	uint64_t sum = 0, x;
+	struct prng r;
 
 	if (s->healing)
 		return;
+	prng_seed(&r, prng_next(sim_stream(s, STREAM_FAULTS)));
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		sum += kinds[i].weight;
 	/* In a storm every step is a fault. */
-	x = prng_range(&s->rng, 0, s->storm && sum ? sum - 1 : 999);
-	if (s->storm || prng_chance(&s->rng, 300))
-		sim_at(s, prng_range(&s->rng, 1 * MS, (s->storm ? 45 : 100) * MS), one_fault, NULL,
-		       0);
+	x = prng_range(&r, 0, s->storm && sum ? sum - 1 : 999);
+	if (s->storm || prng_chance(&r, 300))
+		sim_at(s, prng_range(&r, 1 * MS, (s->storm ? 45 : 100) * MS), one_fault, NULL, 0);
 	else
-		sim_at(s, prng_range(&s->rng, 100 * MS, 4 * SEC), one_fault, NULL, 0);
+		sim_at(s, prng_range(&r, 100 * MS, 4 * SEC), one_fault, NULL, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (x < kinds[i].weight) {
-			kinds[i].fn(s);
+			if (sim_inject(s, kinds[i].name))
+				kinds[i].fn(s, &r);
 			return;
 		}
 		x -= kinds[i].weight;
@@ -260,7 +268,7 @@ static void one_fault(struct sim *s, struct host *h, uint64_t arg)
 
 void faults_start(struct sim *s)
 {
-	sim_at(s, prng_range(&s->rng, 500 * MS, 6 * SEC), one_fault, NULL, 0);
+	sim_at(s, prng_range(sim_stream(s, STREAM_FAULTS), 500 * MS, 6 * SEC), one_fault, NULL, 0);
 }
 
 void faults_heal(struct sim *s)
@@ -278,7 +286,8 @@ void faults_heal(struct sim *s)
 			process_kill(s, h);
 		process_pause(s, h, false);
 		if (h->power && !h->proc.up)
-			sim_at(s, prng_range(&s->rng, 10 * MS, SEC), start_again, h, 0);
+			sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 10 * MS, SEC),
+			       start_again, h, 0);
 	}
 	s->mind->heal(s);
 }

@@ -10,13 +10,14 @@
 static const char usage[] =
     "usage: hvsim run [--log] [--storm] SEED\n"
     "       hvsim run [--log] [--storm] --seeds A..B [--jobs N]\n"
-    "       hvsim trace [--log] [--storm] SEED\n"
+    "       hvsim trace [--log] [--storm] [--drop N,N...] SEED\n"
     "\n"
     "Runs the shipped log and brain in a simulated rack. Each seed is one run with its own "
     "cluster, load\n"
     "and faults; the same seed gives the same trace. --log: the log alone, under a trivial state "
     "machine.\n"
-    "--storm: faults all the time and short timeouts in every seed, not only in some.\n";
+    "--storm: faults all the time and short timeouts in every seed, not only in some.\n"
+    "--drop: injections that are left out, by the numbers of the trace.\n";
 
 static uint64_t running_seed;
 
@@ -44,13 +45,13 @@ struct share {
 
 static bool run_seed(uint64_t seed, const struct sim_options *o)
 {
-	char failure[512];
+	struct sim_result res;
 	bool ok;
 
 	running_seed = seed;
-	ok = sim_run(seed, o, failure, sizeof(failure));
+	ok = sim_run(seed, o, &res);
 	if (!ok)
-		printf("seed %llu: %s\n", (unsigned long long)seed, failure);
+		printf("seed %llu: %s\n", (unsigned long long)seed, res.failure);
 	fflush(stdout);
 	return ok;
 }
@@ -144,6 +145,7 @@ struct options {
 	bool trace, many;
 	uint64_t first, last;
 	uint64_t jobs;
+	uint32_t *drop;
 };
 
 static bool parse_range(const char *text, struct options *o)
@@ -154,6 +156,22 @@ static bool parse_range(const char *text, struct options *o)
 		return false;
 	o->many = true;
 	return read_number(end + 2, &end, &o->last) && !*end && o->first <= o->last;
+}
+
+static bool parse_drop(const char *text, struct options *o)
+{
+	const char *end = text;
+	uint64_t n;
+
+	o->drop = hv_xcalloc(strlen(text) + 1, sizeof(*o->drop));
+	o->sim.drop = o->drop;
+	while (read_number(text, &end, &n) && n <= UINT32_MAX) {
+		o->drop[o->sim.n_drop++] = (uint32_t)n;
+		if (!*end)
+			return true;
+		text = end + (*end == ',');
+	}
+	return false;
 }
 
 static bool parse(int argc, char **argv, struct options *o)
@@ -171,6 +189,9 @@ static bool parse(int argc, char **argv, struct options *o)
 			o->sim.storm = true;
 		} else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
 			have = parse_range(argv[++i], o);
+		} else if (strcmp(argv[i], "--drop") == 0 && i + 1 < argc) {
+			if (!parse_drop(argv[++i], o))
+				return false;
 		} else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
 			if (!read_number(argv[++i], &end, &o->jobs) || *end || !o->jobs ||
 			    o->jobs > 64)
@@ -197,6 +218,7 @@ int main(int argc, char **argv)
 	if (o.trace)
 		o.sim.trace = stdout;
 	ok = run_seed(o.first, &o.sim);
+	free(o.drop);
 	if (!o.trace)
 		printf("%d passed, %d failed\n", ok, !ok);
 	return ok ? 0 : 1;

@@ -162,7 +162,8 @@ static void votes_arrive(struct sim *s, struct host *h, uint64_t ring)
 void net_votes(struct sim *s, struct host *h)
 {
 	if (h->ring)
-		sim_at(s, prng_range(&s->rng, 0, 20 * MS), votes_arrive, h, h->ring->seq);
+		sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 0, 20 * MS), votes_arrive, h,
+		       h->ring->seq);
 }
 
 /* ffsplit: one side only; the larger one, or the one with the lowest node. It keeps what it has. */
@@ -220,7 +221,7 @@ static void finish_old(struct sim *s, const struct node_set *set, struct ring *o
 		if (h->ring == old && h->pos > least)
 			least = h->pos;
 	}
-	cut = (size_t)prng_range(&s->rng, least, old->ordered.n);
+	cut = (size_t)prng_range(sim_stream(s, STREAM_WORLD), least, old->ordered.n);
 	for (size_t i = 0; i < set->n; i++) {
 		struct host *h = sim_host(s, set->ids[i]);
 
@@ -260,13 +261,14 @@ static void announce(struct sim *s, struct ring *r)
 
 	for (size_t i = 0; i < r->hosts.n; i++) {
 		struct host *h = sim_host(s, r->hosts.ids[i]);
-		bool votes_first = prng_chance(&s->rng, 300);
+		bool votes_first = prng_chance(sim_stream(s, STREAM_WORLD), 300);
 
 		if (votes_first)
 			votes_arrive(s, h, r->seq);
 		process_receive(s, h, &conf);
 		if (!votes_first)
-			sim_at(s, prng_range(&s->rng, 0, 8 * MS), votes_arrive, h, r->seq);
+			sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 0, 8 * MS), votes_arrive,
+			       h, r->seq);
 	}
 	/* Everyone has had it: it stands first in the order too. */
 	items_push(&r->ordered, &conf);

@@ -175,8 +175,9 @@ static void propose(struct mind *m)
 	uint8_t data[3000] = {0};
 	struct payload p = {
 	    .magic = MAGIC, .node = m->h->id, .incarnation = m->h->proc.incarnation};
-	size_t len =
-	    sizeof(p) + (prng_chance(&m->s->rng, 50) ? (size_t)prng_range(&m->s->rng, 0, 2900) : 8);
+	size_t len = sizeof(p) + (prng_chance(sim_stream(m->s, STREAM_LOAD), 50)
+				      ? (size_t)prng_range(sim_stream(m->s, STREAM_LOAD), 0, 2900)
+				      : 8);
 
 	p.seq = m->h->proc.seq + 1;
 	p.at_us = process_cluster_us(m->s, m->h);
@@ -234,7 +235,7 @@ static void fence(struct mind *m)
 
 static void plain_poll(struct mind *m)
 {
-	struct prng *rng = &m->s->rng;
+	struct prng *rng = sim_stream(m->s, STREAM_LOAD);
 	unsigned burst = prng_chance(rng, 20) ? 60 : 3;
 
 	if (rl_status(m->h->proc.log)->phase != RL_ACTIVE)

@@ -8,6 +8,7 @@
  *   net.c     rings with extended virtual synchrony, CPG membership, votequorum and a quorum device
  *   disk.c    durable state: atomic batches, lost when the power goes before they are done
  *   host.c    power, process, the driver of the log core (what clusterd does)
+ *   inject.c  streams of chance; injections are numbered and counted
  *   faults.c  what goes wrong, and when all is healed
  *   check.c   invariants of the log, looked at from outside
  *   plain.c   a trivial state machine as the mind: for the log alone
@@ -30,10 +31,34 @@
 
 #define MS 1000ULL
 #define SEC 1000000ULL
-#define SIM_HOSTS 5
+#define SIM_HOSTS 32
+#define SIM_KINDS 128 /* of injections */
 
 struct sim;
 struct host;
+
+/*
+ * ---- chance. Each stream is drawn from for one purpose, so that leaving out an injection does not
+ * shift the others. What decides about injections (FAULTS, ADMIN) draws the same numbers whatever
+ * the state of the rack is: best one number a step, which seeds a generator of that step's own.
+ */
+enum sim_stream {
+	STREAM_SWARM,	   /* the cluster, and which faults this seed has */
+	STREAM_WORLD,	   /* latencies and order, in corosync and disks */
+	STREAM_FAULTS,	   /* when and what */
+	STREAM_ADMIN,	   /* commands */
+	STREAM_LOAD,	   /* clients of the plain mind */
+	STREAM_HYPERVISOR, /* durations and outcomes of calls, guests */
+	STREAM_FENCE,	   /* of fences */
+	STREAM_COUNT
+};
+struct prng *sim_stream(struct sim *s, enum sim_stream which);
+/*
+ * One injection (a fault, an administrator's command) happens now. `kind` is a static string:
+ * injections are numbered from 1 in their order and counted by kind. false: the shrinker has
+ * dropped this number; the caller, who has drawn its random numbers already, does nothing.
+ */
+bool sim_inject(struct sim *s, const char *kind);
 
 /* ---- clock */
 typedef void (*sim_fn)(struct sim *s, struct host *h, uint64_t arg);
@@ -158,13 +183,13 @@ struct swarm { /* which faults this seed has, in permille of the fault steps */
 };
 struct sim {
 	uint64_t seed, now_us, order;
-	struct prng rng;
+	struct prng streams[STREAM_COUNT];
+	const struct sim_options *options;
+	struct sim_result *result;
 	struct sim_event *heap;
 	size_t n_heap, cap_heap;
 	FILE *trace;
-	char failure[512];
 	bool failed;
-	uint64_t events;
 
 	const struct mind_ops *mind;
 	struct host hosts[SIM_HOSTS];
@@ -240,12 +265,31 @@ void check_end(struct sim *s);
 /* check.c: all members, same state; NULL or what is not so */
 const char *check_quiet(struct sim *s, char *buf, size_t size);
 
+/* inject.c */
+void streams_start(struct sim *s);
+
 /* world.c */
 struct sim_options {
 	const struct mind_ops *mind;
 	bool storm; /* each seed, not only some */
 	FILE *trace;
+	const uint32_t *drop; /* numbers of injections that are left out */
+	size_t n_drop;
 };
-bool sim_run(uint64_t seed, const struct sim_options *o, char *ret_failure, size_t size);
+struct coverage {
+	struct {
+		const char *kind;
+		uint64_t count;
+	} kinds[SIM_KINDS];
+	size_t n;
+};
+struct sim_result {
+	char failure[512]; /* empty: none */
+	uint64_t events, simulated_us;
+	uint32_t injections; /* how many, with those that were left out */
+	struct coverage coverage;
+};
+/* true: nothing was wrong. */
+bool sim_run(uint64_t seed, const struct sim_options *o, struct sim_result *ret);
 
 #endif

@@ -13,7 +13,7 @@
 
 static struct host *active_host(struct sim *s)
 {
-	size_t first = (size_t)prng_range(&s->rng, 0, s->n - 1);
+	size_t first = (size_t)prng_range(sim_stream(s, STREAM_ADMIN), 0, s->n - 1);
 
 	for (size_t i = 0; i < s->n; i++) {
 		struct host *h = &s->hosts[(first + i) % s->n];
@@ -60,20 +60,22 @@ static void add_vm(struct sim *s, struct host *h, int k)
 	add.name = w->name[k];
 	add.uuid = w->uuid[k];
 	add.xml = "<domain/>";
-	add.mem_mib = prng_range(&s->rng, 1, 6) * 128;
+	add.mem_mib = prng_range(sim_stream(s, STREAM_ADMIN), 1, 6) * 128;
 	add.vcpus = 1;
-	add.priority = (int32_t)prng_range(&s->rng, 0, 3);
-	add.started = prng_chance(&s->rng, 850);
+	add.priority = (int32_t)prng_range(sim_stream(s, STREAM_ADMIN), 0, 3);
+	add.started = prng_chance(sim_stream(s, STREAM_ADMIN), 850);
 	cmd.body_case = HV__COMMAND__BODY_VM_ADD;
 	cmd.vm_add = &add;
-	command(s, h, &cmd, k, REQUEST_ADD);
+	if (sim_inject(s, "vm add"))
+		command(s, h, &cmd, k, REQUEST_ADD);
 }
 
 static char *node_word(struct sim *s, char *buf, size_t size, unsigned permille)
 {
-	if (!prng_chance(&s->rng, permille))
+	if (!prng_chance(sim_stream(s, STREAM_ADMIN), permille))
 		return "";
-	snprintf(buf, size, "host%llu", (unsigned long long)prng_range(&s->rng, 1, s->n));
+	snprintf(buf, size, "host%llu",
+		 (unsigned long long)prng_range(sim_stream(s, STREAM_ADMIN), 1, s->n));
 	return buf;
 }
 
@@ -87,33 +89,42 @@ static void vm_command(struct sim *s, struct host *h, int k)
 	Hv__VmPause pause = HV__VM_PAUSE__INIT;
 	Hv__VmResume resume = HV__VM_RESUME__INIT;
 	Hv__VmRemove gone = HV__VM_REMOVE__INIT;
-	uint64_t x = prng_range(&s->rng, 0, 99);
+	uint64_t x = prng_range(sim_stream(s, STREAM_ADMIN), 0, 99);
+	const char *what;
 	char node[16];
 
 	start.name = stop.name = migrate.name = pause.name = resume.name = gone.name = w->name[k];
 	start.node = migrate.node = node_word(s, node, sizeof(node), 400);
 	if (x < 30) {
+		what = "vm start";
 		cmd.body_case = HV__COMMAND__BODY_VM_START;
 		cmd.vm_start = &start;
 	} else if (x < 42) {
-		stop.force = prng_chance(&s->rng, 300);
+		stop.force = prng_chance(sim_stream(s, STREAM_ADMIN), 300);
+		what = "vm stop";
 		cmd.body_case = HV__COMMAND__BODY_VM_STOP;
 		cmd.vm_stop = &stop;
 	} else if (x < 80) {
+		what = "vm migrate";
 		cmd.body_case = HV__COMMAND__BODY_VM_MIGRATE;
 		cmd.vm_migrate = &migrate;
 	} else if (x < 85) {
+		what = "vm pause";
 		cmd.body_case = HV__COMMAND__BODY_VM_PAUSE;
 		cmd.vm_pause = &pause;
 	} else if (x < 95) {
+		what = "vm resume";
 		cmd.body_case = HV__COMMAND__BODY_VM_RESUME;
 		cmd.vm_resume = &resume;
 	} else {
-		w->asked[k].removed = true;
 		gone.stop_first = true;
+		what = "vm remove";
 		cmd.body_case = HV__COMMAND__BODY_VM_REMOVE;
 		cmd.vm_remove = &gone;
 	}
+	if (!sim_inject(s, what))
+		return;
+	w->asked[k].removed |= cmd.body_case == HV__COMMAND__BODY_VM_REMOVE;
 	command(s, h, &cmd, k, REQUEST_OTHER);
 }
 
@@ -192,9 +203,10 @@ static bool add_devices(struct sim *s, struct host *h)
 void admin_step(struct sim *s)
 {
 	struct vms_world *w = s->mind_world;
-	struct host *h = active_host(s), *target = &s->hosts[prng_range(&s->rng, 0, s->n - 1)];
-	int k = (int)prng_range(&s->rng, 0, w->max_vms - 1);
-	uint64_t x = prng_range(&s->rng, 0, 999);
+	struct host *h = active_host(s),
+		    *target = &s->hosts[prng_range(sim_stream(s, STREAM_ADMIN), 0, s->n - 1)];
+	int k = (int)prng_range(sim_stream(s, STREAM_ADMIN), 0, w->max_vms - 1);
+	uint64_t x = prng_range(sim_stream(s, STREAM_ADMIN), 0, 999);
 
 	if (!h || add_devices(s, h))
 		return;
@@ -204,10 +216,12 @@ void admin_step(struct sim *s)
 	} else if (x < 400) {
 		vm_command(s, h, k);
 	} else if (x < 430) {
-		node_command(s, h, target, true);
+		if (sim_inject(s, "node drain"))
+			node_command(s, h, target, true);
 	} else if (x < 500) {
-		node_command(s, h, target, false);
-	} else if (x < 520) {
+		if (sim_inject(s, "node resume"))
+			node_command(s, h, target, false);
+	} else if (x < 520 && sim_inject(s, "fence confirm")) {
 		confirm(s, h, target);
 	}
 }

@@ -168,7 +168,7 @@ static void finish(struct sim *s, struct host *h, uint64_t n);
 
 static uint64_t duration(struct sim *s, const struct call *call)
 {
-	struct prng *r = &s->rng;
+	struct prng *r = sim_stream(s, STREAM_HYPERVISOR);
 
 	switch (call->kind) {
 	case OP_VM_START:
@@ -289,14 +289,15 @@ struct outcome {
 static struct outcome do_migrate(struct sim *s, struct host *h, const struct call *call)
 {
 	enum dom *here = dom_of(s, h->id, call->vm), *there = dom_of(s, call->target, call->vm);
-	bool lost_answer = prng_chance(&s->rng, 60);
+	bool lost_answer = prng_chance(sim_stream(s, STREAM_HYPERVISOR), 60);
 	struct host *t = sim_host(s, call->target);
 
 	if (*here == DOM_ABSENT)
 		return (struct outcome){HV_NOT_FOUND, HV__OBSERVED__OBSERVED_ABSENT, 0};
 	if (!can_reach(s, h, call->target) || *there != DOM_INCOMING || call->cancelled ||
-	    prng_chance(&s->rng, 80)) {
-		if (t->power && *there == DOM_INCOMING && prng_chance(&s->rng, 900))
+	    prng_chance(sim_stream(s, STREAM_HYPERVISOR), 80)) {
+		if (t->power && *there == DOM_INCOMING &&
+		    prng_chance(sim_stream(s, STREAM_HYPERVISOR), 900))
 			set_dom(s, t, call->vm, DOM_ABSENT, HV__CAUSE__CAUSE_FAILED);
 		return (struct outcome){call->cancelled ? HV_CANCELLED : HV_HYPERVISOR,
 					observed_of(*here), 0};
@@ -322,12 +323,13 @@ static struct outcome do_fence(struct sim *s, struct host *h, const struct call 
 		host_power_on(s, victim);
 		return (struct outcome){HV_OK, HV__OBSERVED__OBSERVED_UNKNOWN, 0};
 	}
-	if (w->fence_broken[call->victim - 1] || prng_chance(&s->rng, 80))
+	if (w->fence_broken[call->victim - 1] || prng_chance(sim_stream(s, STREAM_HYPERVISOR), 80))
 		return (struct outcome){HV_AGENT_FAILED, HV__OBSERVED__OBSERVED_UNKNOWN, 0};
 	sim_trace(s, "host %u is fenced by %u", call->victim, h->id);
 	w->fences++;
 	host_power_off(s, victim);
-	sim_at(s, prng_range(&s->rng, 2 * SEC, 15 * SEC), on_again, victim, 0);
+	sim_at(s, prng_range(sim_stream(s, STREAM_HYPERVISOR), 2 * SEC, 15 * SEC), on_again, victim,
+	       0);
 	return (struct outcome){HV_OK, HV__OBSERVED__OBSERVED_UNKNOWN, final ? call->victim : 0};
 }
 
@@ -339,7 +341,7 @@ static struct outcome do_start(struct sim *s, struct host *h, const struct call 
 		return (struct outcome){HV_OK, HV__OBSERVED__OBSERVED_RUNNING, 0};
 	if (*here != DOM_ABSENT)
 		return (struct outcome){HV_EXISTS, observed_of(*here), 0};
-	if (prng_chance(&s->rng, 60))
+	if (prng_chance(sim_stream(s, STREAM_HYPERVISOR), 60))
 		return (struct outcome){HV_HYPERVISOR, HV__OBSERVED__OBSERVED_ABSENT, 0};
 	((struct vms_world *)s->mind_world)->starts++;
 	check_no_copy(s, h->id, call->vm);
@@ -353,7 +355,7 @@ static struct outcome do_pause(struct sim *s, struct host *h, const struct call 
 
 	if (here == DOM_ABSENT)
 		return (struct outcome){HV_NOT_FOUND, HV__OBSERVED__OBSERVED_ABSENT, 0};
-	if (prng_chance(&s->rng, 30))
+	if (prng_chance(sim_stream(s, STREAM_HYPERVISOR), 30))
 		return (struct outcome){HV_HYPERVISOR, observed_of(here), 0};
 	set_dom(s, h, call->vm, to, HV__CAUSE__CAUSE_ADMIN);
 	return (struct outcome){HV_OK, observed_of(to), 0};
@@ -366,7 +368,7 @@ static struct outcome carry_out(struct sim *s, struct host *h, const struct call
 		return do_start(s, h, call);
 	case OP_VM_STOP:
 	case OP_VM_DESTROY:
-		if (prng_chance(&s->rng, 30))
+		if (prng_chance(sim_stream(s, STREAM_HYPERVISOR), 30))
 			return (struct outcome){HV_HYPERVISOR,
 						observed_of(*dom_of(s, h->id, call->vm)), 0};
 		set_dom(s, h, call->vm, DOM_ABSENT, HV__CAUSE__CAUSE_ADMIN);
@@ -413,7 +415,7 @@ static void finish(struct sim *s, struct host *h, uint64_t n)
 	}
 	/* An agent that was killed may have done its work, or not. A VM call that was begun goes
 	 * on. */
-	if (!fence || !killed || prng_chance(&s->rng, 300))
+	if (!fence || !killed || prng_chance(sim_stream(s, STREAM_HYPERVISOR), 300))
 		out = carry_out(s, h, call);
 	call = &w->calls[n];
 	call->used = false;
@@ -445,7 +447,7 @@ static void hv_goes(struct sim *s, struct host *h)
 {
 	struct vms_world *w = s->mind_world;
 
-	if (!h->power || w->hv_down[h->id - 1])
+	if (!sim_inject(s, "hypervisor layer silent") || !h->power || w->hv_down[h->id - 1])
 		return;
 	w->hv_down[h->id - 1] = true;
 	sim_trace(s, "host %u: hypervisor layer does not answer", h->id);
@@ -453,7 +455,7 @@ static void hv_goes(struct sim *s, struct host *h)
 		intake_hypervisor_gone(h->proc.mind->intake, "simulated", mind_mono(h->proc.mind));
 		mind_wake(h->proc.mind);
 	}
-	sim_at(s, prng_range(&s->rng, 50 * MS, 9 * SEC), hv_back, h, 0);
+	sim_at(s, prng_range(sim_stream(s, STREAM_HYPERVISOR), 50 * MS, 9 * SEC), hv_back, h, 0);
 }
 
 static void fence_back(struct sim *s, struct host *h, uint64_t arg)
@@ -463,11 +465,13 @@ static void fence_back(struct sim *s, struct host *h, uint64_t arg)
 
 void vms_chance(struct sim *s)
 {
-	struct host *h = &s->hosts[prng_range(&s->rng, 0, s->n - 1)];
-	int k = (int)prng_range(&s->rng, 0, VMS - 1);
-	uint64_t x = prng_range(&s->rng, 0, 999);
+	struct host *h = &s->hosts[prng_range(sim_stream(s, STREAM_HYPERVISOR), 0, s->n - 1)];
+	int k = (int)prng_range(sim_stream(s, STREAM_HYPERVISOR), 0, VMS - 1);
+	uint64_t x = prng_range(sim_stream(s, STREAM_HYPERVISOR), 0, 999);
 
 	if (x < 25 && h->power && !h->hung && *dom_of(s, h->id, k) == DOM_RUNNING) {
+		if (!sim_inject(s, x < 15 ? "guest crashes" : "guest shuts down"))
+			return;
 		set_dom(s, h, k, DOM_ABSENT,
 			x < 15 ? HV__CAUSE__CAUSE_CRASHED : HV__CAUSE__CAUSE_GUEST_SHUTDOWN);
 		if (process_runs(h))
@@ -475,8 +479,11 @@ void vms_chance(struct sim *s)
 	} else if (x >= 25 && x < 40) {
 		hv_goes(s, h);
 	} else if (x >= 40 && x < 60) {
+		if (!sim_inject(s, "fence device silent"))
+			return;
 		((struct vms_world *)s->mind_world)->fence_broken[h->id - 1] = true;
-		sim_at(s, prng_range(&s->rng, SEC, 12 * SEC), fence_back, h, 0);
+		sim_at(s, prng_range(sim_stream(s, STREAM_HYPERVISOR), SEC, 12 * SEC), fence_back,
+		       h, 0);
 	}
 }
 

@@ -262,7 +262,7 @@ static void chance(struct sim *s, struct host *h, uint64_t arg)
 		return;
 	vms_chance(s);
 	admin_step(s);
-	sim_at(s, prng_range(&s->rng, 10 * MS, 400 * MS), chance, NULL, 0);
+	sim_at(s, prng_range(sim_stream(s, STREAM_ADMIN), 10 * MS, 400 * MS), chance, NULL, 0);
 }
 
 static void vms_start(struct sim *s)
@@ -270,7 +270,7 @@ static void vms_start(struct sim *s)
 	struct vms_world *w = hv_xcalloc(1, sizeof(*w));
 
 	s->mind_world = w;
-	w->max_vms = (unsigned)prng_range(&s->rng, 2, VMS);
+	w->max_vms = (unsigned)prng_range(sim_stream(s, STREAM_ADMIN), 2, VMS);
 	for (int k = 0; k < VMS; k++) {
 		snprintf(w->name[k], sizeof(w->name[k]), "vm%d", k);
 		snprintf(w->uuid[k], sizeof(w->uuid[k]), "00000000-0000-4000-8000-%012d", k);

@@ -21,7 +21,8 @@ static void world_start(struct sim *s)
 	for (size_t i = 0; i < s->n; i++) {
 		s->hosts[i].sim = s;
 		s->hosts[i].id = (hv_node_id)i + 1;
-		sim_at(s, prng_range(&s->rng, 0, 2 * SEC), first_boot, &s->hosts[i], 0);
+		sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 0, 2 * SEC), first_boot,
+		       &s->hosts[i], 0);
 	}
 	check_start(s);
 	s->mind->start(s);
@@ -88,11 +89,14 @@ static void until_quiet(struct sim *s)
 	}
 }
 
-bool sim_run(uint64_t seed, const struct sim_options *o, char *ret_failure, size_t size)
+bool sim_run(uint64_t seed, const struct sim_options *o, struct sim_result *ret)
 {
 	struct sim s = {.seed = seed, .mind = o->mind, .trace = o->trace, .storm = o->storm};
 
-	prng_seed(&s.rng, seed);
+	memset(ret, 0, sizeof(*ret));
+	s.options = o;
+	s.result = ret;
+	streams_start(&s);
 	faults_configure(&s);
 	world_start(&s);
 	sim_run_until(&s, s.storm ? STORM_US : FAULTS_US);
@@ -103,8 +107,8 @@ bool sim_run(uint64_t seed, const struct sim_options *o, char *ret_failure, size
 		check_end(&s);
 	if (!s.failed)
 		s.mind->end(&s);
-	sim_trace(&s, "%llu events", (unsigned long long)s.events);
-	snprintf(ret_failure, size, "%s", s.failure);
+	sim_trace(&s, "%llu events", (unsigned long long)ret->events);
+	ret->simulated_us = s.now_us;
 	world_stop(&s);
 	return !s.failed;
 }
