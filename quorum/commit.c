@@ -30,10 +30,19 @@ struct member *commit_heard(struct replog *log, hv_node_id sender, const Hv__Epo
 
 /* ---- append */
 
+/* Who has acked all that there is begins to lag with the next entry, not before. */
+static void lag_begins(struct replog *log)
+{
+	for (size_t i = 0; i < log->ep.members.n; i++)
+		if (log->ep.m[i].acked >= entries_last_index(&log->log))
+			log->ep.m[i].lag_us = log->now_us;
+}
+
 static void append_now(struct replog *log, const struct log_entry *en)
 {
 	struct rl_write w = {0};
 
+	lag_begins(log);
 	entries_append(&log->log, en);
 	rl_write(log, &w, entries_last_index(&log->log), entries_last_index(&log->log));
 }
@@ -227,6 +236,16 @@ void commit_rewind(struct replog *log)
 
 /* ---- acks and heartbeats come in */
 
+static void follow_lag(struct replog *log, struct member *m)
+{
+	uint64_t last = entries_last_index(&log->log);
+
+	if (m->acked >= last || m->acked > m->lag_target) {
+		m->lag_target = m->acked;
+		m->lag_us = log->now_us;
+	}
+}
+
 void commit_ack(struct replog *log, hv_node_id sender, const Hv__Ack *m)
 {
 	struct member *from = commit_heard(log, sender, m->epoch);
@@ -236,6 +255,7 @@ void commit_ack(struct replog *log, hv_node_id sender, const Hv__Ack *m)
 	from->synced = true;
 	if (m->durable > from->acked) {
 		from->acked = m->durable;
+		follow_lag(log, from);
 		commit_advance(log);
 	}
 	digest_report(log, from, m->applied, m->digest);
@@ -300,16 +320,6 @@ bool commit_silent(const struct replog *log, const struct member *m)
 	if (log->now_us - m->heard_us > patience)
 		return true;
 	return log->now_us - m->lag_us > patience * (m->synced ? 1 : SYNC_PATIENCE);
-}
-
-static void follow_lag(struct replog *log, struct member *m)
-{
-	uint64_t last = entries_last_index(&log->log);
-
-	if (m->acked >= last || m->acked > m->lag_target) {
-		m->lag_target = m->acked;
-		m->lag_us = log->now_us;
-	}
 }
 
 /* Do we still hear enough members to commit anything? */

@@ -138,10 +138,17 @@ bool hello_current(const struct replog *log, const struct peer *p)
 
 /* ---- timers */
 
-void hello_tick(struct replog *log)
+/* How long until we say it again; after some times less often. */
+uint64_t hello_again_us(const struct replog *log)
 {
 	uint64_t again_us = log->cfg.hello_timeout_us;
 
+	return log->hello_count > 5 && again_us < log->cfg.heartbeat_us ? log->cfg.heartbeat_us
+									: again_us;
+}
+
+void hello_tick(struct replog *log)
+{
 	if (!log->in_view)
 		return;
 	/* An activate of ours that never came back: nothing of the kind is lost in a view, but ask
@@ -153,9 +160,7 @@ void hello_tick(struct replog *log)
 			hello_leave_epoch(log);
 		return;
 	}
-	if (log->hello_count > 5 && again_us < log->cfg.heartbeat_us)
-		again_us = log->cfg.heartbeat_us;
-	if (log->now_us - log->hello_sent_us >= again_us)
+	if (log->now_us - log->hello_sent_us >= hello_again_us(log))
 		hello_send(log);
 	activation_try(log);
 }

@@ -276,6 +276,7 @@ static void notice_stall(struct replog *log, uint64_t now_us)
 
 static void tick(struct replog *log)
 {
+	log->ticked_us = log->now_us;
 	hello_tick(log);
 	commit_tick(log);
 	catchup_tick(log);

@@ -106,7 +106,7 @@ struct rl_ring {
 };
 
 enum rl_in_kind {
-	RL_IN_TICK = 1, /* nothing but time; at least every heartbeat_us / 2 */
+	RL_IN_TICK = 1, /* nothing but time: at rl_next_due_us(), or every heartbeat_us / 2 */
 	RL_IN_CONFCHG,	/* CPG membership: `members`, intersected with the totem ring by the driver;
 			   `ring`, `ring_members` */
 	RL_IN_QUORUM,	/* votequorum's answer for `ring` */
@@ -227,6 +227,11 @@ void rl_free(struct replog *log);
 void rl_input(struct replog *log, const struct rl_input *in);
 /* false: nothing left. */
 bool rl_next_output(struct replog *log, struct rl_output *ret_out);
+/*
+ * When the next RL_IN_TICK is wanted, in the time of `now_us`; 0: not before another input. It may
+ * lie in the past: then at once. Ask again after every input.
+ */
+uint64_t rl_next_due_us(const struct replog *log);
 /*
  * Queue a proposal. HV_OK, HV_NO_QUORUM (not active), HV_LIMIT (too many in flight), HV_REFUSED
  * (behind the barrier and not RL_FENCE). The data is copied. Outputs are made.

@@ -4,6 +4,7 @@
  *
  *   replog.c      inputs, timers, status
  *   proposals.c   our own proposals, in order, until they are applied
+ *   due.c         when the clock is to be looked at again
  *   hello.c       what a node says of its log when it looks for an epoch
  *   activation.c  who activates an epoch, when, with whom; leaving out and taking in
  *   accept.c      an activate is delivered: follow it or not; promises; the first entry
@@ -128,6 +129,7 @@ struct replog {
 	void *user;
 
 	uint64_t now_us, cluster_us, wall_ms;
+	uint64_t ticked_us; /* the last RL_IN_TICK */
 	struct node_list nodes;
 	struct entries log;
 	uint64_t promised;
@@ -201,6 +203,7 @@ void hello_leave_epoch(struct replog *log);
 void hello_own_point(const struct replog *log, struct epoch_point *ret);
 bool hello_current(const struct replog *log, const struct peer *p);
 void hello_tick(struct replog *log);
+uint64_t hello_again_us(const struct replog *log);
 
 /* activation.c */
 void activation_try(struct replog *log); /* the first epoch of a view */

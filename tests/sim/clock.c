@@ -93,10 +93,15 @@ void sim_fail(struct sim *s, const char *fmt, ...)
 	sim_trace(s, "FAILED: %s", s->result->failure);
 }
 
+uint64_t sim_pick(const struct sim *s, struct prng *r, uint64_t lo, uint64_t hi, uint64_t storm_lo,
+		  uint64_t storm_hi)
+{
+	return s->storm ? prng_range(r, storm_lo, storm_hi) : prng_range(r, lo, hi);
+}
+
 uint64_t sim_range(struct sim *s, uint64_t lo, uint64_t hi, uint64_t storm_lo, uint64_t storm_hi)
 {
-	return s->storm ? prng_range(sim_stream(s, STREAM_WORLD), storm_lo, storm_hi)
-			: prng_range(sim_stream(s, STREAM_WORLD), lo, hi);
+	return sim_pick(s, sim_stream(s, STREAM_WORLD), lo, hi, storm_lo, storm_hi);
 }
 
 struct host *sim_host(struct sim *s, hv_node_id id)
@@ -107,4 +112,43 @@ struct host *sim_host(struct sim *s, hv_node_id id)
 bool sim_minority_possible(const struct sim *s)
 {
 	return s->two_node || s->device;
+}
+
+/* ---- clocks of a host */
+
+static uint64_t mono_at(const struct host_clock *c, uint64_t sim_us)
+{
+	int64_t passed = (int64_t)(sim_us - c->sim_us);
+
+	return c->mono_us + (uint64_t)(passed + passed * c->rate_ppm / 1000000);
+}
+
+uint64_t host_mono_us(const struct sim *s, const struct host *h)
+{
+	return mono_at(&h->clock, s->now_us);
+}
+
+uint64_t host_wall_ms(const struct sim *s, const struct host *h)
+{
+	return (uint64_t)(SIM_WALL_MS + (int64_t)(host_mono_us(s, h) / 1000) + h->clock.wall_ms);
+}
+
+uint64_t host_when_us(const struct sim *s, const struct host *h, uint64_t mono_us)
+{
+	const struct host_clock *c = &h->clock;
+	uint64_t at;
+
+	if (mono_us <= host_mono_us(s, h))
+		return s->now_us;
+	at = c->sim_us + (mono_us - c->mono_us) * 1000000 / (uint64_t)(1000000 + c->rate_ppm);
+	while (mono_at(c, at) < mono_us)
+		at++;
+	return at;
+}
+
+void host_clock_rate(struct sim *s, struct host *h, int rate_ppm)
+{
+	h->clock.mono_us = host_mono_us(s, h);
+	h->clock.sim_us = s->now_us;
+	h->clock.rate_ppm = rate_ppm;
 }

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#define TICK_US (100 * MS)
-#define TICK_STORM_US (10 * MS)
+#define POLL_US (100 * MS) /* a mind is not asked more often than so */
+#define POLL_STORM_US (10 * MS)
 
 bool process_runs(const struct host *h)
 {
@@ -75,6 +75,65 @@ static void carry_out(struct sim *s, struct host *h, const struct rl_output *out
 	}
 }
 
+/* ---- timers: an event for the next thing that is due, and none when nothing is */
+
+static void tick(struct sim *s, struct host *h, uint64_t at_us);
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+static uint64_t next_poll(struct sim *s, struct host *h)
+{
+	uint64_t next = s->mind->next_us(h->proc.mind);
+	uint64_t gap = s->storm ? POLL_STORM_US : POLL_US;
+
+	return next && h->proc.polled_us && next < h->proc.polled_us + gap ? h->proc.polled_us + gap
+									   : next;
+}
+
+static void arm(struct sim *s, struct host *h)
+{
+	struct process *p = &h->proc;
+	uint64_t due, at;
+
+	if (!process_runs(h) || s->failed)
+		return;
+	due = rl_next_due_us(p->log);
+	at = earlier(due ? host_when_us(s, h, due) : 0, next_poll(s, h));
+	if (!at || (p->tick_at_us && p->tick_at_us <= at))
+		return;
+	if (at < s->now_us)
+		at = s->now_us;
+	p->tick_at_us = at;
+	sim_at(s, at - s->now_us, tick, h, at);
+}
+
+static void tick(struct sim *s, struct host *h, uint64_t at_us)
+{
+	struct process *p = &h->proc;
+	struct rl_input in = {.kind = RL_IN_TICK};
+	uint64_t due;
+
+	if (!p->up || p->tick_at_us != at_us)
+		return;
+	p->tick_at_us = 0;
+	if (!process_runs(h))
+		return;
+	due = rl_next_due_us(p->log);
+	if (due && due <= host_mono_us(s, h))
+		process_feed(s, h, &in);
+	if (p->up) {
+		due = next_poll(s, h);
+		if (due && due <= s->now_us) {
+			p->polled_us = s->now_us;
+			s->mind->poll(p->mind);
+		}
+	}
+	process_drain(s, h);
+}
+
 void process_drain(struct sim *s, struct host *h)
 {
 	struct process *p = &h->proc;
@@ -85,15 +144,16 @@ void process_drain(struct sim *s, struct host *h)
 			if (!s->failed && p->up)
 				carry_out(s, h, &out);
 	} while (p->up && !s->failed && s->mind->settled(p->mind));
+	arm(s, h);
 }
 
 void process_feed(struct sim *s, struct host *h, struct rl_input *in)
 {
 	struct process *p = &h->proc;
 
-	in->now_us = s->now_us - p->booted_us + 1;
+	in->now_us = host_mono_us(s, h);
 	in->cluster_us = process_cluster_us(s, h);
-	in->wall_ms = s->now_us / 1000;
+	in->wall_ms = host_wall_ms(s, h);
 	rl_input(p->log, in);
 	process_drain(s, h);
 }
@@ -101,8 +161,7 @@ void process_feed(struct sim *s, struct host *h, struct rl_input *in)
 enum hv_rc process_propose(struct sim *s, struct host *h, enum rl_entry_type type,
 			   hv_node_id fenced, const uint8_t *data, size_t len)
 {
-	enum hv_rc rc =
-	    rl_propose(h->proc.log, s->now_us - h->proc.booted_us + 1, type, fenced, data, len);
+	enum hv_rc rc = rl_propose(h->proc.log, host_mono_us(s, h), type, fenced, data, len);
 
 	return rc;
 }
@@ -180,21 +239,6 @@ void process_receive(struct sim *s, struct host *h, const struct item *it)
 
 /* ---- process */
 
-static void tick(struct sim *s, struct host *h, uint64_t incarnation)
-{
-	struct rl_input in = {.kind = RL_IN_TICK};
-
-	if (!h->proc.up || h->proc.incarnation != incarnation)
-		return;
-	sim_at(s, s->storm ? TICK_STORM_US : TICK_US, tick, h, incarnation);
-	if (!process_runs(h))
-		return;
-	process_feed(s, h, &in);
-	if (h->proc.up)
-		s->mind->poll(h->proc.mind);
-	process_drain(s, h);
-}
-
 static uint8_t *take_snapshot(void *user, uint64_t index, size_t *ret_len)
 {
 	struct host *h = user;
@@ -228,7 +272,6 @@ void process_start(struct sim *s, struct host *h)
 	memset(p, 0, sizeof(*p));
 	p->up = true;
 	p->incarnation = ++h->disk.incarnation;
-	p->booted_us = h->powered_us;
 	p->started_us = s->now_us;
 	sim_trace(s, "node %u starts, incarnation %llu%s", h->id,
 		  (unsigned long long)p->incarnation, h->disk.damaged ? ", store damaged" : "");
@@ -240,7 +283,6 @@ void process_start(struct sim *s, struct host *h)
 	process_drain(s, h);
 	net_join(s, h);
 	net_votes(s, h);
-	tick(s, h, p->incarnation);
 }
 
 void process_kill(struct sim *s, struct host *h)
@@ -271,6 +313,7 @@ void process_pause(struct sim *s, struct host *h, bool pause)
 		return;
 	disk_kick(s, h);
 	read_inbox(s, h);
+	arm(s, h);
 }
 
 /* ---- power */
@@ -290,6 +333,8 @@ void host_power_on(struct sim *s, struct host *h)
 	h->hung = false;
 	h->seen_all = false;
 	h->powered_us = s->now_us;
+	h->clock.sim_us = s->now_us;
+	h->clock.mono_us = 1;
 	h->powers++;
 	net_changed(s, true);
 	sim_at(s, sim_range(s, 10 * MS, 1500 * MS, MS, 60 * MS), boot_done, h, h->powers);
@@ -317,4 +362,5 @@ void host_hang(struct sim *s, struct host *h, bool hang)
 		return;
 	disk_kick(s, h);
 	read_inbox(s, h);
+	arm(s, h);
 }

@@ -28,6 +28,7 @@ struct mind {
 	struct host *h;
 	struct state st;
 	bool fencing;
+	uint64_t next_us;
 };
 struct payload {
 	uint64_t magic, incarnation, seq, at_us;
@@ -233,11 +234,21 @@ static void fence(struct mind *m)
 	       (uint64_t)m->st.lost.ids[0] << 32 | m->h->proc.incarnation);
 }
 
+static uint64_t plain_next(struct mind *m)
+{
+	const struct rl_status *st = rl_status(m->h->proc.log);
+
+	if (st->phase != RL_ACTIVE || (m->s->healing && !st->barrier))
+		return 0;
+	return m->next_us > m->s->now_us ? m->next_us : m->s->now_us;
+}
+
 static void plain_poll(struct mind *m)
 {
 	struct prng *rng = sim_stream(m->s, STREAM_LOAD);
 	unsigned burst = prng_chance(rng, 20) ? 60 : 3;
 
+	m->next_us = m->s->now_us + sim_pick(m->s, rng, 10 * MS, 190 * MS, MS, 20 * MS);
 	if (rl_status(m->h->proc.log)->phase != RL_ACTIVE)
 		return;
 	fence(m);
@@ -298,6 +309,7 @@ const struct mind_ops plain_mind = {
     .cluster_us = plain_cluster_us,
     .status = plain_status,
     .settled = plain_settled,
+    .next_us = plain_next,
     .poll = plain_poll,
     .heal = plain_heal,
     .quiet = plain_quiet,

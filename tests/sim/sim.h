@@ -68,6 +68,14 @@ void sim_trace(struct sim *s, const char *fmt, ...) _printf_(2, 3);
 /* The first failure stops the run. */
 void sim_fail(struct sim *s, const char *fmt, ...) _printf_(2, 3);
 
+/* Clocks of a host: how long it is up by its own account, what its wall clock says, and when (in
+ * simulated time) it will have been up for so long. */
+#define SIM_WALL_MS 1700000000000
+uint64_t host_mono_us(const struct sim *s, const struct host *h);
+uint64_t host_wall_ms(const struct sim *s, const struct host *h);
+uint64_t host_when_us(const struct sim *s, const struct host *h, uint64_t mono_us);
+void host_clock_rate(struct sim *s, struct host *h, int rate_ppm);
+
 /* ---- net: what is on its way, and what has been ordered */
 enum item_kind { ITEM_MESSAGE, ITEM_CONF, ITEM_VOTES };
 struct item {
@@ -129,8 +137,10 @@ struct mind_ops {
 	uint64_t (*cluster_us)(struct mind *m);			    /* of the last applied event */
 	void (*status)(struct mind *m, const struct rl_status *st); /* the log's status changed */
 	bool (*settled)(
-	    struct mind *m);	      /* all outputs are carried out; true: it may have made more */
-	void (*poll)(struct mind *m); /* regularly: clients, fences, executors */
+	    struct mind *m); /* all outputs are carried out; true: it may have made more */
+	/* Something to do at a time of its own (simulated; 0: no), and then it is done. */
+	uint64_t (*next_us)(struct mind *m);
+	void (*poll)(struct mind *m);
 	void (*power_off)(struct sim *s, struct host *h); /* what runs on the host is gone */
 	void (*heal)(struct sim *s);
 	bool (*quiet)(struct sim *s); /* healed, and nothing more to wait for */
@@ -143,7 +153,7 @@ extern const struct mind_ops plain_mind;
 /* ---- host */
 struct process {
 	bool up, paused, joined;
-	uint64_t incarnation, booted_us;
+	uint64_t incarnation;
 	struct replog *log;
 	struct mind *mind;
 	struct items inbox; /* delivered by corosync, not yet read */
@@ -158,11 +168,19 @@ struct process {
 	bool disk_failed;	/* the store has given up: it writes nothing more */
 	uint64_t applied_at_us; /* simulated time of the last apply */
 	uint64_t seq;		/* of proposals */
-	uint64_t fed_us;
+	uint64_t tick_at_us;	/* the tick that is on its way; 0: none */
+	uint64_t polled_us;	/* the mind, the last time */
+};
+/* CLOCK_MONOTONIC from the power on, and the wall clock: wrong by as much as one likes. */
+struct host_clock {
+	uint64_t sim_us, mono_us; /* this moment in both times; from there on at this rate: */
+	int rate_ppm;		  /* too fast; -50000 to 50000 */
+	int64_t wall_ms;
 };
 struct host {
 	struct sim *sim;
 	hv_node_id id;
+	struct host_clock clock;
 	bool power, hung;
 	unsigned group;	     /* network partition */
 	uint64_t powered_us; /* when */
@@ -207,7 +225,9 @@ struct sim {
 	void *mind_world; /* of the mind: clients, VMs */
 };
 
-/* One of two ranges, by the kind of weather. */
+/* One of two ranges, by the kind of weather; sim_range() from STREAM_WORLD. */
+uint64_t sim_pick(const struct sim *s, struct prng *r, uint64_t lo, uint64_t hi, uint64_t storm_lo,
+		  uint64_t storm_hi);
 uint64_t sim_range(struct sim *s, uint64_t lo, uint64_t hi, uint64_t storm_lo, uint64_t storm_hi);
 struct host *sim_host(struct sim *s, hv_node_id id);
 bool sim_minority_possible(const struct sim *s);

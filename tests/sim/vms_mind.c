@@ -6,7 +6,7 @@
 
 uint64_t mind_mono(const struct mind *m)
 {
-	return m->s->now_us - m->h->powered_us + 1;
+	return host_mono_us(m->s, m->h);
 }
 
 static uint64_t mind_cluster_us(struct mind *m)
@@ -236,7 +236,7 @@ static bool vms_settled(struct mind *m)
 					     mind_cluster_us(m), &ops, m);
 	}
 	m->unsettled = false;
-	proposer_flush(m->proposer, mind_cluster_us(m), m->s->now_us / 1000);
+	proposer_flush(m->proposer, mind_cluster_us(m), host_wall_ms(m->s, m->h));
 	return true;
 }
 
@@ -244,6 +244,30 @@ void mind_wake(struct mind *m)
 {
 	m->unsettled = true;
 	process_drain(m->s, m->h);
+}
+
+/* When this host's clock stands where the cluster's time will be `cluster_us`. */
+static uint64_t mono_of(const struct cluster_time *t, uint64_t cluster_us)
+{
+	return cluster_us > t->base_us ? t->base_mono + (cluster_us - t->base_us) : t->base_mono;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+static uint64_t vms_next(struct mind *m)
+{
+	uint64_t next = intake_next_us(m->intake), at = 0;
+
+	if (!m->inventory_sent)
+		at = m->h->proc.started_us + 300 * MS + 1;
+	if (next)
+		at = earlier(at, host_when_us(m->s, m->h, next));
+	if (m->due_us)
+		at = earlier(at, host_when_us(m->s, m->h, mono_of(&m->time, m->due_us)));
+	return at;
 }
 
 static void vms_poll(struct mind *m)
@@ -326,6 +350,7 @@ const struct mind_ops vms_mind = {
     .cluster_us = mind_cluster_us,
     .status = vms_status,
     .settled = vms_settled,
+    .next_us = vms_next,
     .poll = vms_poll,
     .power_off = vms_power_off,
     .start = vms_start,

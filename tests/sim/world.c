@@ -64,7 +64,7 @@ static void administrator(struct sim *s)
 		if (!p->up || s->hosts[i].disk.damaged || rl_status(p->log)->phase == RL_ACTIVE)
 			continue;
 		sim_trace(s, "node %zu: quorum force", i + 1);
-		rl_force(p->log, s->now_us - p->booted_us + 1);
+		rl_force(p->log, host_mono_us(s, &s->hosts[i]));
 		process_drain(s, &s->hosts[i]);
 		return;
 	}
