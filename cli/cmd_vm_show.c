@@ -137,6 +137,18 @@ static void show_headline(const struct out *o, const Hv__VmInfo *vm)
 	fputc('\n', o->file);
 }
 
+static void show_attributes(const struct out *o, const Hv__VmShowResponse *r)
+{
+	if (*r->lock)
+		out_printf(o, YELLOW, "  locked: %s\n", r->lock);
+	for (size_t i = 0; i < r->n_attributes; i++) {
+		const Hv__KeyValue *kv = r->attributes[i];
+
+		out_printf(o, PLAIN, "%s%s %s%s", i ? ", " : "  ", kv->key, kv->value,
+			   i + 1 == r->n_attributes ? "\n" : "");
+	}
+}
+
 static void show_vm(struct cli *cli, const Hv__VmShowResponse *r)
 {
 	const struct out *o = &cli->out;
@@ -153,6 +165,7 @@ static void show_vm(struct cli *cli, const Hv__VmShowResponse *r)
 		out_printf(o, PLAIN, ", has %u s to shut down", r->stop_timeout_s);
 	out_printf(o, PLAIN, "\n  uuid %s, had %" PRIu64 " owner%s so far\n", vm->uuid, vm->epoch,
 		   vm->epoch == 1 ? "" : "s");
+	show_attributes(o, r);
 	if (vm->attempts)
 		out_printf(o, YELLOW, "  %u start%s failed in a row\n", vm->attempts,
 			   vm->attempts == 1 ? "" : "s");

@@ -43,6 +43,21 @@ static const struct command commands[] = {
 	 NULL, 1, 1, ACTS, cmd_vm_pause},
 	{"vm", "resume", "VM", "let a paused VM go on",
 	 NULL, 1, 1, ACTS, cmd_vm_resume},
+	{"vm", "set", "VM KEY=VALUE...", "change attributes of a VM",
+	 "failback=on|off         goes back to a node that its rules prefer\n"
+	 "live_migration=on|off   is moved live, or shut down and started elsewhere\n"
+	 "managed=on|off          the cluster acts on it, or only watches it\n"
+	 "max_relocate=N          other nodes that its start is tried on, 0 to 32, or unlimited\n"
+	 "priority=N              higher is recovered first\n"
+	 "start_retries=N         further tries to start it on a node, 0 to 100\n"
+	 "stop_timeout_s=N        how long the guest may take to shut down, 0: as the setting says\n\n"
+	 "'hvcluster vm show' shows them.",
+	 2, CLI_ARGS_MAX, SHOWS, cmd_vm_set},
+	{"vm", "lock", "VM REASON", "keep a VM where and as it is, while a job outside of the cluster needs that",
+	 "It is neither moved nor stopped until it is unlocked. The loss of its node ends the lock.",
+	 2, 2, SHOWS, cmd_vm_lock},
+	{"vm", "unlock", "VM", "let the cluster move and stop a VM again",
+	 NULL, 1, 1, SHOWS, cmd_vm_unlock},
 	{"vm", "list", "", "the VMs",
 	 NULL, 0, 0, SHOWS | OPTION(NODE), cmd_vm_list},
 	{"vm", "show", "VM", "one VM: its size, where it is, what happened to it",

@@ -63,6 +63,19 @@ static void add_placement(const struct view *v, const struct vm *vm, struct view
 	}
 }
 
+static void add_attributes(const struct vm *vm, struct view_budget *b, Hv__VmShowResponse *show)
+{
+	for (size_t i = 0; i < vm_attribute_count(); i++) {
+		_cleanup_free_ char *value = vm_attribute_text(vm, i);
+		Hv__KeyValue *item = hv_xcalloc(1, sizeof(*item));
+
+		hv__key_value__init(item);
+		item->key = view_str(vm_attribute_at(i)->key);
+		item->value = view_str(value);
+		view_add(b, &show->attributes, &show->n_attributes, item);
+	}
+}
+
 enum hv_rc view_vm_show(const struct view *v, const Hv__VmShowRequest *req, Hv__ControlResponse *r)
 {
 	struct view_budget budget = {.left = VIEW_BYTES};
@@ -77,6 +90,8 @@ enum hv_rc view_vm_show(const struct view *v, const Hv__VmShowRequest *req, Hv__
 	r->vm_show = show;
 	show->vm = view_vm_info(v, vm);
 	show->stop_timeout_s = vm->stop_timeout_s;
+	show->lock = view_str(vm->lock);
+	add_attributes(vm, &budget, show);
 	if (req->xml && vm->xml_len) {
 		show->xml = hv_xstrndup((const char *)vm->xml, vm->xml_len);
 		budget.left -= vm->xml_len < budget.left ? vm->xml_len : budget.left;

@@ -229,6 +229,9 @@ static struct answer check_migrate(struct cluster *c, const struct vm *vm)
 				 vm->name, vm_state_name(vm->state));
 	if (vm->intent == INTENT_STOPPED)
 		return answer_no(HV_BUSY, hint, "VM '%s' is to stop", vm->name);
+	if (vm->state == VM_PAUSED && !vm->live_migration)
+		return answer_no(HV_REFUSED, hint, "VM '%s' is paused, and not to be migrated live",
+				 vm->name);
 	if (!node_reachable(node_get(c, vm->node)))
 		return answer_no(HV_HYPERVISOR_DOWN, "hvcluster node list",
 				 "%s, where it runs, cannot migrate it now: %s",

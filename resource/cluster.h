@@ -233,6 +233,7 @@ enum op_state { OP_RUNNING, OP_DONE, OP_FAILED };
 #define OP_F_PAUSED 0x04   /* VM_MIGRATE: it is paused and stays so */
 #define OP_F_FORCE 0x08	   /* VM_REQUEST to stop: destroy at once */
 #define OP_F_NAMED 0x10	   /* VM_REQUEST to migrate: the administrator named the target */
+#define OP_F_OFFLINE 0x20  /* VM_REQUEST to migrate: begun, by stop and start */
 #define OP_REQUEST_SHIFT 8 /* VM_REQUEST: enum vm_request, 8 bits */
 enum vm_request { REQ_NONE, REQ_START, REQ_STOP, REQ_REMOVE, REQ_MIGRATE, REQ_PAUSE, REQ_RESUME };
 #define OP_F_REQUEST(r) ((uint32_t)(r) << OP_REQUEST_SHIFT)
@@ -356,5 +357,14 @@ struct setting_info {
 size_t setting_count(void);
 const struct setting_info *setting_at(size_t i);
 const char *cluster_setting(const struct cluster *c, const char *key);
+
+/* ---- attributes of VMs that the administrator sets: a table as well */
+struct vm_attribute_info {
+	const char *key, *help;
+};
+size_t vm_attribute_count(void);
+const struct vm_attribute_info *vm_attribute_at(size_t i);
+/* "on", "3", "unlimited": of attribute i. Caller frees. */
+char *vm_attribute_text(const struct vm *vm, size_t i);
 
 #endif

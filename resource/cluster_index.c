@@ -271,6 +271,36 @@ void vm_set_target(struct cluster *c, struct vm *vm, hv_node_id target)
 	vm_dirty(c, vm);
 }
 
+void vm_set_lock(struct cluster *c, struct vm *vm, const char *reason)
+{
+	char *copy = reason ? hv_xstrdup(reason) : NULL;
+
+	if (!copy && !vm->lock)
+		return;
+	free(vm->lock);
+	vm->lock = copy;
+	c->freed = true;
+	vm_touch(c, vm);
+	vm_dirty(c, vm);
+}
+
+/* The rank is what many sets are ordered by: it leaves them and comes back. */
+void vm_set_priority(struct cluster *c, struct vm *vm, int32_t priority)
+{
+	struct node *owner = node_get(c, vm->node);
+	struct set *sets[] = {&c->ready, &c->blocked, &c->movers, &c->dirty,
+			      owner ? &owner->by_rank : NULL};
+	bool in[ARRAY_SIZE(sets)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
+		in[i] = sets[i] && set_remove(sets[i], vm);
+	vm->priority = priority;
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
+		if (in[i])
+			set_add(sets[i], vm);
+	vm_touch(c, vm);
+}
+
 /* ---- operations */
 
 struct operation *op_get(struct cluster *c, hv_op_id id)

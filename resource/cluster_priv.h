@@ -132,6 +132,8 @@ void vm_set_state(struct cluster *c, struct vm *vm, enum vm_state state);
 void vm_set_node(struct cluster *c, struct vm *vm, hv_node_id node);
 void vm_set_target(struct cluster *c, struct vm *vm, hv_node_id target);
 void vm_set_retry(struct cluster *c, struct vm *vm, uint64_t retry_us);
+void vm_set_lock(struct cluster *c, struct vm *vm, const char *reason); /* NULL: unlocked */
+void vm_set_priority(struct cluster *c, struct vm *vm, int32_t priority);
 void vm_count_node(struct cluster *c, struct vm *vm,
 		   bool add); /* owner's and target's books, for decode */
 

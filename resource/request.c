@@ -51,11 +51,28 @@ static void settle_start(struct cluster *c, struct vm *vm)
 		end_with_reason(c, vm, HV_CANCELLED);
 }
 
+/* By stop and start: what is on its way to run again is waited for. */
+static void settle_offline_move(struct cluster *c, struct vm *vm, const struct operation *req)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (vm->state == VM_STOPPED || vm->state == VM_FAILED || vm->state == VM_BLOCKED ||
+	    vm->state == VM_RECOVERING)
+		end_with_reason(c, vm, vm->state == VM_RECOVERING ? HV_NODE_LOST : HV_FAILED);
+	if (vm->state != VM_RUNNING)
+		return;
+	text = hv_xasprintf("it was started on %s", node_name(c, vm->node));
+	request_end(c, vm, vm->node == req->target ? HV_OK : HV_FAILED,
+		    vm->node == req->target ? NULL : text);
+}
+
 static void settle_migrate(struct cluster *c, struct vm *vm, const struct operation *req)
 {
 	bool up = vm->state == VM_RUNNING || vm->state == VM_PAUSED;
 
-	if (req->done && up)
+	if (req->flags & OP_F_OFFLINE)
+		settle_offline_move(c, vm, req);
+	else if (req->done && up)
 		request_end(c, vm, HV_OK, NULL);
 	else if (!up && vm->state != VM_MIGRATING && vm->state != VM_CHECKING &&
 		 vm->state != VM_RESUMING)
@@ -114,16 +131,36 @@ void request_settle(struct cluster *c, struct vm *vm)
 	}
 }
 
-/* False: both ends have what they may have; later. */
+static void begin_move(struct cluster *c, struct vm *vm, struct operation *req)
+{
+	if (vm->live_migration) {
+		vm_migrate_to(c, vm, req->target, req->id, why_same(&vm->reason));
+		return;
+	}
+	req->flags |= OP_F_OFFLINE;
+	vm->prefer = req->target;
+	vm_relocate(c, vm, why_same(&vm->reason));
+}
+
+/* A guest that is paused cannot shut itself down, and would lose what it has in memory. */
+static bool cannot_move(const struct vm *vm)
+{
+	return !vm->live_migration && vm->state == VM_PAUSED;
+}
+
 static void move_one(struct cluster *c, struct vm *vm, struct operation *req)
 {
 	hv_node_id target = req->target;
 	const struct node *source = node_get(c, vm->node);
 	enum fit fit;
 
-	if (vm->op || req->done || vm->stale_ops ||
+	if (vm->op || req->done || (req->flags & OP_F_OFFLINE) || vm->stale_ops ||
 	    (vm->state != VM_RUNNING && vm->state != VM_PAUSED))
 		return;
+	if (cannot_move(vm)) {
+		request_end(c, vm, HV_REFUSED, "it is paused, and not to be migrated live");
+		return;
+	}
 	if (!node_reachable(source) || source->migrations_running >= c->tuning.migrate_parallel)
 		return;
 	if (req->flags & OP_F_NAMED)
@@ -133,7 +170,7 @@ static void move_one(struct cluster *c, struct vm *vm, struct operation *req)
 	if (fit == FIT_OK) {
 		req->target = target;
 		op_touch(c, req);
-		vm_migrate_to(c, vm, target, req->id, why_same(&vm->reason));
+		begin_move(c, vm, req);
 	} else if (fit != FIT_BUSY) {
 		_cleanup_free_ char *text = placement_why_none(c, vm, true);
 

@@ -151,7 +151,7 @@ static void get_vm_numbers(struct vm *vm, const Hv__SnapVm *m)
 	vm->live_migration = !m->no_live_migration;
 	vm->managed = !m->unmanaged;
 	vm->start_retries = m->start_retries;
-	vm->max_relocate = m->max_relocate;
+	vm->max_relocate = m->max_relocate - 1;
 	vm->local_tries = m->local_tries;
 	vm->relocations = m->relocations;
 	vm->given_up = m->given_up;

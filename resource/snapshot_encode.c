@@ -157,7 +157,7 @@ static void put_vm(Hv__SnapVm *m, Hv__SnapReason *r, const struct vm *vm)
 	m->no_live_migration = !vm->live_migration;
 	m->unmanaged = !vm->managed;
 	m->start_retries = vm->start_retries;
-	m->max_relocate = vm->max_relocate;
+	m->max_relocate = vm->max_relocate + 1; /* 0: unlimited, also in snapshots of before */
 	m->lock = STR(vm->lock);
 	m->local_tries = vm->local_tries;
 	m->relocations = vm->relocations;

@@ -60,6 +60,8 @@ void vm_move(struct cluster *c, struct vm *vm, enum vm_state to, struct why why)
 	vm_set_retry(c, vm, 0);
 	vm->since_us = c->now_us;
 	vm->tries = 0;
+	if (to != VM_STOPPING)
+		vm->relocating = false;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -170,6 +172,7 @@ static bool vm_follow(struct cluster *c, struct vm *vm)
 void vm_absent(struct cluster *c, struct vm *vm, struct why why)
 {
 	hv_node_id target = vm->target;
+	const char *owner = node_name(c, vm->node);
 
 	hv_assert(vm->op == 0);
 	if (vm->state == VM_CHECKING && vm_follow(c, vm))
@@ -182,6 +185,8 @@ void vm_absent(struct cluster *c, struct vm *vm, struct why why)
 	vm->want_paused = false;
 	vm->migrate_attempts = 0;
 	vm_touch(c, vm);
+	if (vm->relocating)
+		why = WHY(OFFLINE_MOVE, .subject = owner);
 	if (vm->intent == INTENT_STARTED) {
 		vm_move(c, vm, VM_PENDING, why);
 		return;
@@ -279,6 +284,13 @@ bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id
 	return true;
 }
 
+void vm_relocate(struct cluster *c, struct vm *vm, struct why why)
+{
+	hv_assert(vm->state == VM_RUNNING && vm->op == 0 && vm->intent == INTENT_STARTED);
+	vm_move(c, vm, VM_STOPPING, why);
+	vm->relocating = true;
+}
+
 /* The state's own operation, if its node can take it now. */
 static void vm_begin(struct cluster *c, struct vm *vm, enum op_kind kind, uint32_t timeout_s)
 {
@@ -303,7 +315,7 @@ static void vm_begin_stop(struct cluster *c, struct vm *vm)
 	if (req && req->timeout_s)
 		timeout_s = req->timeout_s;
 	/* Meant to run and yet stopping: a copy that its start left paused. */
-	if (force || vm->tries || vm->intent == INTENT_STARTED)
+	if (force || vm->tries || (vm->intent == INTENT_STARTED && !vm->relocating))
 		vm_begin(c, vm, OP_VM_DESTROY, c->tuning.start_timeout_s);
 	else
 		vm_begin(c, vm, OP_VM_STOP, timeout_s);
@@ -315,13 +327,14 @@ static void vm_settle_busy(struct cluster *c, struct vm *vm)
 	struct operation *op = op_get(c, vm->op);
 	const struct operation *req = request_of(c, vm);
 	bool stop = vm->intent == INTENT_STOPPED;
+	bool back = !stop && !vm->relocating; /* it was to stop, and is to run again */
 
 	hv_assert(op && op->state == OP_RUNNING);
 	if (stop && (op->kind == OP_VM_START || op->kind == OP_VM_MIGRATE))
 		op_cancel(c, op);
 	if (vm->stale_ops && op->kind == OP_VM_START)
 		op_cancel(c, op); /* a copy turned up meanwhile: it goes first */
-	if (op->kind == OP_VM_STOP && (!stop || (req && (req->flags & OP_F_FORCE))))
+	if (op->kind == OP_VM_STOP && (back || (req && (req->flags & OP_F_FORCE))))
 		op_cancel(c, op);
 }
 

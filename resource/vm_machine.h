@@ -38,6 +38,13 @@ void vm_adopt(struct cluster *c, struct vm *vm, hv_node_id node);
 
 /* Placed: ownership, epoch and START operation. False: too many operations now. */
 bool vm_start_on(struct cluster *c, struct vm *vm, hv_node_id node, const char *text);
+/*
+ * Move it without live migration: shut down where it runs, then started on vm->prefer if that can
+ * take it, else where placement says (its old node is no worse than others there). It must be
+ * RUNNING without an operation and meant to run; the caller has made sure that some node can take
+ * it, and sets vm->prefer first.
+ */
+void vm_relocate(struct cluster *c, struct vm *vm, struct why why);
 bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id parent,
 		   struct why why);
 /* Its start failed on its node, where it is absent. */

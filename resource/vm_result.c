@@ -70,13 +70,15 @@ static void stop_result(struct cluster *c, struct vm *vm, const Hv__OpResult *re
 {
 	struct why failed = WHY(STOP_FAILED, .subject = node_name(c, vm->node), .text = res->text);
 
+	bool back = vm->intent == INTENT_STARTED && !vm->relocating;
+
 	if (res->observed == HV__OBSERVED__OBSERVED_ABSENT) {
 		vm_absent(c, vm, why_same(&vm->reason));
 		return;
 	}
-	if (vm->intent == INTENT_STARTED && res->observed == HV__OBSERVED__OBSERVED_RUNNING)
+	if (back && res->observed == HV__OBSERVED__OBSERVED_RUNNING)
 		vm_running(c, vm, why_same(&vm->reason)); /* it was to stop, then to start again */
-	else if (vm->intent == INTENT_STARTED && res->observed == HV__OBSERVED__OBSERVED_UNKNOWN)
+	else if (back && res->observed == HV__OBSERVED__OBSERVED_UNKNOWN)
 		vm_move(c, vm, VM_CHECKING, unknown(c, vm));
 	else if (res->rc == HV_CANCELLED) {
 		vm->tries++; /* the administrator wants it destroyed: at once */

@@ -338,6 +338,22 @@ void vm_resume(struct world *w, const char *name)
 		_m.name = (char *)name);
 }
 
+void vm_set(struct world *w, const char *name, const char *key, const char *value)
+{
+	Hv__KeyValue kv = HV__KEY_VALUE__INIT, *list[] = {&kv};
+
+	kv.key = (char *)key;
+	kv.value = (char *)value;
+	COMMAND(w, vm_set, VM_SET, Hv__VmSet _m = HV__VM_SET__INIT; _m.name = (char *)name;
+		_m.attributes = list; _m.n_attributes = 1);
+}
+
+void vm_lock(struct world *w, const char *name, const char *reason)
+{
+	COMMAND(w, vm_lock, VM_LOCK, Hv__VmLock _m = HV__VM_LOCK__INIT; _m.name = (char *)name;
+		_m.reason = (char *)reason);
+}
+
 void node_drain(struct world *w, const char *name)
 {
 	COMMAND(w, node_drain, NODE_DRAIN, Hv__NodeDrain _m = HV__NODE_DRAIN__INIT;
