@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fuzz.h - the entry that libFuzzer and standalone.c call. By hand, with clang:
- *   make fuzz-domain_xml && ./tests/fuzz/fuzz_domain_xml.fuzzer -max_total_time=60 SEEDS
+ * fuzz.h - the entry that libFuzzer and standalone.c call. By hand, with clang, in a build folder:
+ *   make fuzzers && ../tests/fuzz/fuzzers run 1000000 peer event
  */
 #ifndef HV_TESTS_FUZZ_H
 #define HV_TESTS_FUZZ_H

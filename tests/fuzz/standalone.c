@@ -97,8 +97,15 @@ int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
 		run_file(argv[i]);
-	if (argc < 2)
-		run_folder(FUZZ_SEEDS);
+	if (argc < 2) { /* fuzz_NAME: seeds/NAME */
+		const char *base = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
+		_cleanup_free_ char *folder = NULL;
+
+		base = strncmp(base, "lt-", 3) == 0 ? base + 3 : base;
+		hv_assert(strncmp(base, "fuzz_", 5) == 0);
+		folder = hv_xasprintf("%s/%s", FUZZ_SEEDS, base + 5);
+		run_folder(folder);
+	}
 	printf("%u inputs\n", inputs);
 	return inputs == 0;
 }
