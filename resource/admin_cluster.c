@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Hosts that go down on purpose, fencing on request, arming: administrators' requests. */
 #include "resource/admin.h"
+#include "resource/fencing.h"
+#include "resource/node_machine.h"
+
+#include <stdio.h>
 
 struct answer admin_node_shutdown(struct cluster *c, const char *actor, const Hv__NodeShutdown *cmd)
 {
@@ -9,7 +13,23 @@ struct answer admin_node_shutdown(struct cluster *c, const char *actor, const Hv
 
 struct answer admin_node_fence(struct cluster *c, const char *actor, const Hv__NodeFence *cmd)
 {
-	return answer_no(HV_REFUSED, NULL, "not available in this version");
+	struct node *n = node_find_name(c, cmd->node);
+	char hint[128];
+
+	if (!n)
+		return answer_no_node(cmd->node);
+	if (n->state == NODE_OFFLINE)
+		return answer_no(HV_REFUSED, "hvcluster node list", "node '%s' is off already",
+				 n->name);
+	if (n->n_devices == 0) {
+		snprintf(hint, sizeof(hint), "hvcluster fence add %s", n->name);
+		return answer_no(HV_REFUSED, hint, "node '%s' has no fence device", n->name);
+	}
+	if (!node_want_fence(c, n, WHY(FENCE_ASKED, .subject = n->name, .text = actor)))
+		return answer_no(HV_REFUSED, "hvcluster node list",
+				 "no other member could fence node '%s'", n->name);
+	fencing_settle(c, n); /* at once, so that there is something to wait for */
+	return answer_ok(n->fence_op);
 }
 
 struct answer admin_arm(struct cluster *c, const char *actor, const Hv__Arm *cmd)

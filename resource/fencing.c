@@ -10,8 +10,8 @@
 
 bool fencing_needed(const struct cluster *c, const struct node *n)
 {
-	return c->tuning.fence_always || n->barrier || n->owned.count || n->incoming.count ||
-	       n->stale_ops;
+	return c->tuning.fence_always || n->barrier || n->fence_wanted || n->owned.count ||
+	       n->incoming.count || n->stale_ops;
 }
 
 void barrier_lifted(struct cluster *c)
@@ -87,7 +87,9 @@ static void fence_begin(struct cluster *c, struct node *n, const char *device, b
 	n->fence_attempt++;
 	n->fence_op = op->id;
 	if (n->state != NODE_FENCING)
-		node_move(c, n, NODE_FENCING, WHY(NODE_LOST, .subject = n->name));
+		node_move(c, n, NODE_FENCING,
+			  n->fence_wanted ? why_same(&n->reason)
+					  : WHY(NODE_LOST, .subject = n->name));
 	node_touch(c, n);
 }
 

@@ -3,8 +3,9 @@
  * fencing.h - which lost node is fenced, by what, and what its outcome means.
  *
  * PURE. A lost node is fenced when something depends on it: it owns VMs, may hold a copy, is a
- * migration's target, or carries the barrier of a minority (setting fence_lost=always: in any
- * case). Only fencing goes on behind a barrier. The order of devices is fence/fence_plan.h's.
+ * migration's target, carries the barrier of a minority, or its fencing is asked for
+ * (node_want_fence(); setting fence_lost=always: in any case). Only fencing goes on behind a
+ * barrier. The order of devices is fence/fence_plan.h's.
  */
 #ifndef HV_RESOURCE_FENCING_H
 #define HV_RESOURCE_FENCING_H

@@ -8,6 +8,7 @@
 #include "resource/vm_machine.h"
 
 #define TO(s) (1u << NODE_##s)
+#define EARLIER "an earlier decision"
 
 /* The machine: for each state, which states may follow. */
 static const uint32_t node_next[] = {
@@ -125,21 +126,51 @@ static void node_lose(struct cluster *c, struct node *n, struct why why, uint64_
 	}
 }
 
+bool node_want_fence(struct cluster *c, struct node *n, struct why why)
+{
+	if (!node_may_be_fenced(c, n))
+		return false;
+	if (!n->fence_wanted)
+		journal_why(c, SEV_WARNING, "node", n->name, node_state_name(n->state),
+			    "to be fenced", why);
+	n->fence_wanted = true;
+	node_touch(c, n);
+	if (n->state != NODE_LOST && n->state != NODE_FENCING)
+		node_lose(c, n, why, 0);
+	return true;
+}
+
+bool node_may_be_fenced(const struct cluster *c, const struct node *n)
+{
+	return n->state != NODE_OFFLINE && n->n_devices && fencing_executor(c, n->id, 1);
+}
+
 /* ---- membership */
+
+/*
+ * Its fencing is asked for: being in the view, which it was all along, changes nothing. A new
+ * clusterd may be that of a new boot, which its report tells.
+ */
+static bool still_to_be_fenced(const struct node *n, const Hv__Member *m)
+{
+	return n->fence_wanted && n->incarnation == m->incarnation &&
+	       (n->state == NODE_LOST || n->state == NODE_FENCING);
+}
 
 static void member_joins(struct cluster *c, const Hv__Member *m)
 {
 	struct node *n = node_make(c, m->node);
-	bool same;
+	bool same, wanted;
 
 	if (!n)
 		return;
+	wanted = still_to_be_fenced(n, m);
 	same = node_is_member(n) && n->incarnation == m->incarnation;
 	n->barrier = false;
 	n->incarnation = m->incarnation;
 	n->feature = m->feature;
 	node_touch(c, n);
-	if (same)
+	if (same || wanted)
 		return;
 	fencing_call_off(c, n);
 	if (n->state == NODE_LOST || n->state == NODE_FENCING)
@@ -279,12 +310,22 @@ static void set_text(char **s, const char *text)
 	*s = copy;
 }
 
+/* Has the host run without a break since it reported last? */
+static bool same_boot(const struct node *n, const char *boot_id)
+{
+	return n->boot_id && *n->boot_id && strcmp(n->boot_id, boot_id) == 0;
+}
+
 void node_report(struct cluster *c, const Hv__NodeReport *ev)
 {
 	struct node *n = node_get(c, ev->node);
 
 	if (!node_is_member(n) || (ev->incarnation_seen && ev->incarnation_seen != n->incarnation))
 		return;
+	if (n->fence_wanted && same_boot(n, ev->boot_id) &&
+	    node_want_fence(c, n, WHY(FENCE_ASKED, .subject = n->name, .text = EARLIER)))
+		return;
+	n->fence_wanted = false;
 	set_text(&n->boot_id, ev->boot_id);
 	n->mem_mib = ev->mem_mib;
 	n->cpus = ev->cpus;
@@ -363,7 +404,7 @@ void node_proven_off(struct cluster *c, struct node *n, struct why why, const ch
 	bool barrier = cluster_barrier(c);
 
 	hv_assert(!node_is_member(n));
-	n->barrier = false;
+	n->barrier = n->fence_wanted = false;
 	n->fence_attempt = n->fence_level = n->fence_device = 0;
 	failover_proven(c, n->id, how);
 	if (n->state != NODE_OFFLINE)

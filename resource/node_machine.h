@@ -20,6 +20,14 @@ void node_view(struct cluster *c, const Hv__View *view);
 void nodes_configured(struct cluster *c, const Hv__NodesConfigured *ev);
 void node_report(struct cluster *c, const Hv__NodeReport *ev);
 void node_health(struct cluster *c, const Hv__HostHealth *ev);
+/*
+ * It is to be fenced though it is a member: from now on it counts as lost, its VMs recover when it
+ * is proven off, and being in the next view with the same incarnation changes nothing. False, and
+ * nothing is done: it has no fence device, no other member can run one, or it is off already.
+ * A caller who holds one of its VMs finds it RECOVERING afterwards.
+ */
+bool node_want_fence(struct cluster *c, struct node *n, struct why why);
+bool node_may_be_fenced(const struct cluster *c, const struct node *n);
 /* The grace of a gone clusterd is over? */
 void node_settle(struct cluster *c, struct node *n);
 /* Proof: nothing of ours runs there. `how` is for the report: "fence agent bmc", "confirmed by

@@ -6,6 +6,7 @@
  *   vms_mind.c   one node's brain, as clusterd's driver and wiring have it
  *   vms_exec.c   its executor: operations of the state addressed to this node, level-triggered
  *   vms_host.c   the hypervisors: what really runs; I1 and I2 are checked here, not in the brain
+ *   vms_policy.c fencing on request
  *   vms_admin.c  administrators' commands, and what must be true when all is healed
  */
 #ifndef HV_TESTS_SIM_VMS_H
@@ -105,6 +106,9 @@ void vms_heal(struct sim *s);
 
 void admin_step(struct sim *s);
 void admin_reply(struct mind *m, const struct action *a);
+/* A command of an administrator whose answer is of no consequence. */
+void admin_command_at(struct sim *s, struct host *h, Hv__Command *cmd);
+void admin_policy(struct sim *s, struct host *h, const struct host *target); /* vms_policy.c */
 void admin_heal(struct sim *s);
 /* NULL: all is as it should be. */
 const char *admin_unsettled(struct sim *s, char *buf, size_t size);

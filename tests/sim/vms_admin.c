@@ -39,6 +39,11 @@ static void command(struct sim *s, struct host *h, Hv__Command *cmd, int k, unsi
 		mind_wake(h->proc.mind);
 }
 
+void admin_command_at(struct sim *s, struct host *h, Hv__Command *cmd)
+{
+	command(s, h, cmd, 0, REQUEST_OTHER);
+}
+
 void admin_reply(struct mind *m, const struct action *a)
 {
 	struct vms_world *w = m->s->mind_world;
@@ -223,6 +228,8 @@ void admin_step(struct sim *s)
 			node_command(s, h, target, false);
 	} else if (x < 520 && sim_inject(s, "fence confirm")) {
 		confirm(s, h, target);
+	} else if (x < 540) {
+		admin_policy(s, h, target);
 	}
 }
 

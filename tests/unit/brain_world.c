@@ -158,7 +158,7 @@ void report(struct world *w, hv_node_id id, const char *seen)
 	Hv__NodeReport r = HV__NODE_REPORT__INIT;
 	Hv__Event ev = HV__EVENT__INIT;
 	_cleanup_free_ char *words = hv_xstrdup(seen ? seen : "");
-	char *save = NULL;
+	char *save = NULL, boot[24];
 
 	for (char *s = strtok_r(words, " ", &save); s; s = strtok_r(NULL, " ", &save)) {
 		char *eq = strchr(s, '=');
@@ -171,7 +171,8 @@ void report(struct world *w, hv_node_id id, const char *seen)
 		r.n_domains++;
 	}
 	r.node = id;
-	r.boot_id = (char *)"boot";
+	snprintf(boot, sizeof(boot), "boot-%u", w->boots[id]);
+	r.boot_id = boot;
 	r.mem_mib = NODE_MIB;
 	r.cpus = NODE_CPUS;
 	r.inventory_known = seen != NULL;
@@ -364,6 +365,34 @@ void node_resume(struct world *w, const char *name)
 {
 	COMMAND(w, node_resume, NODE_RESUME, Hv__NodeResume _m = HV__NODE_RESUME__INIT;
 		_m.node = (char *)name);
+}
+
+void node_fence(struct world *w, const char *name)
+{
+	COMMAND(w, node_fence, NODE_FENCE, Hv__NodeFence _m = HV__NODE_FENCE__INIT;
+		_m.node = (char *)name);
+}
+
+void node_shutdown(struct world *w, const char *name, bool reboot)
+{
+	COMMAND(w, node_shutdown, NODE_SHUTDOWN, Hv__NodeShutdown _m = HV__NODE_SHUTDOWN__INIT;
+		_m.node = (char *)name; _m.reboot = reboot);
+}
+
+void node_shutdown_cancel(struct world *w, const char *name)
+{
+	COMMAND(w, node_shutdown, NODE_SHUTDOWN, Hv__NodeShutdown _m = HV__NODE_SHUTDOWN__INIT;
+		_m.node = (char *)name; _m.cancel = true);
+}
+
+void arm(struct world *w)
+{
+	COMMAND(w, arm, ARM, Hv__Arm _m = HV__ARM__INIT);
+}
+
+void disarm(struct world *w, bool ignore)
+{
+	COMMAND(w, arm, ARM, Hv__Arm _m = HV__ARM__INIT; _m.disarm = true; _m.ignore = ignore);
 }
 
 void fence_add(struct world *w, const char *name, const char *device, uint32_t level)

@@ -15,9 +15,10 @@ struct world {
 	struct cluster *c;
 	uint64_t index, now_us;
 	uint64_t seq[HV_MAX_NODES + 1], incarnation[HV_MAX_NODES + 1];
-	struct action_list out; /* of the latest step */
-	bool twin;		/* a decoded replica must decide the same */
-	bool follow;		/* the same replica goes on, it is not decoded anew */
+	unsigned boots[HV_MAX_NODES + 1]; /* a host that comes back from power off has the next */
+	struct action_list out;		  /* of the latest step */
+	bool twin;			  /* a decoded replica must decide the same */
+	bool follow;			  /* the same replica goes on, it is not decoded anew */
 	struct cluster *replica;
 	bool keep; /* the latest events, packed */
 	uint8_t *kept[64];
@@ -74,6 +75,11 @@ void vm_lock(struct world *w, const char *name, const char *reason); /* "": unlo
 void node_drain(struct world *w, const char *node);
 void node_resume(struct world *w, const char *node);
 void fence_add(struct world *w, const char *node, const char *device, uint32_t level);
+void node_fence(struct world *w, const char *node);
+void node_shutdown(struct world *w, const char *node, bool reboot);
+void node_shutdown_cancel(struct world *w, const char *node);
+void arm(struct world *w);
+void disarm(struct world *w, bool ignore);
 void fence_confirm(struct world *w, const char *node);
 void op_cancel_cmd(struct world *w, hv_op_id op);
 void set(struct world *w, const char *key, const char *value);
