@@ -67,19 +67,6 @@ void sim_run_until(struct sim *s, uint64_t at_us)
 		s->now_us = at_us;
 }
 
-void sim_trace(struct sim *s, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (!s->trace)
-		return;
-	fprintf(s->trace, "%10.6f ", (double)s->now_us / 1e6);
-	va_start(ap, fmt);
-	vfprintf(s->trace, fmt, ap);
-	va_end(ap);
-	fputc('\n', s->trace);
-}
-
 void sim_fail(struct sim *s, const char *fmt, ...)
 {
 	va_list ap;

@@ -196,7 +196,7 @@ static void choose_cluster(struct sim *s)
 
 	while (x >= kinds[i].permille)
 		x -= kinds[i++].permille;
-	s->n = kinds[i].n;
+	s->n = s->options->n_nodes ? s->options->n_nodes : kinds[i].n;
 	s->two_node = kinds[i].two_node;
 	s->device = kinds[i].device;
 }
@@ -220,6 +220,10 @@ void faults_configure(struct sim *s)
 	    .damage = s->n > 1 ? weight(s, 60) : 0,
 	    .blackout = weight(s, 30),
 	};
+	if (s->options->calm) {
+		s->swarm = (struct swarm){0};
+		s->storm = false;
+	}
 	sim_trace(s, "seed %llu: %zu hosts%s%s%s, snapshot every %llu", (unsigned long long)s->seed,
 		  s->n, s->two_node ? ", two_node" : "", s->device ? ", quorum device" : "",
 		  s->storm ? ", storm" : "", (unsigned long long)s->snapshot_every);

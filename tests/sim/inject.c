@@ -19,12 +19,12 @@ struct prng *sim_stream(struct sim *s, enum sim_stream which)
 static bool dropped(const struct sim_options *o, uint32_t number)
 {
 	for (size_t i = 0; i < o->n_drop; i++)
-		if (o->drop[i] == number)
+		if (o->drop[i].first <= number && number <= o->drop[i].last)
 			return true;
 	return false;
 }
 
-static void count(struct coverage *c, const char *kind)
+void coverage_add(struct coverage *c, const char *kind, uint64_t count)
 {
 	size_t i = 0;
 
@@ -33,7 +33,7 @@ static void count(struct coverage *c, const char *kind)
 	hv_assert(i < SIM_KINDS);
 	if (i == c->n)
 		c->kinds[c->n++].kind = kind;
-	c->kinds[i].count++;
+	c->kinds[i].count += count;
 }
 
 bool sim_inject(struct sim *s, const char *kind)
@@ -44,7 +44,7 @@ bool sim_inject(struct sim *s, const char *kind)
 		sim_trace(s, "#%u %s: left out", number, kind);
 		return false;
 	}
-	count(&s->result->coverage, kind);
+	coverage_add(&s->result->coverage, kind, 1);
 	sim_trace(s, "#%u %s", number, kind);
 	return true;
 }

@@ -1,32 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* hvsim: the command line of the simulator. */
+#include "tests/sim/runner.h"
 #include "tests/sim/vms.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <time.h>
 
 static const char usage[] =
-    "usage: hvsim run [--log] [--storm] SEED\n"
-    "       hvsim run [--log] [--storm] --seeds A..B [--jobs N]\n"
-    "       hvsim trace [--log] [--storm] [--drop N,N...] SEED\n"
+    "usage: hvsim run [OPTION...] SEED\n"
+    "       hvsim run [OPTION...] --seeds A..B [--jobs N] [--json FILE]\n"
+    "       hvsim trace [OPTION...] SEED\n"
+    "       hvsim shrink [OPTION...] SEED\n"
     "\n"
     "Runs the shipped log and brain in a simulated rack. Each seed is one run with its own "
     "cluster, load\n"
-    "and faults; the same seed gives the same trace. --log: the log alone, under a trivial state "
-    "machine.\n"
-    "--storm: faults all the time and short timeouts in every seed, not only in some.\n"
-    "--drop: injections that are left out, by the numbers of the trace.\n";
-
-static uint64_t running_seed;
-
-static void on_panic(const char *file, int line, const char *what)
-{
-	printf("seed %llu: assertion at %s:%d: %s\n", (unsigned long long)running_seed, file, line,
-	       what);
-	fflush(stdout);
-}
+    "and faults; the same seed gives the same trace. shrink drops what is not needed for a seed's "
+    "failure.\n"
+    "\n"
+    "  --log            the log alone, under a trivial state machine\n"
+    "  --storm          faults all the time and short timeouts in every seed, not only in some\n"
+    "  --calm           no faults: what the simulator costs\n"
+    "  --nodes N        so many hosts in every seed\n"
+    "  --vms N          so many VMs in every seed\n"
+    "  --drop LIST      injections that are left out, by the numbers of the trace: 3,7..12,40..\n"
+    "  --json FILE      figures of this run, one line more in FILE\n";
 
 static bool read_number(const char *text, const char **ret_end, uint64_t *ret)
 {
@@ -38,114 +36,13 @@ static bool read_number(const char *text, const char **ret_end, uint64_t *ret)
 	return end != text && *text >= '0' && *text <= '9' && errno == 0;
 }
 
-struct share {
-	uint64_t first, last, step;
-	struct sim_options sim;
-};
-
-static bool run_seed(uint64_t seed, const struct sim_options *o)
-{
-	struct sim_result res;
-	bool ok;
-
-	running_seed = seed;
-	ok = sim_run(seed, o, &res);
-	if (!ok)
-		printf("seed %llu: %s\n", (unsigned long long)seed, res.failure);
-	fflush(stdout);
-	return ok;
-}
-
-/* One byte a seed: a child that dies leaves its present seed without one. */
-static void child(const struct share *j, int fd)
-{
-	for (uint64_t seed = j->first; seed <= j->last; seed += j->step) {
-		char verdict = run_seed(seed, &j->sim) ? '.' : 'F';
-
-		if (write(fd, &verdict, 1) != 1)
-			_exit(2);
-	}
-	_exit(0);
-}
-
-struct runner {
-	struct share job;
-	pid_t pid;
-	int fd;
-	uint64_t next;
-};
-
-static bool runner_start(struct runner *r)
-{
-	int fds[2];
-
-	if (pipe(fds) < 0)
-		return false;
-	fflush(stdout);
-	r->job.first = r->next;
-	r->pid = fork();
-	if (r->pid == 0) {
-		close(fds[0]);
-		child(&r->job, fds[1]);
-	}
-	close(fds[1]);
-	r->fd = fds[0];
-	return r->pid > 0;
-}
-
-static void runner_go(struct runner *r)
-{
-	if (r->next > r->job.last || runner_start(r))
-		return;
-	fprintf(stderr, "hvsim: cannot start a process: %s\n", strerror(errno));
-	exit(2);
-}
-
-static void runner_collect(struct runner *r, uint64_t *passed, uint64_t *failed)
-{
-	char verdict;
-
-	while (r->next <= r->job.last) {
-		if (read(r->fd, &verdict, 1) == 1) {
-			*(verdict == '.' ? passed : failed) += 1;
-			r->next += r->job.step;
-			continue;
-		}
-		/* It died in this seed: count it and go on after it. */
-		waitpid(r->pid, NULL, 0);
-		close(r->fd);
-		*failed += 1;
-		r->next += r->job.step;
-		runner_go(r);
-	}
-	if (r->pid)
-		waitpid(r->pid, NULL, 0);
-}
-
-static int run_many(uint64_t first, uint64_t last, unsigned jobs, const struct sim_options *o)
-{
-	struct runner runners[64] = {0};
-	uint64_t passed = 0, failed = 0;
-
-	for (unsigned i = 0; i < jobs; i++) {
-		runners[i].job = (struct share){first + i, last, jobs, *o};
-		runners[i].next = first + i;
-		runner_go(&runners[i]);
-	}
-	for (unsigned i = 0; i < jobs; i++)
-		if (runners[i].pid)
-			runner_collect(&runners[i], &passed, &failed);
-	printf("%llu passed, %llu failed\n", (unsigned long long)passed,
-	       (unsigned long long)failed);
-	return failed ? 1 : 0;
-}
-
 struct options {
 	struct sim_options sim;
-	bool trace, many;
-	uint64_t first, last;
-	uint64_t jobs;
-	uint32_t *drop;
+	const char *command, *json;
+	bool many, have;
+	uint64_t first, last, jobs;
+	struct sim_drop *drop;
+	char flags[128]; /* what makes the seed another one, as it was written */
 };
 
 static bool parse_range(const char *text, struct options *o)
@@ -161,12 +58,17 @@ static bool parse_range(const char *text, struct options *o)
 static bool parse_drop(const char *text, struct options *o)
 {
 	const char *end = text;
-	uint64_t n;
+	uint64_t first, last;
 
 	o->drop = hv_xcalloc(strlen(text) + 1, sizeof(*o->drop));
 	o->sim.drop = o->drop;
-	while (read_number(text, &end, &n) && n <= UINT32_MAX) {
-		o->drop[o->sim.n_drop++] = (uint32_t)n;
+	while (read_number(text, &end, &first) && first <= UINT32_MAX) {
+		last = first;
+		if (strncmp(end, "..", 2) == 0 && !read_number(end + 2, &end, &last))
+			last = UINT32_MAX;
+		if (last > UINT32_MAX)
+			return false;
+		o->drop[o->sim.n_drop++] = (struct sim_drop){(uint32_t)first, (uint32_t)last};
 		if (!*end)
 			return true;
 		text = end + (*end == ',');
@@ -174,52 +76,118 @@ static bool parse_drop(const char *text, struct options *o)
 	return false;
 }
 
+static void keep_flag(struct options *o, const char *word, const char *value)
+{
+	size_t used = strlen(o->flags);
+
+	snprintf(o->flags + used, sizeof(o->flags) - used, "%s%s%s ", word, value ? " " : "",
+		 value ? value : "");
+}
+
+static bool parse_switch(const char *word, struct options *o)
+{
+	if (strcmp(word, "--log") == 0)
+		o->sim.mind = &plain_mind;
+	else if (strcmp(word, "--storm") == 0)
+		o->sim.storm = true;
+	else if (strcmp(word, "--calm") == 0)
+		o->sim.calm = true;
+	else
+		return false;
+	keep_flag(o, word, NULL);
+	return true;
+}
+
+static bool parse_value(const char *word, const char *value, struct options *o)
+{
+	const char *end;
+	uint64_t n;
+
+	if (strcmp(word, "--seeds") == 0)
+		return o->have = parse_range(value, o);
+	if (strcmp(word, "--drop") == 0)
+		return parse_drop(value, o);
+	if (strcmp(word, "--json") == 0) {
+		o->json = value;
+		return true;
+	}
+	if (!read_number(value, &end, &n) || *end || !n)
+		return false;
+	if (strcmp(word, "--jobs") == 0) {
+		o->jobs = n;
+		return n <= 64;
+	}
+	keep_flag(o, word, value);
+	if (strcmp(word, "--nodes") == 0) {
+		o->sim.n_nodes = (size_t)n;
+		return n <= SIM_HOSTS;
+	}
+	o->sim.n_vms = (unsigned)n;
+	return strcmp(word, "--vms") == 0 && n <= VMS;
+}
+
 static bool parse(int argc, char **argv, struct options *o)
 {
-	bool have = false;
 	const char *end;
 
-	if (argc < 3 || (strcmp(argv[1], "run") != 0 && strcmp(argv[1], "trace") != 0))
+	if (argc < 3)
 		return false;
-	o->trace = strcmp(argv[1], "trace") == 0;
+	o->command = argv[1];
 	for (int i = 2; i < argc; i++) {
-		if (strcmp(argv[i], "--log") == 0) {
-			o->sim.mind = &plain_mind;
-		} else if (strcmp(argv[i], "--storm") == 0) {
-			o->sim.storm = true;
-		} else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
-			have = parse_range(argv[++i], o);
-		} else if (strcmp(argv[i], "--drop") == 0 && i + 1 < argc) {
-			if (!parse_drop(argv[++i], o))
+		if (strncmp(argv[i], "--", 2) != 0) {
+			o->have = read_number(argv[i], &end, &o->first) && !*end;
+		} else if (!parse_switch(argv[i], o)) {
+			if (i + 1 == argc || !parse_value(argv[i], argv[i + 1], o))
 				return false;
-		} else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
-			if (!read_number(argv[++i], &end, &o->jobs) || *end || !o->jobs ||
-			    o->jobs > 64)
-				return false;
-		} else {
-			have = read_number(argv[i], &end, &o->first) && !*end;
+			i++;
 		}
 	}
-	return have && !(o->trace && o->many);
+	return o->have && !(o->many && strcmp(o->command, "run") != 0);
+}
+
+static int run(const struct options *o)
+{
+	struct totals t = {0};
+	struct sim_result res;
+	clock_t began = clock();
+
+	if (o->many) {
+		run_many(o->first, o->last, (unsigned)o->jobs, &o->sim, &t);
+	} else {
+		totals_add(&t, &res, run_seed(o->first, &o->sim, &res));
+		t.cpu_us = (uint64_t)(clock() - began) * SEC / CLOCKS_PER_SEC;
+	}
+	totals_print(&t, stdout);
+	if (o->json && !totals_json(&t, o->first, o->many ? o->last : o->first, o->json)) {
+		fprintf(stderr, "hvsim: %s: %s\n", o->json, strerror(errno));
+		return 2;
+	}
+	return t.failed ? 1 : 0;
+}
+
+static int trace(struct options *o)
+{
+	struct sim_result res;
+
+	o->sim.trace = stdout;
+	return run_seed(o->first, &o->sim, &res) ? 0 : 1;
 }
 
 int main(int argc, char **argv)
 {
 	struct options o = {.sim = {.mind = &vms_mind}, .jobs = 1};
-	bool ok;
+	int status = 2;
 
-	hv_on_panic = on_panic;
-	if (!parse(argc, argv, &o)) {
+	if (!parse(argc, argv, &o))
 		fputs(usage, stderr);
-		return 2;
-	}
-	if (o.many)
-		return run_many(o.first, o.last, (unsigned)o.jobs, &o.sim);
-	if (o.trace)
-		o.sim.trace = stdout;
-	ok = run_seed(o.first, &o.sim);
+	else if (strcmp(o.command, "run") == 0)
+		status = run(&o);
+	else if (strcmp(o.command, "trace") == 0)
+		status = trace(&o);
+	else if (strcmp(o.command, "shrink") == 0)
+		status = shrink(o.first, &o.sim, o.flags);
+	else
+		fputs(usage, stderr);
 	free(o.drop);
-	if (!o.trace)
-		printf("%d passed, %d failed\n", ok, !ok);
-	return ok ? 0 : 1;
+	return status;
 }

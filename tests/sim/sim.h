@@ -14,6 +14,9 @@
  *   plain.c   a trivial state machine as the mind: for the log alone
  *   vms_*.c   the real brain with hypervisors, fence devices and administrators around it (vms.h)
  *   world.c   one run from boot to verdict
+ *   trace.c   one line an event
+ *   runner.c  many seeds in several processes (runner.h)
+ *   shrink.c  which injections a failure needs
  *   main.c    the command line
  *
  * The code under test is the object code that ships: the pure libraries, and clusterd's clockless
@@ -289,20 +292,27 @@ const char *check_quiet(struct sim *s, char *buf, size_t size);
 void streams_start(struct sim *s);
 
 /* world.c */
+struct sim_drop { /* a range of numbers of injections */
+	uint32_t first, last;
+};
 struct sim_options {
 	const struct mind_ops *mind;
-	bool storm; /* each seed, not only some */
+	bool storm, calm; /* each seed, not only some */
+	size_t n_nodes;	  /* 0: as the seed has it */
+	unsigned n_vms;
 	FILE *trace;
-	const uint32_t *drop; /* numbers of injections that are left out */
+	const struct sim_drop *drop; /* what is left out */
 	size_t n_drop;
 };
+struct coverage_kind {
+	const char *kind;
+	uint64_t count;
+};
 struct coverage {
-	struct {
-		const char *kind;
-		uint64_t count;
-	} kinds[SIM_KINDS];
+	struct coverage_kind kinds[SIM_KINDS];
 	size_t n;
 };
+void coverage_add(struct coverage *c, const char *kind, uint64_t count);
 struct sim_result {
 	char failure[512]; /* empty: none */
 	uint64_t events, simulated_us;

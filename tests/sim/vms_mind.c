@@ -295,6 +295,8 @@ static void vms_start(struct sim *s)
 
 	s->mind_world = w;
 	w->max_vms = (unsigned)prng_range(sim_stream(s, STREAM_ADMIN), 2, VMS);
+	if (s->options->n_vms)
+		w->max_vms = s->options->n_vms;
 	for (int k = 0; k < VMS; k++) {
 		snprintf(w->name[k], sizeof(w->name[k]), "vm%d", k);
 		snprintf(w->uuid[k], sizeof(w->uuid[k]), "00000000-0000-4000-8000-%012d", k);
