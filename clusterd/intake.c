@@ -2,6 +2,7 @@
 #include "clusterd/intake.h"
 
 #include "clusterd/domain_mirror.h"
+#include "proto/mutant.h"
 
 #include <string.h>
 
@@ -83,6 +84,8 @@ void intake_starting(struct intake *in, const char *uuid)
 	const struct mirror_item *item = domain_mirror_find(in->mirror, uuid);
 
 	hv_assert(hv_uuid_valid(uuid));
+	if (MUTANT(absence_during_start))
+		return;
 	if (item && item->observed != HV__OBSERVED__OBSERVED_ABSENT)
 		return;
 	seen.uuid = (char *)uuid;
@@ -208,7 +211,8 @@ static void reconcile_report(struct intake *in, const struct cluster *c, const s
 		in->joining_since_us = now_us;
 	if (in_flight(in, in->report_mark))
 		return;
-	if (!joining && (n->inventory_known || n->state != NODE_ONLINE || !ready))
+	if (!joining && (n->inventory_known || n->state != NODE_ONLINE || !ready ||
+			 MUTANT(inventory_not_resent)))
 		return;
 	if (joining && !ready && now_us - in->joining_since_us < INTAKE_PATIENCE_US) {
 		look_again_at(in, in->joining_since_us + INTAKE_PATIENCE_US);
@@ -306,7 +310,7 @@ static bool told(struct intake *in, const struct mirror_item *item, const struct
 		return false;
 	if (item->observed == HV__OBSERVED__OBSERVED_UNKNOWN)
 		return true;
-	if (now_us - item->told_us >= INTAKE_REPEAT_US)
+	if (now_us - item->told_us >= INTAKE_REPEAT_US && !MUTANT(told_for_ever))
 		return false;
 	look_again_at(in, item->told_us + INTAKE_REPEAT_US);
 	return true;
@@ -391,7 +395,7 @@ void intake_reconcile(struct intake *in, const struct cluster *c, uint64_t now_u
 		in->next_us = 0;
 	/* Not yet the node that joined with this process: what is said of it is about an earlier
 	 * one. */
-	if (!n || n->incarnation != in->incarnation)
+	if (!n || (n->incarnation != in->incarnation && !MUTANT(speaks_for_earlier_process)))
 		return;
 	reconcile_report(in, c, n, now_us);
 	if (n->state != NODE_ONLINE)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/proposer.h"
 
+#include "proto/mutant.h"
+
 #include <string.h>
 
 struct proposal {
@@ -156,7 +158,7 @@ void proposer_flush(struct proposer *p, uint64_t cluster_us, uint64_t wall_ms)
 		if (rc == HV_OK) {
 			item->accepted = true;
 			item->seq = seq;
-			p->next_seq += seq != 0;
+			p->next_seq += seq != 0 && !MUTANT(proposal_numbers_stay);
 			p->waiting--;
 			i++;
 			continue;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/ticker.h"
 
+#include "proto/mutant.h"
+
 #include <string.h>
 
 #define PATIENCE_US (200 * HV_US_PER_MS)
@@ -82,7 +84,7 @@ uint64_t ticker_reconcile(struct ticker *t, const struct cluster *c, const struc
 	due = brain_next_deadline_us(c);
 	if (!due || ops->pending(user, t->tick_mark))
 		return 0;
-	if (due > now_us)
+	if (due > now_us || MUTANT(tick_not_proposed))
 		return due;
 	/* A deadline that a tick did not move must not become a storm of ticks. */
 	if (due == t->ticked_due_us && now_us - t->ticked_at_us < PATIENCE_US)

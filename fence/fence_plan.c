@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fence/fence_plan.h"
 
+#include "proto/mutant.h"
+
 const struct fence_plan_device *fence_plan_device_at(const struct fence_plan_device *devices,
 						     size_t count, struct fence_plan_at at,
 						     bool *ret_final)
@@ -15,7 +17,7 @@ const struct fence_plan_device *fence_plan_device_at(const struct fence_plan_dev
 		if (place == at.device)
 			found = &devices[i];
 		else if (found)
-			*ret_final = false;
+			*ret_final = MUTANT(one_device_enough);
 		place++;
 	}
 	return found;
@@ -26,6 +28,8 @@ struct fence_plan_at fence_plan_level_after(const struct fence_plan_device *devi
 {
 	uint32_t next = 0;
 
+	if (MUTANT(same_level_for_ever))
+		level = 0;
 	for (size_t i = 0; i < count; i++)
 		if (devices[i].level > level && (next == 0 || devices[i].level < next))
 			next = devices[i].level;
@@ -47,7 +51,7 @@ hv_node_id fence_plan_executor(const hv_node_id *members, size_t count, hv_node_
 		able += members[i] != victim;
 	if (able == 0)
 		return 0;
-	skip = (attempt ? attempt - 1 : 0) % able;
+	skip = MUTANT(same_executor_for_ever) ? 0 : (attempt ? attempt - 1 : 0) % able;
 	for (size_t i = 0; i < count; i++) {
 		if (members[i] == victim)
 			continue;

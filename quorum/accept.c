@@ -3,13 +3,15 @@
  * change"). */
 #include "quorum/replog_priv.h"
 
+#include "proto/mutant.h"
+
 #include <string.h>
 
 /* ---- an activate is delivered */
 
 static void promise_write(struct replog *log, uint64_t number)
 {
-	struct rl_write w = {.set_promised = true, .promised = number};
+	struct rl_write w = {.set_promised = !MUTANT(promise_not_durable), .promised = number};
 
 	log->promised = number;
 	log->ep.promise_write = rl_write(log, &w, 1, 0);
@@ -32,7 +34,7 @@ static void epoch_fill(struct replog *log, const Hv__Activate *m)
 	node_set_from(&ep->members, m->members, m->n_members);
 	node_set_from(&ep->lost, m->lost, m->n_lost);
 	node_set_from(&ep->in_ring, m->in_ring, m->n_in_ring);
-	if (m->minority)
+	if (m->minority && !MUTANT(no_barrier))
 		ep->barrier = ep->lost;
 	ep->rule.quorum = m->quorum;
 	ep->rule.device_votes = m->device_votes;
@@ -48,7 +50,7 @@ static void epoch_fill(struct replog *log, const Hv__Activate *m)
 		me->synced = p->synced;
 		me->heard_us = me->lag_us = log->now_us;
 		ep->rule.member_votes += p->votes;
-		intact_votes += p->needs_state ? 0 : p->votes;
+		intact_votes += p->needs_state && !MUTANT(lost_store_counts) ? 0 : p->votes;
 	}
 	ep->promise_rule = ep->rule;
 	if (m->alone)
@@ -94,10 +96,10 @@ static bool acceptable(const struct replog *log, const Hv__Activate *m, bool was
 	if (!p || p->incarnation != log->incarnation || log->disk_failed)
 		return false;
 	if (p->follows)
-		return was_active;
+		return was_active || MUTANT(late_again_accepted);
 	if (m->again && (was_active || m->donor == log->self || knows_later(&own, m)))
 		return false;
-	return point_matches(p, &own);
+	return MUTANT(point_not_checked) || point_matches(p, &own);
 }
 
 static bool needs_sync(const struct replog *log, const Hv__Activate *m, bool follows)
@@ -141,6 +143,11 @@ static bool view_matches(const struct replog *log, const Hv__Activate *m)
 	       node_set_from(&view, m->view, m->n_view) && node_set_equal(&view, &log->view);
 }
 
+static bool twice(const Hv__Activate *m, uint64_t number)
+{
+	return MUTANT(number_used_twice) && m->epoch->number == number;
+}
+
 void accept_activate(struct replog *log, hv_node_id sender, const Hv__Activate *m)
 {
 	struct rl_epoch prev = peer_epoch_in(m->prev);
@@ -151,10 +158,11 @@ void accept_activate(struct replog *log, hv_node_id sender, const Hv__Activate *
 	if (sender == log->self)
 		log->activate_sent_us = 0;
 	/* The first activate of a number counts for everyone, also for those whom it leaves out. */
-	if (m->epoch->number <= log->seen)
+	if (m->epoch->number <= log->seen && !twice(m, log->seen))
 		return;
 	log->seen = m->epoch->number;
-	if (m->epoch->number <= log->promised || (was_active && !m->again))
+	if ((m->epoch->number <= log->promised && !twice(m, log->promised)) ||
+	    (was_active && !m->again))
 		goto look_on;
 	/* An epoch that goes on is the one that we are in, or it is none of our business. */
 	if (was_active && rl_epoch_cmp(&prev, &log->ep.id) != 0)
@@ -257,8 +265,8 @@ void accept_promise(struct replog *log, hv_node_id sender, const Hv__Promise *m)
 	    log->ep.id.incarnation != log->incarnation)
 		return;
 	for (size_t i = 0; i < log->ep.members.n; i++)
-		if (log->ep.m[i].promised && log->ep.m[i].intact)
+		if (log->ep.m[i].promised && (log->ep.m[i].intact || MUTANT(lost_store_counts)))
 			votes += log->ep.m[i].votes;
-	if (vote_rule_met(&log->ep.promise_rule, votes))
+	if (vote_rule_met(&log->ep.promise_rule, votes) || MUTANT(open_before_promises))
 		epoch_open(log);
 }

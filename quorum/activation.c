@@ -3,6 +3,8 @@
  * change"). */
 #include "quorum/replog_priv.h"
 
+#include "proto/mutant.h"
+
 #include <string.h>
 
 /* ---- the first epoch of a view */
@@ -51,7 +53,8 @@ static void candidates_collect(struct replog *log, struct candidates *c)
 
 static bool may_lead(const struct hello *h, bool whole)
 {
-	return !h->point.needs_state && (whole || h->caught_up) && (h->quorate || !h->quorum_known);
+	return !h->point.needs_state && (whole || h->caught_up || MUTANT(old_disk_leads_alone)) &&
+	       (h->quorate || !h->quorum_known);
 }
 
 /* How many of the candidates come before us: the first activates, the next ones wait for it to

@@ -7,6 +7,8 @@
  */
 #include "quorum/replog_priv.h"
 
+#include "proto/mutant.h"
+
 #include <string.h>
 
 #define ENTRY_OVERHEAD 64 /* of an entry in a chunk, besides its data */
@@ -107,7 +109,7 @@ static bool usable(const struct replog *log, const Hv__SyncChunk *m)
 {
 	struct rl_epoch here, common = peer_epoch_in(m->common_epoch);
 
-	if (m->snapshot)
+	if (m->snapshot || MUTANT(suffix_of_another_log))
 		return true;
 	return !log->needs_state && entries_epoch_at(&log->log, m->common_index, &here) &&
 	       rl_epoch_cmp(&here, &common) == 0;
@@ -186,6 +188,21 @@ static void done_send(struct replog *log)
 	rl_send(log, &msg);
 }
 
+/* The mutant: a write that empties the log, and the next one brings all of it. */
+static void empty_first(struct replog *log, struct rl_write *w)
+{
+	struct rl_write none = {.set_base = true, .drop_all = true};
+
+	rl_write(log, &none, 1, 0);
+	if (w->set_base)
+		return;
+	w->truncate = false;
+	w->set_base = w->drop_all = true;
+	w->base_index = log->log.base_index;
+	w->base_epoch = log->log.base_epoch;
+	w->base_effective = log->log.base_effective;
+}
+
 /* The log becomes the donor's, in memory now, on disk by one atomic write. */
 static void replace_log(struct replog *log, struct taking *t)
 {
@@ -207,13 +224,16 @@ static void replace_log(struct replog *log, struct taking *t)
 	}
 	for (size_t i = 0; i < t->n_got; i++)
 		entries_append(&log->log, &t->got[i]);
-	for (size_t i = 0; i < t->n_held; i++)
+	for (size_t i = 0; i < t->n_held && !MUTANT(held_entries_lost); i++)
 		if (t->first_index + i > t->last_index)
 			entries_append(&log->log, &t->held[i]);
+	if (MUTANT(replace_not_atomic))
+		empty_first(log, &w);
 	log->ep.first_index = t->first_index;
-	log->ep.ack_from_write =
-	    rl_write(log, &w, transfer_after(t) + 1, entries_last_index(&log->log));
-	if (t->snapshot || log->applied_index > t->common_index)
+	log->ep.ack_from_write = rl_write(
+	    log, &w, (MUTANT(replace_not_atomic) ? log->log.base_index : transfer_after(t)) + 1,
+	    entries_last_index(&log->log));
+	if (t->snapshot || (log->applied_index > t->common_index && !MUTANT(no_rewind)))
 		commit_rewind(log);
 }
 

@@ -3,6 +3,8 @@
  */
 #include "quorum/replog_priv.h"
 
+#include "proto/mutant.h"
+
 #include <string.h>
 
 struct member *commit_member(struct replog *log, hv_node_id id)
@@ -22,7 +24,9 @@ struct member *commit_heard(struct replog *log, hv_node_id sender, const Hv__Epo
 	struct rl_epoch id = peer_epoch_in(epoch);
 	struct member *m = commit_member(log, sender);
 
-	if (!m || rl_epoch_cmp(&id, &log->ep.id) != 0)
+	if (m && MUTANT(other_epochs_heard))
+		m->heard_us = log->now_us;
+	if (!m || (rl_epoch_cmp(&id, &log->ep.id) != 0 && !MUTANT(stale_epoch_accepted)))
 		return NULL;
 	m->heard_us = log->now_us;
 	return m;
@@ -56,7 +60,8 @@ void commit_append(struct replog *log, hv_node_id sender, const Hv__Append *m)
 		return;
 	/* The epoch begins with its view, written by the node that activated it, and has but one.
 	 */
-	if (first != (m->type == RL_VIEW) || (first && sender != log->ep.id.node))
+	if (!MUTANT(view_not_first) &&
+	    (first != (m->type == RL_VIEW) || (first && sender != log->ep.id.node)))
 		return;
 	en.epoch = log->ep.id;
 	en.blob = blob_copy(m->data.data, m->data.len);
@@ -82,7 +87,7 @@ static void ack_send(struct replog *log)
 	Hv__EpochId id = peer_epoch_out(&log->ep.id);
 
 	m.epoch = &id;
-	m.durable = log->durable_index;
+	m.durable = MUTANT(ack_before_durable) ? entries_last_index(&log->log) : log->durable_index;
 	m.applied = log->brain_index;
 	m.digest = log->brain_digest;
 	msg.body_case = HV__PEER_MESSAGE__BODY_ACK;
@@ -95,9 +100,12 @@ void commit_durable(struct replog *log)
 {
 	struct epoch_state *ep = &log->ep;
 
-	if (!rl_is_active(log) || log->disk_failed || log->durable_write < ep->ack_from_write)
+	if (!rl_is_active(log) || log->disk_failed)
 		return;
-	if (log->durable_index < ep->first_index || log->durable_index <= ep->acked)
+	if (log->durable_write < ep->ack_from_write && !MUTANT(old_writes_acked))
+		return;
+	if ((log->durable_index < ep->first_index && !MUTANT(earlier_epochs_count)) ||
+	    log->durable_index <= ep->acked)
 		return;
 	ack_send(log);
 	if (!ep->minority && !log->caught_up)
@@ -110,7 +118,8 @@ static void lift_barrier(struct replog *log, const struct log_entry *en)
 {
 	size_t before = log->ep.barrier.n;
 
-	if (en->type != RL_FENCE || rl_epoch_cmp(&en->epoch, &log->ep.id) != 0)
+	if (en->type != RL_FENCE ||
+	    (rl_epoch_cmp(&en->epoch, &log->ep.id) != 0 && !MUTANT(barrier_lifted_early)))
 		return;
 	node_set_remove(&log->ep.barrier, en->fenced_node);
 	if (log->ep.barrier.n == before)
@@ -159,7 +168,8 @@ void commit_advance(struct replog *log)
 
 		if (index > last)
 			index = last;
-		if (index > best && index >= log->ep.first_index &&
+		if (index > best &&
+		    (index >= log->ep.first_index || MUTANT(earlier_epochs_count)) &&
 		    vote_rule_met(&log->ep.rule, votes_at(log, index)))
 			best = index;
 	}
@@ -315,11 +325,12 @@ bool commit_silent(const struct replog *log, const struct member *m)
 {
 	uint64_t patience = log->cfg.ack_timeout_us;
 
-	if (m->id == log->self)
+	if (m->id == log->self || MUTANT(silent_never_left_out))
 		return false;
 	if (log->now_us - m->heard_us > patience)
 		return true;
-	return log->now_us - m->lag_us > patience * (m->synced ? 1 : SYNC_PATIENCE);
+	return !MUTANT(stuck_disk_never_left_out) &&
+	       log->now_us - m->lag_us > patience * (m->synced ? 1 : SYNC_PATIENCE);
 }
 
 /* Do we still hear enough members to commit anything? */
@@ -364,8 +375,9 @@ void commit_compact(struct replog *log)
 	uint8_t *data;
 	size_t len = 0;
 
-	if (!rl_is_active(log) || log->ep.barrier.n || index < log->ep.first_index ||
-	    log->needs_state || index - log->log.base_index < log->cfg.snapshot_every)
+	if (!rl_is_active(log) || (log->ep.barrier.n && !MUTANT(compaction_behind_barrier)) ||
+	    index < log->ep.first_index || log->needs_state ||
+	    index - log->log.base_index < log->cfg.snapshot_every)
 		return;
 	data = log->snapshot_fn(log->user, index, &len);
 	hv_assert(data && len <= HV_SNAPSHOT_MAX);

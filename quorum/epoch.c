@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "quorum/epoch.h"
 
+#include "proto/mutant.h"
+
 static int cmp_u64(uint64_t a, uint64_t b)
 {
 	return (a > b) - (a < b);
@@ -19,8 +21,8 @@ int rl_epoch_cmp(const struct rl_epoch *a, const struct rl_epoch *b)
 
 bool vote_rule_met(const struct vote_rule *r, uint32_t votes)
 {
-	return (uint64_t)votes * 2 > r->member_votes &&
-	       (uint64_t)votes + r->device_votes >= r->quorum;
+	return (MUTANT(quorum_without_majority) || (uint64_t)votes * 2 > r->member_votes) &&
+	       (MUTANT(majority_without_quorum) || (uint64_t)votes + r->device_votes >= r->quorum);
 }
 
 bool epoch_is_whole(uint32_t member_votes, uint32_t total_votes)
@@ -35,11 +37,13 @@ bool epoch_point_same(const struct epoch_point *a, const struct epoch_point *b)
 
 int epoch_point_cmp(const struct epoch_point *a, const struct epoch_point *b)
 {
-	int c = rl_epoch_cmp(&a->effective, &b->effective);
+	int c = MUTANT(live_first) ? (int)a->live - (int)b->live : 0;
 
+	if (!c && !MUTANT(donor_by_length))
+		c = rl_epoch_cmp(&a->effective, &b->effective);
 	if (!c)
 		c = (int)a->live - (int)b->live;
-	if (!c)
+	if (!c && !MUTANT(donor_by_length))
 		c = rl_epoch_cmp(&a->last_epoch, &b->last_epoch);
 	if (!c)
 		c = cmp_u64(a->last_index, b->last_index);

@@ -2,6 +2,8 @@
 /* Our own proposals: kept in order, sent in each new epoch until they are applied. */
 #include "quorum/replog_priv.h"
 
+#include "proto/mutant.h"
+
 #include <string.h>
 
 static void proposal_send(struct replog *log, struct proposal *p)
@@ -30,13 +32,16 @@ void proposals_flush(struct replog *log)
 	for (size_t i = 0; i < log->n_pending && log->n_unsent; i++) {
 		struct proposal *p = &log->pending[log->pending_head + i];
 
-		if (!p->sent && (!log->ep.barrier.n || p->type == RL_FENCE))
+		if (!p->sent &&
+		    (!log->ep.barrier.n || p->type == RL_FENCE || MUTANT(barrier_passed)))
 			proposal_send(log, p);
 	}
 }
 
 void proposals_unsent(struct replog *log)
 {
+	if (MUTANT(proposals_not_repeated))
+		return;
 	for (size_t i = 0; i < log->n_pending; i++)
 		log->pending[log->pending_head + i].sent = false;
 	log->n_unsent = log->n_pending;
@@ -105,7 +110,7 @@ enum hv_rc rl_propose(struct replog *log, uint64_t now_us, enum rl_entry_type ty
 		return HV_BAD_INPUT;
 	if (len > HV_EVENT_MAX)
 		return HV_TOO_LARGE;
-	if (log->ep.barrier.n && type != RL_FENCE)
+	if (log->ep.barrier.n && type != RL_FENCE && !MUTANT(barrier_passed))
 		return HV_REFUSED;
 	if (log->n_pending >= log->cfg.max_pending)
 		return HV_LIMIT;

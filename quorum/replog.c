@@ -2,6 +2,8 @@
 /* Inputs, timers, status, proposals. */
 #include "quorum/replog_priv.h"
 
+#include "proto/mutant.h"
+
 #include <string.h>
 
 /* ---- helpers of all files */
@@ -14,7 +16,7 @@ bool rl_ring_equal(const struct rl_ring *a, const struct rl_ring *b)
 bool rl_quorate(const struct replog *log)
 {
 	return log->in_view && log->votes.known && log->votes.quorate &&
-	       rl_ring_equal(&log->votes.ring, &log->ring);
+	       (rl_ring_equal(&log->votes.ring, &log->ring) || MUTANT(stale_quorum_counts));
 }
 
 bool rl_is_active(const struct replog *log)
@@ -178,7 +180,8 @@ static void doubt_caught_up(struct replog *log)
 	uint32_t others = total - node_list_votes(&log->nodes, &log->view);
 
 	if (log->in_view && log->votes.known && !log->votes.quorate &&
-	    rl_ring_equal(&log->votes.ring, &log->ring) && epoch_is_whole(others, total))
+	    rl_ring_equal(&log->votes.ring, &log->ring) && epoch_is_whole(others, total) &&
+	    !MUTANT(caught_up_for_ever))
 		log->caught_up = false;
 }
 

@@ -10,6 +10,7 @@
  */
 #include "resource/brain.h"
 
+#include "proto/mutant.h"
 #include "resource/action.h"
 #include "resource/admin.h"
 #include "resource/drain.h"
@@ -32,7 +33,7 @@ static bool event_is_new(struct cluster *c, const Hv__Event *ev)
 {
 	struct node *n;
 
-	if (ev->seq == 0)
+	if (ev->seq == 0 || MUTANT(event_twice))
 		return true;
 	n = node_make(c, ev->proposer);
 	if (!n || ev->incarnation < n->seen_incarnation)
@@ -49,7 +50,8 @@ static void apply_result(struct cluster *c, const Hv__OpResult *res)
 {
 	struct operation *op = op_get(c, res->op);
 
-	if (!op || op->state != OP_RUNNING || op->attempt != res->attempt || op->node != res->node)
+	if (!op || op->state != OP_RUNNING || op->node != res->node ||
+	    (op->attempt != res->attempt && !MUTANT(old_result_accepted)))
 		return;
 	switch (op->kind) {
 	case OP_FENCE:
@@ -163,7 +165,7 @@ static void settle(struct cluster *c)
 
 	for (size_t i = 0; i < c->n_nodes; i++)
 		node_settle(c, c->nodes[i]);
-	if (cluster_barrier(c)) {
+	if (cluster_barrier(c) && !MUTANT(brain_ignores_barrier)) {
 		forget_dirty(c); /* barrier_lifted() looks at everything */
 		return;
 	}

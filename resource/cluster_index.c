@@ -2,6 +2,8 @@
 /* Nodes, VMs and operations in the books: one setter for every member that an index depends on. */
 #include "resource/cluster_priv.h"
 
+#include "proto/mutant.h"
+
 int vm_cmp_name(const void *a, const void *b)
 {
 	return strcmp(((const struct vm *)a)->name, ((const struct vm *)b)->name);
@@ -158,6 +160,8 @@ static void node_count(struct node *n, const struct vm *vm, bool add)
 	if (!n)
 		return;
 	n->mem_used_mib = add ? n->mem_used_mib + vm->mem_mib : n->mem_used_mib - vm->mem_mib;
+	if (!add && MUTANT(memory_leaks))
+		n->mem_used_mib += vm->mem_mib;
 	n->vcpus_used = add ? n->vcpus_used + vm->vcpus : n->vcpus_used - vm->vcpus;
 	n->vm_count = add ? n->vm_count + 1 : n->vm_count - 1;
 }

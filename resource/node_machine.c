@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/node_machine.h"
 
+#include "proto/mutant.h"
 #include "resource/failover.h"
 #include "resource/fencing.h"
 #include "resource/journal.h"
@@ -181,6 +182,10 @@ static void member_joins(struct cluster *c, const Hv__Member *m)
 		node_move(c, n, NODE_JOINING,
 			  n->state == NODE_OFFLINE ? WHY(VIEW)
 						   : WHY(NODE_RETURNED, .subject = n->name));
+	if (MUTANT(rejoined_at_once)) {
+		n->hypervisor_ok = true;
+		node_move(c, n, NODE_ONLINE, WHY(VIEW));
+	}
 }
 
 static bool listed(const uint32_t *ids, size_t count, uint32_t id)

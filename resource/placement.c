@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/placement.h"
 
+#include "proto/mutant.h"
 #include "resource/vm_machine.h"
 
 #include <stdio.h>
@@ -304,7 +305,8 @@ void placement_settle(struct cluster *c)
 {
 	if (c->freed) {
 		c->freed = false;
-		reconsider_blocked(c);
+		if (!MUTANT(blocked_for_ever))
+			reconsider_blocked(c);
 	}
 	/* In order of rank, until every slot is taken; placing one takes it out of the set. */
 	for (size_t i = 0; i < c->ready.count;) {
@@ -314,7 +316,7 @@ void placement_settle(struct cluster *c)
 			say_queued(c);
 			return;
 		}
-		if (vm->stale_ops)
+		if (vm->stale_ops && !MUTANT(start_beside_stale_copy))
 			vm_reason(c, vm, WHY(STALE_COPY, .subject = "another node"));
 		else if (!place(c, vm))
 			return;

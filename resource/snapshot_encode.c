@@ -5,6 +5,7 @@
  */
 #include "resource/brain.h"
 
+#include "proto/mutant.h"
 #include "proto/snapshot.pb-c.h"
 #include "resource/cluster_priv.h"
 #include "resource/snapshot.h"
@@ -140,7 +141,7 @@ static void put_vm(Hv__SnapVm *m, Hv__SnapReason *r, const struct vm *vm)
 	m->epoch = vm->epoch;
 	m->op = vm->op;
 	m->attempts = vm->attempts;
-	m->retry_us = vm->retry_us;
+	m->retry_us = MUTANT(timers_lost) ? 0 : vm->retry_us;
 	m->since_us = vm->since_us;
 	m->prefer = vm->prefer;
 	m->removing = vm->removing;

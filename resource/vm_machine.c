@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/vm_machine.h"
 
+#include "proto/mutant.h"
 #include "resource/failover.h"
 #include "resource/journal.h"
 #include "resource/operation.h"
@@ -204,7 +205,15 @@ void vm_owner_lost(struct cluster *c, struct vm *vm)
 		op_end(c, op_get(c, vm->op), HV_NODE_LOST, NULL);
 	vm_set_target(c, vm, 0);
 	vm->seen_on = 0;
+	if (MUTANT(stop_forgotten))
+		vm->intent = INTENT_STARTED;
 	/* The target's paused copy is never resumed: the source may have run on. */
+	if (target && MUTANT(paused_copy_resumed) && vm->state == VM_MIGRATING) {
+		vm_set_node(c, vm, target);
+		vm->epoch++;
+		vm_move(c, vm, VM_RESUMING, why_same(&vm->reason));
+		return;
+	}
 	if (target)
 		vm_destroy_copy(c, vm, target);
 	if (seen)
@@ -214,6 +223,8 @@ void vm_owner_lost(struct cluster *c, struct vm *vm)
 	vm->migrate_attempts = 0;
 	if (vm->state != VM_RECOVERING)
 		vm_move(c, vm, VM_RECOVERING, WHY(WAIT_FENCE, .subject = node_name(c, owner)));
+	if (MUTANT(takeover_without_proof))
+		vm_absent(c, vm, WHY(RECOVERED, .subject = node_name(c, owner)));
 }
 
 static bool vm_avoids(const struct vm *vm, hv_node_id node)
@@ -242,13 +253,14 @@ bool vm_start_on(struct cluster *c, struct vm *vm, hv_node_id node, const char *
 	struct why why = WHY(PLACED, .subject = node_name(c, node), .text = text);
 
 	hv_assert(vm->state == VM_PENDING && vm->node == 0 && vm->op == 0);
-	hv_assert(vm->stale_ops == 0 && node_reachable(node_get(c, node)));
+	hv_assert(vm->stale_ops == 0 || MUTANT(start_beside_stale_copy));
+	hv_assert(node_reachable(node_get(c, node)));
 	if (!op_room(c))
 		return false;
 	if (vm->recover_from)
 		why = WHY(RECOVERED, .subject = node_name(c, vm->recover_from));
 	vm_set_node(c, vm, node);
-	vm->epoch++;
+	vm->epoch += !MUTANT(ownership_epoch_stays);
 	vm->prefer = 0;
 	vm_move(c, vm, VM_STARTING, why);
 	op_begin(c,
@@ -387,7 +399,7 @@ void vm_settle(struct cluster *c, struct vm *vm)
 	case VM_BLOCKED:
 		if (vm->intent == INTENT_STOPPED)
 			vm_absent(c, vm, why_same(&vm->reason));
-		else if (vm->state == VM_FAILED && vm->retry_us == 0)
+		else if (vm->state == VM_FAILED && vm->retry_us == 0 && !MUTANT(failed_for_ever))
 			vm_move(c, vm, VM_PENDING, why_same(&vm->reason));
 		return;
 	case VM_RUNNING:

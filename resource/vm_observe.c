@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What nodes say without being asked: a VM changed, or all that a node runs. */
 #include "resource/operation.h"
+#include "proto/mutant.h"
 #include "resource/vm_machine.h"
 
 static void owner_runs(struct cluster *c, struct vm *vm)
@@ -81,6 +82,8 @@ void vm_owner_says(struct cluster *c, struct vm *vm, Hv__Observed observed, stru
 {
 	if (vm->op)
 		return; /* its result tells, in the right order */
+	if (MUTANT(unknown_taken_for_absent) && observed == HV__OBSERVED__OBSERVED_UNKNOWN)
+		observed = HV__OBSERVED__OBSERVED_ABSENT;
 	switch (observed) {
 	case HV__OBSERVED__OBSERVED_RUNNING:
 		owner_runs(c, vm);
@@ -130,7 +133,7 @@ void vm_copy_seen(struct cluster *c, struct vm *vm, hv_node_id node, Hv__Observe
 		if (vm->state != VM_CHECKING)
 			vm_move(c, vm, VM_CHECKING,
 				WHY(UNKNOWN, .subject = node_name(c, vm->node)));
-	} else if (vm->seen_on != node) {
+	} else if (vm->seen_on != node && !MUTANT(stale_copy_stays)) {
 		vm_destroy_copy(c, vm, node);
 	}
 }
@@ -194,7 +197,7 @@ static void reconcile_owned(struct cluster *c, struct node *n, const Hv__NodeRep
 		const Hv__DomainSeen *d = set_find(seen, &key);
 		struct why gone = WHY(GONE, .subject = n->name);
 
-		if (!report->inventory_known)
+		if (!report->inventory_known && !MUTANT(no_inventory_is_empty))
 			vm_owner_says(c, vm, HV__OBSERVED__OBSERVED_UNKNOWN, gone);
 		else
 			vm_owner_says(c, vm, d ? d->observed : HV__OBSERVED__OBSERVED_ABSENT, gone);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What an executor answered. `observed` is believed first, the result code second. */
 #include "resource/failover.h"
+#include "proto/mutant.h"
 #include "resource/operation.h"
 #include "resource/vm_machine.h"
 
@@ -61,6 +62,10 @@ static void start_result(struct cluster *c, struct vm *vm, const Hv__OpResult *r
 	case HV__OBSERVED__OBSERVED_UNKNOWN:
 	case _HV__OBSERVED_IS_INT_SIZE:
 		break;
+	}
+	if (MUTANT(failed_start_is_absence)) {
+		vm_absent(c, vm, unknown(c, vm));
+		return;
 	}
 	vm->attempts++;
 	vm_move(c, vm, VM_CHECKING, unknown(c, vm));
@@ -252,7 +257,7 @@ static void copy_result(struct cluster *c, struct operation *op, const Hv__OpRes
 		c->freed = true;
 		return;
 	}
-	if (op->deadline_us)
+	if (op->deadline_us || MUTANT(copy_never_retried))
 		return; /* answered already, waits for its next attempt */
 	op->deadline_us = c->now_us + backoff_us(c->tuning.start_retry_us,
 						 c->tuning.start_retry_max_us, op->attempt);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mutant.h - seeded bugs, which prove that the simulator can find real ones.
+ *
+ * Each rule that keeps VMs single and commands alive has a place where it can be broken:
+ *
+ *     if (!MUTANT(no_barrier) && m->minority)
+ *
+ * MUTANT(x) is the constant 0, so that no object that ships has a trace of it. It is true only in
+ * a file compiled with -DHV_MUTANT=x, which `make mutants` does, one mutant at a time: it links
+ * that file with the rest of the simulator and looks for the first seed that fails
+ * (doc/simulation.md). A mutant that survives means that the simulator lacks a fault or a check,
+ * or that the rule is not needed.
+ *
+ * This is the list of all: name, how it is hunted, what is wrong. A name that is not in the list
+ * does not compile. HUNT: log, the log alone under a trivial state machine; storm, the same with
+ * faults all the time and short timeouts; vms, the brain with hypervisors and administrators.
+ */
+#ifndef HV_PROTO_MUTANT_H
+#define HV_PROTO_MUTANT_H
+
+#define HV_MUTANTS(X)                                                                              \
+	/* the log: promises and epochs */                                                         \
+	X(promise_not_durable, storm, "a promise is given that a crash forgets")                   \
+	X(open_before_promises, storm, "an epoch opens with the first promise, not with enough")   \
+	X(number_used_twice, storm, "a second activate of an epoch number is accepted")            \
+	X(view_not_first, storm, "an epoch may begin with something else than its view")           \
+	X(point_not_checked, storm,                                                                \
+	  "an activate is followed that speaks of another log than ours")                          \
+	X(late_again_accepted, storm, "an epoch that goes on is joined by one that was not in it") \
+	X(lost_store_counts, storm, "the promise counts of a node that lost its memory")           \
+	X(old_disk_leads_alone, storm,                                                             \
+	  "a node that was not caught up since its start may lead alone")                          \
+	X(caught_up_for_ever, storm, "caught up once, although others may have gone on since")     \
+	X(stale_quorum_counts, storm,                                                              \
+	  "votequorum's answer for an earlier ring counts in this one")                            \
+	X(donor_by_length, storm, "the donor is whose log is longest, of whatever epoch")          \
+	X(live_first, storm,                                                                       \
+	  "the donor is who was active last, before the latest effective epoch")                   \
+	/* the log: entries */                                                                     \
+	X(ack_before_durable, storm, "an entry is acked before it is on the disk")                 \
+	X(old_writes_acked, storm,                                                                 \
+	  "what was made durable of the replaced log is acked as the new one's")                   \
+	X(stale_epoch_accepted, storm,                                                             \
+	  "entries and acks of another epoch are taken for this one's")                            \
+	X(earlier_epochs_count, storm, "earlier epochs' entries are committed before the view is") \
+	X(quorum_without_majority, storm,                                                          \
+	  "votes that are a quorum, but no majority of the members, commit")                       \
+	X(majority_without_quorum, storm, "a majority of the members commits without the quorum")  \
+	X(proposals_not_repeated, storm,                                                           \
+	  "what was proposed in an earlier epoch is not sent again")                               \
+	X(barrier_passed, storm, "a minority epoch takes commands before the lost are fenced")     \
+	X(no_barrier, storm, "a minority epoch has no barrier")                                    \
+	X(barrier_lifted_early, storm, "a fence of an earlier epoch lifts this one's barrier")     \
+	X(compaction_behind_barrier, storm, "what may have to be undone is compacted")             \
+	/* the log: catching up, silence */                                                        \
+	X(replace_not_atomic, storm, "the log is emptied first and filled in a second write")      \
+	X(suffix_of_another_log, storm, "a suffix is put on a log that lacks the entry before it") \
+	X(held_entries_lost, storm, "what was appended while a laggard caught up is forgotten")    \
+	X(no_rewind, storm, "what was applied of a discarded lineage is not undone")               \
+	X(other_epochs_heard, storm, "a member is heard although it speaks of another epoch")      \
+	X(silent_never_left_out, log, "a member that says nothing is waited for, for ever")        \
+	X(stuck_disk_never_left_out, log, "a member that acks nothing is waited for, for ever")    \
+	/* the brain: proof */                                                                     \
+	X(takeover_without_proof, vms, "VMs of a lost node start before it is fenced")             \
+	X(fence_assumed_at_timeout, vms, "a fence that failed or ran out of time counts as proof") \
+	X(brain_ignores_barrier, vms, "behind the barrier everything is decided as usual")         \
+	X(paused_copy_resumed, vms, "the copy of a migration whose source is lost is resumed")     \
+	X(unknown_taken_for_absent, vms, "a VM of which nothing is known counts as stopped")       \
+	X(failed_start_is_absence, vms, "a start of which nothing is known is tried elsewhere")    \
+	X(no_inventory_is_empty, vms, "a node that cannot tell what it runs counts as empty")      \
+	X(rejoined_at_once, vms, "a node that rejoins takes VMs before it has reported")           \
+	/* the brain: VMs and operations */                                                        \
+	X(stale_copy_stays, vms, "a copy that a rejoining node brings along is left running")      \
+	X(start_beside_stale_copy, vms, "a VM starts while an old copy of it is being destroyed")  \
+	X(ownership_epoch_stays, vms, "a VM gets a new owner without a new epoch")                 \
+	X(old_result_accepted, vms, "the result of an earlier attempt counts for this one")        \
+	X(copy_never_retried, vms, "an old copy that could not be destroyed is forgotten")         \
+	X(event_twice, vms, "an event that the log delivers twice is applied twice")               \
+	X(stop_forgotten, vms, "a VM that was to stop when its node was lost is started again")    \
+	X(blocked_for_ever, vms, "a blocked VM is not looked at when there may be room")           \
+	X(failed_for_ever, vms, "a failed VM is not tried again")                                  \
+	X(barrier_not_noticed, vms, "what waited behind the barrier is not looked at after it")    \
+	X(timers_lost, vms, "a snapshot forgets when VMs are to be tried again")                   \
+	X(digest_misses_change, vms, "a change is made that the digest does not cover")            \
+	X(memory_leaks, vms, "memory of VMs that have left a node stays taken")                    \
+	/* the fence plan */                                                                       \
+	X(one_device_enough, vms, "one device of a level proves, where all must be off")           \
+	X(same_level_for_ever, vms,                                                                \
+	  "the first level is tried again and again, the next one never")                          \
+	X(same_executor_for_ever, vms, "a fence that failed is tried again by the same node")      \
+	/* clusterd */                                                                             \
+	X(proposal_numbers_stay, vms, "two proposals have the same number")                        \
+	X(told_for_ever, vms, "what was told once and got lost is not told again")                 \
+	X(inventory_not_resent, vms, "a node whose inventory comes late never tells it")           \
+	X(absence_during_start, vms, "a domain that is just being started is reported as absent")  \
+	X(speaks_for_earlier_process, vms,                                                         \
+	  "what a new process sees is said in the name of the old one")                            \
+	X(tick_not_proposed, vms, "no one tells the brain that time has passed")
+
+enum hv_mutant {
+	MUTANT_none,
+#define HV_MUTANT_ENUM(name, hunt, what) MUTANT_##name,
+	HV_MUTANTS(HV_MUTANT_ENUM)
+#undef HV_MUTANT_ENUM
+};
+
+#ifdef HV_MUTANT
+#define HV_MUTANT_OF(name) MUTANT_##name
+#define HV_MUTANT_NAMED(name) HV_MUTANT_OF(name)
+#define MUTANT(name) (HV_MUTANT_NAMED(HV_MUTANT) == MUTANT_##name)
+#else
+#define MUTANT(name) (MUTANT_none == MUTANT_##name)
+#endif
+
+#endif
