@@ -45,8 +45,10 @@ static void due_members(const struct replog *log, struct due *d)
 static void due_epoch(const struct replog *log, struct due *d)
 {
 	uint64_t patience = log->cfg.ack_timeout_us;
+	uint64_t heartbeat_us = log->ep.heartbeat_us + log->cfg.heartbeat_us;
 
-	due_at(d, log->ep.heartbeat_us + log->cfg.heartbeat_us);
+	/* An epoch that has just begun has never sent one: what is late is due at the next tick. */
+	due_at(d, heartbeat_us > d->ticked_us ? heartbeat_us : d->ticked_us + 1);
 	if (!log->ep.begun)
 		due_at(d, log->ep.since_us + patience + 1);
 	if (log->taking.on) {
