@@ -295,8 +295,9 @@ static bool agrees(enum belief belief, Hv__Observed observed)
 		return observed == HV__OBSERVED__OBSERVED_ABSENT;
 	case BELIEF_RUNNING:
 		return observed == HV__OBSERVED__OBSERVED_RUNNING;
-	case BELIEF_PAUSED:
-		return observed == HV__OBSERVED__OBSERVED_PAUSED;
+	case BELIEF_PAUSED: /* one that was moved while it was paused has never run here */
+		return observed == HV__OBSERVED__OBSERVED_PAUSED ||
+		       observed == HV__OBSERVED__OBSERVED_INCOMING;
 	}
 	return true;
 }

@@ -197,6 +197,29 @@ Test(intake, what_is_as_believed_is_not_mentioned)
 	cr_assert_eq(n.observed, 0);
 }
 
+/* Moved while it was paused: the copy at its new node has arrived and has never run. */
+Test(intake, a_paused_vm_may_be_a_copy_that_has_only_arrived)
+{
+	struct notes n = {0};
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = running(in);
+	Hv__Event ev = HV__EVENT__INIT;
+	Hv__VmObserved seen = HV__VM_OBSERVED__INIT;
+	Hv__DomainSeen d = HV__DOMAIN_SEEN__INIT;
+
+	d.uuid = UUID;
+	d.observed = HV__OBSERVED__OBSERVED_PAUSED;
+	seen.node = 1;
+	seen.domain = &d;
+	ev.body_case = HV__EVENT__BODY_VM_OBSERVED;
+	ev.vm_observed = &seen;
+	small_step(&s, &ev);
+	cr_assert_eq(cluster_vm(s.c, UUID)->state, VM_PAUSED);
+	event(in, UUID, HV__OBSERVED__OBSERVED_INCOMING, HV__CAUSE__CAUSE_MIGRATED);
+	intake_reconcile(in, s.c, 2000);
+	cr_assert_eq(n.observed, 0);
+}
+
 Test(intake, a_crash_is_told_with_its_cause)
 {
 	struct notes n = {0};
