@@ -91,6 +91,7 @@ struct node {
 	uint32_t starts_running;
 	uint32_t migrations_running; /* counted at both ends */
 	uint32_t stale_ops;	     /* copies that may be here and are to be destroyed */
+	uint64_t stale_mem_mib;	     /* what they hold until then */
 	struct set by_rank;	     /* the same as owned, by priority descending, then name */
 	struct set owned;	     /* VMs whose owner this is, by name */
 	struct set incoming;	     /* VMs whose migration's target this is, by name */

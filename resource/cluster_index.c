@@ -358,6 +358,9 @@ void op_index(struct cluster *c, struct operation *op, int sign)
 			count(&vm->stale_ops, sign);
 		if (n)
 			count(&n->stale_ops, sign);
+		if (n && vm)
+			n->stale_mem_mib = sign > 0 ? n->stale_mem_mib + vm->mem_mib
+						    : n->stale_mem_mib - vm->mem_mib;
 	}
 	if (op->kind == OP_VM_START && n)
 		count(&n->starts_running, sign);

@@ -114,7 +114,7 @@ static const char *check_node(const struct cluster *c, const struct node *n)
 {
 	const struct operation *fence = cluster_op(c, n->fence_op),
 			       *drain = cluster_op(c, n->drain_op);
-	uint64_t mem = 0;
+	uint64_t mem = 0, stale_mem = 0;
 
 	MUST((n->state == NODE_FENCING) == (n->fence_op != 0),
 	     "fencing without an operation, or the other way round");
@@ -135,7 +135,14 @@ static const char *check_node(const struct cluster *c, const struct node *n)
 		mem += ((const struct vm *)n->owned.items[i])->mem_mib;
 	for (size_t i = 0; i < n->incoming.count; i++)
 		mem += ((const struct vm *)n->incoming.items[i])->mem_mib;
-	MUST(mem == n->mem_used_mib && n->by_rank.count == n->owned.count &&
+	for (size_t i = 0; i < c->stale.count; i++) {
+		const struct operation *op = c->stale.items[i];
+		const struct vm *vm = cluster_vm(c, op->vm);
+
+		stale_mem += op->node == n->id && vm ? vm->mem_mib : 0;
+	}
+	MUST(mem == n->mem_used_mib && stale_mem == n->stale_mem_mib &&
+		 n->by_rank.count == n->owned.count &&
 		 n->owned.count + n->incoming.count == n->vm_count,
 	     "a node's books are wrong");
 	return NULL;

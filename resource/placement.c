@@ -16,6 +16,14 @@ static bool avoided(const struct vm *vm, hv_node_id id)
 	return false;
 }
 
+/* A copy that is still being destroyed holds its memory. */
+static uint64_t placement_free_mib(const struct node *n)
+{
+	uint64_t used = n->mem_used_mib + n->stale_mem_mib;
+
+	return n->mem_mib > used ? n->mem_mib - used : 0;
+}
+
 enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struct node *n,
 		       bool migrate)
 {
@@ -27,7 +35,7 @@ enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struc
 		return FIT_DRAINED;
 	if (!n->hypervisor_ok)
 		return FIT_HYPERVISOR;
-	if (n->mem_used_mib > n->mem_mib || vm->mem_mib > n->mem_mib - n->mem_used_mib)
+	if (vm->mem_mib > placement_free_mib(n))
 		return FIT_MEMORY;
 	if (!migrate && avoided(vm, n->id))
 		return FIT_AVOIDED;
@@ -134,8 +142,7 @@ char *placement_why_none(const struct cluster *c, const struct vm *vm, bool migr
 void placement_describe(const struct cluster *c, const struct vm *vm, const struct node *n,
 			enum fit fit, char *buf, size_t len)
 {
-	unsigned long long mem_free =
-	    n->mem_mib > n->mem_used_mib ? n->mem_mib - n->mem_used_mib : 0;
+	unsigned long long mem_free = placement_free_mib(n);
 
 	switch (fit) {
 	case FIT_OK:

@@ -325,6 +325,21 @@ Test(brain_vm, a_stale_copy_of_a_rejoining_node_is_destroyed_at_once)
 	world_free(w);
 }
 
+Test(brain_vm, a_copy_holds_its_memory_until_it_is_destroyed)
+{
+	struct world *w = world_new(2);
+
+	vm_add(w, "big", 6000, 0, true);
+	result(w, "big", HV_OK, RUNNING);
+	assert_vm(w, "big", VM_RUNNING, 1);
+	observed(w, 2, "big", INCOMING, HV__CAUSE__CAUSE_NONE);
+	vm_add(w, "other", 4000, 0, true);
+	assert_vm(w, "other", VM_BLOCKED, 0);
+	result_of(w, running(w, OP_VM_DESTROY, 0), HV_OK, ABSENT, "");
+	assert_vm(w, "other", VM_STARTING, 2);
+	world_free(w);
+}
+
 Test(brain_vm, it_is_not_started_anywhere_while_a_copy_is_being_destroyed)
 {
 	struct world *w = world_new(3);
