@@ -145,11 +145,14 @@ static enum hv_rc prepare_fence_add(Hv__FenceAdd *add, struct command_plan *plan
  * The entry that carries the administrator's word lifts the barrier of that node, so it must not be
  * written unless the brain will take the word.
  */
-static void classify_confirm(const struct cluster *c, const Hv__FenceConfirm *confirm,
+static void classify_confirm(const struct cluster *c, Hv__FenceConfirm *confirm,
 			     struct command_plan *plan)
 {
 	const struct node *n = cluster_node_by_name(c, confirm->node);
 
+	confirm->incarnation = n ? n->incarnation : 0;
+	confirm->member = n && (n->state == NODE_ONLINE || n->state == NODE_JOINING ||
+				n->state == NODE_MANAGER_DOWN);
 	if (!n || !(n->state == NODE_LOST || n->state == NODE_FENCING || n->barrier))
 		return;
 	plan->type = RL_FENCE;

@@ -183,6 +183,9 @@ struct answer admin_fence_confirm(struct cluster *c, const char *actor, const Hv
 	if (n->state == NODE_MANAGER_DOWN)
 		return answer_no(HV_REFUSED, "hvcluster node list",
 				 "corosync still sees node '%s': it is not off", n->name);
+	if (cmd->member || (cmd->incarnation && cmd->incarnation != n->incarnation))
+		return answer_no(HV_REFUSED, "hvcluster node list",
+				 "node '%s' was a member when this was asked: look again", n->name);
 	if (n->state != NODE_OFFLINE || n->barrier)
 		fencing_confirm(c, n, actor);
 	return answer_ok(0);

@@ -416,6 +416,12 @@ void fence_confirm(struct world *w, const char *name)
 		_m.node = (char *)name);
 }
 
+void fence_confirm_seen(struct world *w, const char *name, uint64_t incarnation, bool member)
+{
+	COMMAND(w, fence_confirm, FENCE_CONFIRM, Hv__FenceConfirm _m = HV__FENCE_CONFIRM__INIT;
+		_m.node = (char *)name; _m.incarnation = incarnation; _m.member = member);
+}
+
 void op_cancel_cmd(struct world *w, hv_op_id id)
 {
 	COMMAND(w, op_cancel, OP_CANCEL, Hv__OpCancel _m = HV__OP_CANCEL__INIT; _m.op = id);

@@ -81,6 +81,7 @@ void node_shutdown_cancel(struct world *w, const char *node);
 void arm(struct world *w);
 void disarm(struct world *w, bool ignore);
 void fence_confirm(struct world *w, const char *node);
+void fence_confirm_seen(struct world *w, const char *node, uint64_t incarnation, bool member);
 void op_cancel_cmd(struct world *w, hv_op_id op);
 void set(struct world *w, const char *key, const char *value);
 

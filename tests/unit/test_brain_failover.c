@@ -161,6 +161,23 @@ Test(brain_failover, without_a_device_it_waits_for_the_administrators_word)
 	world_free(w);
 }
 
+/* Asked while it was a member, applied when it is not: nobody has looked at it since. */
+Test(brain_failover, a_word_about_a_member_is_not_taken_when_it_is_lost_meanwhile)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "web1", 3);
+	view(w, "12", "", false);
+	fence_confirm_seen(w, "host3", 0, true);
+	cr_assert_eq(w->rc, HV_REFUSED);
+	fence_confirm_seen(w, "host3", node(w, 3)->incarnation + 1, false);
+	cr_assert_eq(w->rc, HV_REFUSED, "it came back and was lost again meanwhile");
+	assert_vm(w, "web1", VM_RECOVERING, 3);
+	fence_confirm_seen(w, "host3", node(w, 3)->incarnation, false);
+	cr_assert_eq(w->rc, HV_OK);
+	world_free(w);
+}
+
 Test(brain_failover, a_member_cannot_be_confirmed_off)
 {
 	struct world *w = world_new(3);
