@@ -3,11 +3,19 @@
  * vms.h - the brain in the simulated rack: hypervisors with VMs, fence devices, administrators, and
  * clusterd's own clockless parts (proposer, intake, ticker) around brain_step().
  *
- *   vms_mind.c   one node's brain, as clusterd's driver and wiring have it
- *   vms_exec.c   its executor: operations of the state addressed to this node, level-triggered
- *   vms_host.c   the hypervisors: what really runs; I1 and I2 are checked here, not in the brain
- *   vms_policy.c fencing on request
- *   vms_admin.c  administrators' commands, and what must be true when all is healed
+ *   vms_mind.c     one node's brain, as clusterd's driver and wiring have it
+ *   vms_exec.c     its executor: operations of the state addressed to this node, level-triggered
+ *   vms_qemu.c     what really runs where, and who is told; I1 and I2 are checked here
+ *   vms_call.c     hypervisord's jobs: order, waiting, deadlines, answers that are lost
+ *   vms_move.c     live migrations between two libvirtds, phase by phase
+ *   vms_fence.c    fence devices
+ *   vms_chance.c   what guests, libvirt, storage and people at a host's console do by themselves
+ *   vms_admin.c    administrators' commands
+ *   vms_policy.c   those about nodes and the whole cluster: fencing on request
+ *   vms_check.c    what must be true after every step, and when all is healed
+ *
+ * A world without swarm (all weights 0) has no chance in it but durations: the scenario runner
+ * builds on that, makes its own VMs with vms_define(), and reads the log of what happened.
  */
 #ifndef HV_TESTS_SIM_VMS_H
 #define HV_TESTS_SIM_VMS_H
@@ -19,13 +27,65 @@
 #include "resource/brain.h"
 #include "tests/sim/sim.h"
 
-#define VMS 14
+#define VMS 48
+#define DEVICES 3 /* of one host */
+#define HOST_MEM_MIB 4096
+#define HOST_CPUS 8
 
 enum dom { DOM_ABSENT, DOM_RUNNING, DOM_PAUSED, DOM_INCOMING };
 
-/* A call that a hypervisor or a fence device works on. */
+/* One VM on one host. */
+struct domain {
+	enum dom state;
+	bool whole;	  /* INCOMING: all of its memory has arrived */
+	bool arrived;	  /* hypervisord saw it arrive, and says INCOMING until it runs */
+	bool stray;	  /* started, moved or let run by a person at the console: not our sin */
+	bool owed;	  /* it ran here, and nobody has proof of its end yet: I2 */
+	bool deaf;	  /* the guest does not heed a shutdown */
+	bool stalled;	  /* waits for its storage: no call about it returns */
+	bool create_lost; /* a call to create it is in libvirtd, and who made it is gone */
+	uint64_t register_until_us; /* hypervisord does not yet take its absence for proven */
+};
+
+/* One host's hypervisor layer. */
+struct hyper {
+	bool hung;	    /* libvirtd answers nothing */
+	bool down;	    /* libvirtd is not there */
+	bool hvd_down;	    /* hypervisord is not there */
+	uint64_t life;	    /* of libvirtd: calls and migrations of an earlier one are over */
+	bool bad;	    /* hypervisord has said so */
+	bool mains_lost;    /* its power went by itself, and with it what shares it */
+	bool outlet_off[2]; /* a host with two power supplies */
+};
+
+enum device_kind {
+	DEVICE_BMC,	   /* good */
+	DEVICE_BMC_SHARED, /* dead when its host's power is */
+	DEVICE_OUTLET_A,   /* of two: the host is off when both are */
+	DEVICE_OUTLET_B,
+	DEVICE_LIAR,	/* accepts `off` and leaves the host on; its status says so */
+	DEVICE_GARBAGE, /* its answers mean nothing */
+	DEVICE_HANGS,	/* until the agent is killed */
+	DEVICE_SLOW,
+};
+struct device {
+	enum device_kind kind;
+	uint32_t level, timeout_s;
+	char name[16];
+	bool broken; /* for a while */
+};
+
+/* A job that hypervisord or a fence agent works on. */
+enum call_phase { CALL_WAITS, CALL_BEGUN, CALL_ANSWERS };
+struct outcome {
+	enum hv_rc rc;
+	Hv__Observed observed;
+	hv_node_id fenced;
+};
 struct call {
-	bool used, cancelled;
+	bool used, cancelled, superseded, orphan;
+	enum call_phase phase;
+	uint32_t gen; /* of the slot: timers of an earlier use are void */
 	hv_node_id host;
 	uint64_t powers, incarnation; /* of the host and of the process that asked */
 	hv_op_id op;
@@ -33,25 +93,95 @@ struct call {
 	enum op_kind kind;
 	int vm;
 	hv_node_id target, victim;
-	uint32_t flags;
-	uint64_t began_us;
+	uint32_t flags, timeout_s;
+	int device;
+	uint64_t began_us;		/* CLOCK_MONOTONIC of the host */
+	uint64_t asked_us, deadline_us; /* simulated time */
+	struct outcome out;
+};
+
+/* libvirt's migration, protocol version 3, peer to peer. */
+enum move_phase { MOVE_BEGIN, MOVE_PREPARE, MOVE_PERFORM, MOVE_FINISH, MOVE_CONFIRM };
+struct move {
+	bool used, cancel;
+	bool hot;	 /* by a person, without VIR_MIGRATE_PAUSED */
+	bool was_paused; /* and stays so */
+	uint32_t gen;
+	enum move_phase phase;
+	int vm;
+	hv_node_id src, dst;
+	uint64_t src_powers, dst_powers, src_life, dst_life, silent_us;
+};
+
+/* What happened to QEMUs, for whoever wants to know afterwards. */
+enum vms_event_kind {
+	VMS_START_TRIED, /* by the cluster; ok: it runs */
+	VMS_STARTED,
+	VMS_STOPPED, /* of itself or asked */
+	VMS_MOVE_TRIED,
+	VMS_MOVED, /* gone from `host`, whole on `other` */
+	VMS_RESUMED,
+	VMS_PAUSED,
+	VMS_FENCED, /* vm -1: `host` was switched off by `other` */
+};
+struct vms_event {
+	uint64_t at_us;
+	enum vms_event_kind kind;
+	int vm;
+	hv_node_id host, other;
+	bool ok;
+};
+
+/* What may go wrong on purpose: asked before each call has its effect; NULL: nothing. */
+struct vms_hooks {
+	bool (*start_fails)(struct sim *s, hv_node_id host, int vm);
+	bool (*stop_fails)(struct sim *s, hv_node_id host, int vm);
+	bool (*move_fails)(struct sim *s, hv_node_id src, hv_node_id dst, int vm);
+};
+
+struct vms_swarm { /* permille of the chance steps, or of the calls */
+	unsigned start_fails, call_fails, crash, shut_down, deaf, stall, io_error, libvirt_hangs,
+	    libvirt_ends, hvd_ends, move_fails, outside, fence_breaks, foolish, garbage;
 };
 
 struct asked {
 	bool added, removed; /* answered with OK; asked for at any time */
 };
+/* A command, from its proposal to its fate: what was answered is never lost (I5). */
+struct request {
+	int added_vm;	     /* -1: it does not add one */
+	uint64_t index;	     /* of its entry; 0: not seen yet */
+	uint32_t applied_by; /* bit of each host whose state holds it */
+	bool acked;
+};
 struct vms_world {
-	uint64_t digest_check;
-	char uuid[VMS][HV_UUID_LEN + 1], name[VMS][16];
-	enum dom dom[SIM_HOSTS][VMS];
+	char uuid[VMS][HV_UUID_LEN + 1], name[VMS][HV_NAME_MAX + 1];
+	uint64_t mem_mib[VMS];
+	struct domain dom[SIM_HOSTS][VMS];
+	struct hyper hyper[SIM_HOSTS];
+	uint64_t host_mem_mib[SIM_HOSTS];
+	uint32_t host_cpus[SIM_HOSTS];
+	struct device devices[SIM_HOSTS][DEVICES];
+	size_t n_devices[SIM_HOSTS];
+	bool fencing; /* a device is switching a host off just now */
 	struct call *calls;
 	size_t n_calls, cap_calls;
+	struct move *moves;
+	size_t n_moves, cap_moves;
 	struct asked asked[VMS];
-	bool fence_broken[SIM_HOSTS]; /* its BMC does not answer */
-	bool hv_down[SIM_HOSTS];      /* its hypervisor layer does not answer */
-	uint64_t requests;
+	bool healed;	  /* administrators will do nothing more */
+	uint64_t checked; /* highest index whose state was looked at */
+	uint64_t asked_calls;
+	struct request *requests;
+	size_t n_requests, cap_requests;
 	unsigned max_vms;
-	uint64_t starts, migrations, fences, commands;
+	struct vms_swarm swarm;
+	struct vms_hooks hooks;
+	uint32_t most_starts, most_migrations; /* highest settings so far */
+	uint64_t starts, stops, migrations, fences, commands;
+	struct vms_event *log;
+	size_t n_log, cap_log;
+	bool keep_log;
 };
 
 /* One job of the executor. */
@@ -80,38 +210,91 @@ struct mind {
 	size_t n_jobs, cap_jobs;
 	bool was_current, unsettled, inventory_sent;
 	uint64_t due_us; /* cluster time */
-	/* what check of epochs remembers of each VM */
+	/* what the checks remember of each VM */
 	uint64_t vm_epoch[VMS];
 	hv_node_id vm_node[VMS];
+	bool wanted[VMS];
+	bool seen_entry;   /* since it was made */
+	unsigned to_check; /* a state that was decoded: its books, too */
 };
 
+/* ---- vms_mind.c */
 uint64_t mind_mono(const struct mind *m);
 bool mind_current(const struct mind *m);
 void mind_wake(struct mind *m);
 uint64_t mind_propose(struct mind *m, const Hv__Event *ev, enum rl_entry_type type,
 		      hv_node_id fenced);
 
+/* ---- vms_exec.c */
 void exec_reconcile(struct mind *m);
-void exec_result(struct mind *m, const struct call *call, enum hv_rc rc, Hv__Observed observed,
-		 hv_node_id fenced);
+void exec_result(struct mind *m, const struct call *call, const struct outcome *out);
+void exec_hypervisor_up(struct mind *m); /* jobs under way are asked for again */
 
-int vms_find(const struct sim *s, const char *uuid);
+/* ---- vms_qemu.c */
+struct vms_world *vms_of(struct sim *s);
+int vms_find(const struct sim *s, const char *uuid); /* -1: none of ours */
+void vms_define(struct sim *s, int k, const char *name, const char *uuid, uint64_t mem_mib);
+struct domain *vms_dom(struct sim *s, hv_node_id host, int k);
+/* What hypervisord would say of it. */
+Hv__Observed vms_observed(struct sim *s, hv_node_id host, int k);
+void vms_set(struct sim *s, struct host *h, int k, enum dom d, Hv__Cause cause);
+void vms_note(struct sim *s, enum vms_event_kind kind, int vm, hv_node_id host, hv_node_id other,
+	      bool ok);
+/* The cluster starts it there, or lets a paused copy of it run there: may it? I1, I2 */
+void vms_check_takeover(struct sim *s, hv_node_id host, int k);
+void vms_proven(struct sim *s, hv_node_id host); /* what ran there is known to be over */
+void vms_tell(struct sim *s, struct host *h, int k, Hv__Cause cause);
+void vms_inventory(struct mind *m);
+bool vms_layer_well(struct sim *s, hv_node_id host);
+void vms_power_off(struct sim *s, struct host *h);
+
+/* ---- vms_call.c */
 void vms_call(struct mind *m, const struct operation *op);
 void vms_cancel(struct sim *s, struct host *h, hv_op_id op);
-void vms_inventory(struct mind *m);
-void vms_health(struct mind *m);
-void vms_power_off(struct sim *s, struct host *h);
-void vms_chance(struct sim *s); /* a guest or a part of a host does something by itself */
-void vms_heal(struct sim *s);
+/* Something that calls about this VM (-1: any) on this host may wait for has changed. */
+void vms_kick(struct sim *s, struct host *h, int k);
+void vms_hypervisord_ends(struct sim *s, struct host *h);
+void vms_creates_again(struct sim *s, struct host *h); /* libvirt works on what it was asked for */
+bool vms_is_starting(struct sim *s, hv_node_id host, int k);
 
-void admin_step(struct sim *s);
-void admin_reply(struct mind *m, const struct action *a);
+/* ---- vms_move.c */
+bool vms_move_begin(struct sim *s, struct host *h, int k, hv_node_id target, bool hot);
+bool vms_move_active(struct sim *s, hv_node_id host, int k);
+void vms_move_abort(struct sim *s, hv_node_id host, int k);
+
+/* ---- vms_fence.c */
+void vms_fence_setup(struct sim *s); /* which devices each host has */
+int vms_fence_device_find(struct sim *s, hv_node_id victim, const char *name);
+uint64_t vms_fence_effect_us(struct sim *s, const struct call *call, uint64_t *ret_answer_us);
+void vms_fence_effect(struct sim *s, struct host *h, const struct call *call);
+void vms_fence_by_hand(struct sim *s, struct host *victim); /* and on again, after a while */
+struct outcome vms_fence_answer(struct sim *s, const struct call *call);
+
+/* ---- vms_chance.c */
+void vms_chance_setup(struct sim *s);
+void vms_chance_step(struct sim *s);
+void vms_chance_heal(struct sim *s);
+
+/* ---- vms_admin.c */
+struct host *admin_host(struct sim *s); /* a node that answers, or NULL */
+/* RL_FENCE for a confirmation, about this node. False: not taken. */
+bool admin_ask(struct sim *s, struct host *h, Hv__Command *cmd, hv_node_id confirmed);
 /* A command of an administrator whose answer is of no consequence. */
 void admin_command_at(struct sim *s, struct host *h, Hv__Command *cmd);
 void admin_policy(struct sim *s, struct host *h, const struct host *target); /* vms_policy.c */
+void admin_step(struct sim *s);
+void admin_reply(struct mind *m, const struct action *a);
 void admin_heal(struct sim *s);
+
+/* ---- vms_check.c */
+void vms_check_before(struct mind *m, uint64_t index);
+void vms_check_step(struct mind *m, uint64_t index, const Hv__Event *ev);
+void vms_check_installed(struct mind *m, uint64_t index);
+void vms_check_call(struct mind *m, const struct call *call); /* it was just made */
+void vms_check_room(struct sim *s, hv_node_id host, int k);   /* a start has succeeded */
+void vms_check_settled(struct sim *s); /* runs on for a while: nothing may happen */
 /* NULL: all is as it should be. */
-const char *admin_unsettled(struct sim *s, char *buf, size_t size);
+const char *vms_check_unsettled(struct sim *s, char *buf, size_t size);
 
 extern const struct mind_ops vms_mind;
 

@@ -1,22 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Administrators: commands at random nodes, answers remembered; and what must be true in the end.
+/*
+ * Administrators: commands of every kind at random nodes, sensible ones and foolish ones; what was
+ * answered is remembered.
  */
 #include "tests/sim/vms.h"
 
 #include <string.h>
 
-/* request number: what was asked for, in its low bits */
-#define REQUEST_ADD 1
-#define REQUEST_OTHER 2
-#define REQUEST_KIND(r) ((r)&3)
-#define REQUEST_VM(r) ((int)((r) >> 2 & 63))
+/* One step has one number from the stream, which seeds all its choices: leaving out a command
+ * does not change the next. */
+struct ask {
+	struct sim *s;
+	struct host *h;
+	struct prng r;
+	bool foolish;
+	int k;
+	hv_node_id confirmed;
+	char name[8][80];
+	size_t n_names;
+	Hv__Command cmd;
+	Hv__VmAdd vm_add;
+	Hv__VmRemove vm_remove;
+	Hv__VmStart vm_start;
+	Hv__VmStop vm_stop;
+	Hv__VmMigrate vm_migrate;
+	Hv__VmPause vm_pause;
+	Hv__VmResume vm_resume;
+	Hv__NodeDrain node_drain;
+	Hv__NodeResume node_resume;
+	Hv__FenceAdd fence_add;
+	Hv__FenceRemove fence_remove;
+	Hv__FenceTest fence_test;
+	Hv__FenceConfirm fence_confirm;
+	Hv__OpCancel op_cancel;
+	Hv__SettingSet setting_set;
+};
 
-static struct host *active_host(struct sim *s)
+struct host *admin_host(struct sim *s)
 {
-	size_t first = (size_t)prng_range(sim_stream(s, STREAM_ADMIN), 0, s->n - 1);
-
 	for (size_t i = 0; i < s->n; i++) {
-		struct host *h = &s->hosts[(first + i) % s->n];
+		struct host *h = &s->hosts[i];
 
 		if (process_runs(h) && mind_current(h->proc.mind) &&
 		    !rl_status(h->proc.log)->barrier)
@@ -25,317 +48,499 @@ static struct host *active_host(struct sim *s)
 	return NULL;
 }
 
-static void command(struct sim *s, struct host *h, Hv__Command *cmd, int k, unsigned kind)
+static struct host *any_admin_host(struct ask *a)
 {
-	struct vms_world *w = s->mind_world;
-	Hv__Event ev = HV__EVENT__INIT;
+	size_t first = (size_t)prng_range(&a->r, 0, a->s->n - 1);
 
-	cmd->request = ++w->requests << 8 | (uint64_t)k << 2 | kind;
+	for (size_t i = 0; i < a->s->n; i++) {
+		struct host *h = &a->s->hosts[(first + i) % a->s->n];
+
+		if (process_runs(h) && mind_current(h->proc.mind) &&
+		    !rl_status(h->proc.log)->barrier)
+			return h;
+	}
+	return NULL;
+}
+
+/* ---- asking, and being answered */
+
+static uint64_t request_new(struct vms_world *w, int added_vm)
+{
+	if (w->n_requests == w->cap_requests) {
+		w->cap_requests = w->cap_requests ? w->cap_requests * 2 : 64;
+		w->requests = hv_xrealloc(w->requests, w->cap_requests, sizeof(*w->requests));
+	}
+	w->requests[w->n_requests++] = (struct request){.added_vm = added_vm};
+	return w->n_requests;
+}
+
+bool admin_ask(struct sim *s, struct host *h, Hv__Command *cmd, hv_node_id confirmed)
+{
+	struct vms_world *w = vms_of(s);
+	Hv__Event ev = HV__EVENT__INIT, probe;
+	const char *why = "";
+	bool add = cmd->body_case == HV__COMMAND__BODY_VM_ADD;
+
 	cmd->actor = "root@sim";
 	ev.body_case = HV__EVENT__BODY_COMMAND;
 	ev.command = cmd;
+	probe = ev;
+	probe.proposer = h->id;
+	if (!event_valid(&probe, &why)) {
+		sim_trace(s, "node %u refuses a command: %s", h->id, why);
+		return false;
+	}
+	cmd->request = request_new(w, add ? vms_find(s, cmd->vm_add->uuid) : -1);
 	w->commands++;
-	if (mind_propose(h->proc.mind, &ev, RL_COMMAND, 0))
-		mind_wake(h->proc.mind);
+	if (!mind_propose(h->proc.mind, &ev, confirmed ? RL_FENCE : RL_COMMAND, confirmed))
+		return false;
+	mind_wake(h->proc.mind);
+	return true;
 }
 
 void admin_command_at(struct sim *s, struct host *h, Hv__Command *cmd)
 {
-	command(s, h, cmd, 0, REQUEST_OTHER);
+	admin_ask(s, h, cmd, 0);
 }
 
 void admin_reply(struct mind *m, const struct action *a)
 {
-	struct vms_world *w = m->s->mind_world;
+	struct vms_world *w = vms_of(m->s);
+	struct request *q;
 
 	sim_trace(m->s, "node %u answers request %llu: %s %s", m->h->id,
-		  (unsigned long long)(a->request >> 8), hv_rc_name(a->rc), a->text ? a->text : "");
+		  (unsigned long long)a->request, hv_rc_name(a->rc), a->text ? a->text : "");
 	/* Behind a barrier no client is answered. */
-	if (REQUEST_KIND(a->request) == REQUEST_ADD && a->rc == HV_OK &&
-	    !rl_status(m->h->proc.log)->barrier)
-		w->asked[REQUEST_VM(a->request)].added = true;
-}
-
-static void add_vm(struct sim *s, struct host *h, int k)
-{
-	struct vms_world *w = s->mind_world;
-	Hv__Command cmd = HV__COMMAND__INIT;
-	Hv__VmAdd add = HV__VM_ADD__INIT;
-
-	add.name = w->name[k];
-	add.uuid = w->uuid[k];
-	add.xml = "<domain/>";
-	add.mem_mib = prng_range(sim_stream(s, STREAM_ADMIN), 1, 6) * 128;
-	add.vcpus = 1;
-	add.priority = (int32_t)prng_range(sim_stream(s, STREAM_ADMIN), 0, 3);
-	add.started = prng_chance(sim_stream(s, STREAM_ADMIN), 850);
-	cmd.body_case = HV__COMMAND__BODY_VM_ADD;
-	cmd.vm_add = &add;
-	if (sim_inject(s, "vm add"))
-		command(s, h, &cmd, k, REQUEST_ADD);
-}
-
-static char *node_word(struct sim *s, char *buf, size_t size, unsigned permille)
-{
-	if (!prng_chance(sim_stream(s, STREAM_ADMIN), permille))
-		return "";
-	snprintf(buf, size, "host%llu",
-		 (unsigned long long)prng_range(sim_stream(s, STREAM_ADMIN), 1, s->n));
-	return buf;
-}
-
-static void vm_command(struct sim *s, struct host *h, int k)
-{
-	struct vms_world *w = s->mind_world;
-	Hv__Command cmd = HV__COMMAND__INIT;
-	Hv__VmStart start = HV__VM_START__INIT;
-	Hv__VmStop stop = HV__VM_STOP__INIT;
-	Hv__VmMigrate migrate = HV__VM_MIGRATE__INIT;
-	Hv__VmPause pause = HV__VM_PAUSE__INIT;
-	Hv__VmResume resume = HV__VM_RESUME__INIT;
-	Hv__VmRemove gone = HV__VM_REMOVE__INIT;
-	uint64_t x = prng_range(sim_stream(s, STREAM_ADMIN), 0, 99);
-	const char *what;
-	char node[16];
-
-	start.name = stop.name = migrate.name = pause.name = resume.name = gone.name = w->name[k];
-	start.node = migrate.node = node_word(s, node, sizeof(node), 400);
-	if (x < 30) {
-		what = "vm start";
-		cmd.body_case = HV__COMMAND__BODY_VM_START;
-		cmd.vm_start = &start;
-	} else if (x < 42) {
-		stop.force = prng_chance(sim_stream(s, STREAM_ADMIN), 300);
-		what = "vm stop";
-		cmd.body_case = HV__COMMAND__BODY_VM_STOP;
-		cmd.vm_stop = &stop;
-	} else if (x < 80) {
-		what = "vm migrate";
-		cmd.body_case = HV__COMMAND__BODY_VM_MIGRATE;
-		cmd.vm_migrate = &migrate;
-	} else if (x < 85) {
-		what = "vm pause";
-		cmd.body_case = HV__COMMAND__BODY_VM_PAUSE;
-		cmd.vm_pause = &pause;
-	} else if (x < 95) {
-		what = "vm resume";
-		cmd.body_case = HV__COMMAND__BODY_VM_RESUME;
-		cmd.vm_resume = &resume;
-	} else {
-		gone.stop_first = true;
-		what = "vm remove";
-		cmd.body_case = HV__COMMAND__BODY_VM_REMOVE;
-		cmd.vm_remove = &gone;
-	}
-	if (!sim_inject(s, what))
+	if (!a->request || a->request > w->n_requests || a->rc != HV_OK ||
+	    rl_status(m->h->proc.log)->barrier)
 		return;
-	w->asked[k].removed |= cmd.body_case == HV__COMMAND__BODY_VM_REMOVE;
-	command(s, h, &cmd, k, REQUEST_OTHER);
+	q = &w->requests[a->request - 1];
+	q->acked = true;
+	if (q->added_vm >= 0)
+		w->asked[q->added_vm].added = true;
 }
 
-static void node_command(struct sim *s, struct host *h, const struct host *target, bool drain)
+/* ---- words */
+
+static char *word(struct ask *a, const char *text)
 {
-	Hv__Command cmd = HV__COMMAND__INIT;
-	Hv__NodeDrain d = HV__NODE_DRAIN__INIT;
-	Hv__NodeResume r = HV__NODE_RESUME__INIT;
+	char *to = a->name[a->n_names++ % ARRAY_SIZE(a->name)];
+
+	snprintf(to, sizeof(a->name[0]), "%s", text);
+	return to;
+}
+
+static char *nonsense(struct ask *a)
+{
+	static const char *const words[] = {
+	    "",
+	    "nobody",
+	    "host0",
+	    "host99",
+	    "vm",
+	    "-rf",
+	    "../../etc/passwd",
+	    "host1 ",
+	    "a-name-that-is-as-long-as-a-name-may-be-and-then-some-more-letters-on-it",
+	    "\t"};
+
+	return word(a, words[prng_range(&a->r, 0, ARRAY_SIZE(words) - 1)]);
+}
+
+static char *vm_word(struct ask *a)
+{
+	bool any = a->foolish && prng_chance(&a->r, 500);
+
+	return any ? nonsense(a) : word(a, vms_of(a->s)->name[a->k]);
+}
+
+static char *host_word(struct ask *a)
+{
+	char name[16];
+	bool any = a->foolish && prng_chance(&a->r, 500);
+
+	snprintf(name, sizeof(name), "host%llu", (unsigned long long)prng_range(&a->r, 1, a->s->n));
+	return any ? nonsense(a) : word(a, name);
+}
+
+static char *host_or_none(struct ask *a)
+{
+	return prng_chance(&a->r, 400) ? host_word(a) : word(a, "");
+}
+
+/* ---- one command each */
+
+#define BODY(a, NAME, name)                                                                        \
+	((a)->cmd.body_case = HV__COMMAND__BODY_##NAME, (a)->cmd.name = &(a)->name, &(a)->name)
+
+static void ask_vm_add(struct ask *a)
+{
+	struct vms_world *w = vms_of(a->s);
+
+	hv__vm_add__init(BODY(a, VM_ADD, vm_add));
+	a->vm_add.name = a->foolish ? vm_word(a) : word(a, w->name[a->k]);
+	a->vm_add.uuid = w->uuid[a->k];
+	a->vm_add.xml = "<domain/>";
+	a->vm_add.mem_mib = w->mem_mib[a->k];
+	a->vm_add.vcpus = (uint32_t)prng_range(&a->r, 1, 4);
+	a->vm_add.priority = (int32_t)prng_range(&a->r, 0, 3);
+	a->vm_add.started = prng_chance(&a->r, 850);
+	a->vm_add.stop_timeout_s = (uint32_t)prng_range(&a->r, 1, 15);
+}
+
+static void ask_vm_remove(struct ask *a)
+{
+	hv__vm_remove__init(BODY(a, VM_REMOVE, vm_remove));
+	a->vm_remove.name = vm_word(a);
+	a->vm_remove.stop_first = prng_chance(&a->r, 600);
+}
+
+static void ask_vm_start(struct ask *a)
+{
+	hv__vm_start__init(BODY(a, VM_START, vm_start));
+	a->vm_start.name = vm_word(a);
+	a->vm_start.node = host_or_none(a);
+}
+
+static void ask_vm_stop(struct ask *a)
+{
+	hv__vm_stop__init(BODY(a, VM_STOP, vm_stop));
+	a->vm_stop.name = vm_word(a);
+	a->vm_stop.force = prng_chance(&a->r, 300);
+	a->vm_stop.timeout_s = (uint32_t)prng_range(&a->r, 0, 10);
+}
+
+static void ask_vm_migrate(struct ask *a)
+{
+	hv__vm_migrate__init(BODY(a, VM_MIGRATE, vm_migrate));
+	a->vm_migrate.name = vm_word(a);
+	a->vm_migrate.node = host_or_none(a);
+}
+
+static void ask_vm_pause(struct ask *a)
+{
+	hv__vm_pause__init(BODY(a, VM_PAUSE, vm_pause));
+	a->vm_pause.name = vm_word(a);
+}
+
+static void ask_vm_resume(struct ask *a)
+{
+	hv__vm_resume__init(BODY(a, VM_RESUME, vm_resume));
+	a->vm_resume.name = vm_word(a);
+}
+
+static void ask_node_drain(struct ask *a)
+{
+	hv__node_drain__init(BODY(a, NODE_DRAIN, node_drain));
+	a->node_drain.node = host_word(a);
+}
+
+static void ask_node_resume(struct ask *a)
+{
+	hv__node_resume__init(BODY(a, NODE_RESUME, node_resume));
+	a->node_resume.node = host_word(a);
+}
+
+static const struct device *any_device(struct ask *a, hv_node_id *ret_host)
+{
+	const struct vms_world *w = vms_of(a->s);
+	size_t host = (size_t)prng_range(&a->r, 0, a->s->n - 1);
+	uint64_t d = prng_range(&a->r, 0, DEVICES - 1);
+
+	*ret_host = (hv_node_id)host + 1;
+	return d < w->n_devices[host] ? &w->devices[host][d] : NULL;
+}
+
+static void device_command(struct ask *a, char **ret_node, char **ret_device)
+{
+	hv_node_id host;
+	const struct device *d = any_device(a, &host);
 	char name[16];
 
-	snprintf(name, sizeof(name), "host%u", target->id);
-	d.node = r.node = name;
-	if (drain) {
-		cmd.body_case = HV__COMMAND__BODY_NODE_DRAIN;
-		cmd.node_drain = &d;
-	} else {
-		cmd.body_case = HV__COMMAND__BODY_NODE_RESUME;
-		cmd.node_resume = &r;
-	}
-	command(s, h, &cmd, 0, REQUEST_OTHER);
+	snprintf(name, sizeof(name), "host%u", host);
+	*ret_node = a->foolish ? host_word(a) : word(a, name);
+	*ret_device = d && !a->foolish ? word(a, d->name) : nonsense(a);
 }
 
-/* The word of an administrator who has looked: only about a host that is off. */
-static void confirm(struct sim *s, struct host *h, const struct host *target)
+static void ask_fence_remove(struct ask *a)
 {
-	Hv__Command cmd = HV__COMMAND__INIT;
-	Hv__FenceConfirm c = HV__FENCE_CONFIRM__INIT;
-	Hv__Event ev = HV__EVENT__INIT;
+	hv__fence_remove__init(BODY(a, FENCE_REMOVE, fence_remove));
+	device_command(a, &a->fence_remove.node, &a->fence_remove.device);
+}
+
+static void ask_fence_test(struct ask *a)
+{
+	hv__fence_test__init(BODY(a, FENCE_TEST, fence_test));
+	device_command(a, &a->fence_test.node, &a->fence_test.device);
+}
+
+static void fence_add(struct ask *a, const struct host *victim, const struct device *d)
+{
 	char name[16];
 
-	if (target->power)
+	snprintf(name, sizeof(name), "host%u", victim->id);
+	hv__fence_add__init(BODY(a, FENCE_ADD, fence_add));
+	a->fence_add.node = word(a, name);
+	a->fence_add.device = word(a, d->name);
+	a->fence_add.level = d->level;
+	a->fence_add.agent = "fence_ipmilan";
+	a->fence_add.timeout_s = d->timeout_s;
+}
+
+/*
+ * The word of an administrator who has looked: only about a host that is off, or a member, where it
+ * must be refused.
+ */
+static void confirm(struct ask *a, const struct host *v)
+{
+	const struct node *n = cluster_node(a->h->proc.mind->c, v->id);
+	char name[16];
+
+	bool member = n && (n->state == NODE_ONLINE || n->state == NODE_JOINING ||
+			    n->state == NODE_MANAGER_DOWN);
+
+	if (v->power && !member)
 		return;
-	snprintf(name, sizeof(name), "host%u", target->id);
-	c.node = name;
-	cmd.body_case = HV__COMMAND__BODY_FENCE_CONFIRM;
-	cmd.fence_confirm = &c;
-	cmd.actor = "root@sim";
-	cmd.request = ++((struct vms_world *)s->mind_world)->requests << 8 | REQUEST_OTHER;
-	ev.body_case = HV__EVENT__BODY_COMMAND;
-	ev.command = &cmd;
-	if (mind_propose(h->proc.mind, &ev, RL_FENCE, target->id))
-		mind_wake(h->proc.mind);
+	snprintf(name, sizeof(name), "host%u", v->id);
+	hv__fence_confirm__init(BODY(a, FENCE_CONFIRM, fence_confirm));
+	a->fence_confirm.node = word(a, name);
+	a->fence_confirm.incarnation = n ? n->incarnation : 0;
+	a->fence_confirm.member = member;
+	/* As clusterd/command.c: an entry that passes a barrier, if it is to be taken. */
+	if (n && (n->state == NODE_LOST || n->state == NODE_FENCING || n->barrier))
+		a->confirmed = v->id;
 }
 
-static void add_device(struct sim *s, struct host *h, const struct host *target)
+static void ask_fence_confirm(struct ask *a)
 {
-	Hv__Command cmd = HV__COMMAND__INIT;
-	Hv__FenceAdd f = HV__FENCE_ADD__INIT;
-	char name[16], device[16];
-
-	snprintf(name, sizeof(name), "host%u", target->id);
-	snprintf(device, sizeof(device), "bmc%u", target->id);
-	f.node = name;
-	f.device = device;
-	f.level = 1;
-	f.agent = "fence_ipmilan";
-	f.timeout_s = 20;
-	cmd.body_case = HV__COMMAND__BODY_FENCE_ADD;
-	cmd.fence_add = &f;
-	command(s, h, &cmd, 0, REQUEST_OTHER);
+	confirm(a, &a->s->hosts[prng_range(&a->r, 0, a->s->n - 1)]);
 }
 
-static bool add_devices(struct sim *s, struct host *h)
+static void ask_op_cancel(struct ask *a)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		const struct node *n = cluster_node(h->proc.mind->c, s->hosts[i].id);
+	const struct cluster *c = a->h->proc.mind->c;
+	size_t n = cluster_op_count(c);
+	uint64_t pick = prng_range(&a->r, 0, 63);
 
-		if (n && n->configured && !n->n_devices) {
-			add_device(s, h, &s->hosts[i]);
+	hv__op_cancel__init(BODY(a, OP_CANCEL, op_cancel));
+	a->op_cancel.op = a->foolish || n == 0 ? prng_next(&a->r) >> 20
+					       : cluster_op_at(c, n - 1 - (size_t)pick % n)->id;
+}
+
+static void ask_setting(struct ask *a)
+{
+	static const struct {
+		const char *key, *values[3];
+	} sane[] = {{"start_timeout_s", {"3", "8", "60"}},
+		    {"migrate_timeout_s", {"3", "20", "1800"}},
+		    {"stop_timeout_s", {"0", "2", "20"}},
+		    {"start_parallel", {"1", "2", "8"}},
+		    {"migrate_parallel", {"1", "2", "4"}},
+		    {"start_retry_ms", {"100", "1000", "3000"}},
+		    {"start_retry_max_ms", {"1000", "5000", "60000"}},
+		    {"fence_retry_ms", {"100", "2000", "5000"}},
+		    {"fence_lost", {"needed", "always", "needed"}},
+		    {"after_fence", {"off", "on", "off"}},
+		    {"manager_grace_ms", {"0", "3000", "10000"}},
+		    {"drain_tries", {"1", "3", "5"}},
+		    {"restart_window_s", {"0", "5", "600"}},
+		    {"startup_grace_ms", {"0", "5000", "20000"}}};
+	size_t i = (size_t)prng_range(&a->r, 0, ARRAY_SIZE(sane) - 1);
+	const struct setting_info *any =
+	    setting_at((size_t)prng_range(&a->r, 0, setting_count() - 1));
+
+	hv__setting_set__init(BODY(a, SETTING_SET, setting_set));
+	a->setting_set.key = word(a, a->foolish ? any->key : sane[i].key);
+	a->setting_set.value =
+	    a->foolish ? nonsense(a) : word(a, sane[i].values[prng_range(&a->r, 0, 2)]);
+}
+
+/* ---- a step */
+
+static const struct ask_kind {
+	const char *name;
+	unsigned weight;
+	void (*fn)(struct ask *a);
+} kinds[] = {
+    {"vm start", 120, ask_vm_start},
+    {"vm stop", 50, ask_vm_stop},
+    {"vm migrate", 150, ask_vm_migrate},
+    {"vm pause", 20, ask_vm_pause},
+    {"vm resume", 40, ask_vm_resume},
+    {"vm remove", 20, ask_vm_remove},
+    {"node drain", 30, ask_node_drain},
+    {"node resume", 70, ask_node_resume},
+    {"fence confirm", 20, ask_fence_confirm},
+    {"fence remove", 4, ask_fence_remove},
+    {"fence test", 8, ask_fence_test},
+    {"op cancel", 30, ask_op_cancel},
+    {"setting", 20, ask_setting},
+};
+
+static void put(struct ask *a, const char *what)
+{
+	struct vms_world *w = vms_of(a->s);
+
+	if (a->cmd.body_case == HV__COMMAND__BODY__NOT_SET || !sim_inject(a->s, what))
+		return;
+	if (a->cmd.body_case == HV__COMMAND__BODY_VM_REMOVE) {
+		int k = 0;
+
+		while (k < VMS && strcmp(w->name[k], a->vm_remove.name) != 0)
+			k++;
+		if (k < VMS)
+			w->asked[k].removed = true;
+	}
+	if (a->cmd.body_case == HV__COMMAND__BODY_SETTING_SET) {
+		uint32_t n = (uint32_t)strtoul(a->setting_set.value, NULL, 10);
+
+		if (strcmp(a->setting_set.key, "start_parallel") == 0 && n > w->most_starts)
+			w->most_starts = n;
+		if (strcmp(a->setting_set.key, "migrate_parallel") == 0 && n > w->most_migrations)
+			w->most_migrations = n;
+	}
+	if (!admin_ask(a->s, a->h, &a->cmd, a->confirmed))
+		return;
+	if (a->confirmed && !sim_host(a->s, a->confirmed)->power)
+		vms_proven(a->s, a->confirmed);
+}
+
+static bool devices_missing(struct ask *a)
+{
+	const struct vms_world *w = vms_of(a->s);
+	const struct cluster *c = a->h->proc.mind->c;
+
+	for (size_t i = 0; i < a->s->n; i++) {
+		const struct node *n = cluster_node(c, a->s->hosts[i].id);
+
+		for (size_t d = 0; n && n->configured && d < w->n_devices[i]; d++) {
+			bool there = false;
+
+			for (size_t j = 0; j < n->n_devices; j++)
+				there |= strcmp(n->devices[j]->name, w->devices[i][d].name) == 0;
+			if (there)
+				continue;
+			fence_add(a, &a->s->hosts[i], &w->devices[i][d]);
+			put(a, "fence add");
 			return true;
 		}
 	}
 	return false;
 }
 
+static void ask_init(struct ask *a, struct sim *s)
+{
+	memset(a, 0, sizeof(*a));
+	a->s = s;
+	prng_seed(&a->r, prng_next(sim_stream(s, STREAM_ADMIN)));
+	hv__command__init(&a->cmd);
+	a->k = (int)prng_range(&a->r, 0, vms_of(s)->max_vms - 1);
+	a->foolish = prng_chance(&a->r, vms_of(s)->swarm.foolish);
+	a->h = any_admin_host(a);
+}
+
 void admin_step(struct sim *s)
 {
-	struct vms_world *w = s->mind_world;
-	struct host *h = active_host(s),
-		    *target = &s->hosts[prng_range(sim_stream(s, STREAM_ADMIN), 0, s->n - 1)];
-	int k = (int)prng_range(sim_stream(s, STREAM_ADMIN), 0, w->max_vms - 1);
-	uint64_t x = prng_range(sim_stream(s, STREAM_ADMIN), 0, 999);
+	struct vms_world *w = vms_of(s);
+	struct ask a;
+	uint64_t x, sum = 0;
+	size_t i = 0;
 
-	if (!h || add_devices(s, h))
+	ask_init(&a, s);
+	x = prng_range(&a.r, 0, 999);
+	/* Devices first: most of the time there are all. */
+	if (!a.h || ((x < 800 || s->now_us < 10 * SEC) && devices_missing(&a)))
 		return;
-	if (!cluster_vm(h->proc.mind->c, w->uuid[k])) {
-		if (!w->asked[k].removed)
-			add_vm(s, h, k);
-	} else if (x < 400) {
-		vm_command(s, h, k);
-	} else if (x < 430) {
-		if (sim_inject(s, "node drain"))
-			node_command(s, h, target, true);
-	} else if (x < 500) {
-		if (sim_inject(s, "node resume"))
-			node_command(s, h, target, false);
-	} else if (x < 520 && sim_inject(s, "fence confirm")) {
-		confirm(s, h, target);
-	} else if (x < 540) {
-		admin_policy(s, h, target);
+	for (size_t j = 0; j < ARRAY_SIZE(kinds); j++)
+		sum += kinds[j].weight;
+	x = prng_range(&a.r, 0, sum * 2 - 1);
+	if (!cluster_vm(a.h->proc.mind->c, w->uuid[a.k]) && !w->asked[a.k].removed) {
+		ask_vm_add(&a);
+		put(&a, "vm add");
+		return;
+	}
+	while (i < ARRAY_SIZE(kinds) && x >= kinds[i].weight)
+		x -= kinds[i++].weight;
+	if (i == ARRAY_SIZE(kinds)) {
+		if (prng_chance(&a.r, 60))
+			admin_policy(s, a.h, &s->hosts[a.k % s->n]);
+		return;
+	}
+	kinds[i].fn(&a);
+	put(&a, kinds[i].name);
+}
+
+/* ---- healing: nodes are resumed, devices are there again, settings are as they were */
+
+static void node_back(struct sim *s, struct host *h, hv_node_id id)
+{
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__NodeResume r = HV__NODE_RESUME__INIT;
+	char name[16];
+
+	snprintf(name, sizeof(name), "host%u", id);
+	r.node = name;
+	cmd.body_case = HV__COMMAND__BODY_NODE_RESUME;
+	cmd.node_resume = &r;
+	admin_ask(s, h, &cmd, 0);
+}
+
+static void settings_back(struct sim *s, struct host *h)
+{
+	for (size_t i = 0; i < setting_count(); i++) {
+		const struct setting_info *info = setting_at(i);
+		Hv__Command cmd = HV__COMMAND__INIT;
+		Hv__SettingSet set = HV__SETTING_SET__INIT;
+
+		if (strcmp(cluster_setting(h->proc.mind->c, info->key), info->preset) == 0)
+			continue;
+		set.key = (char *)info->key;
+		cmd.body_case = HV__COMMAND__BODY_SETTING_SET;
+		cmd.setting_set = &set;
+		admin_ask(s, h, &cmd, 0);
 	}
 }
 
-static void resume_all(struct sim *s, struct host *unused, uint64_t arg)
+/* Where no device ever proves anything, somebody goes there and pulls the plug. */
+static void by_hand(struct sim *s, struct host *h)
 {
-	struct host *h = active_host(s);
+	for (size_t i = 0; i < s->n; i++) {
+		const struct node *n = cluster_node(h->proc.mind->c, s->hosts[i].id);
+		struct ask a;
 
-	for (size_t i = 0; h && i < s->n; i++)
-		node_command(s, h, &s->hosts[i], false);
-	if (h)
-		add_devices(s, h);
-	if (arg)
-		sim_at(s, 10 * SEC, resume_all, NULL, arg - 1);
+		if (!n || (n->state != NODE_LOST && n->state != NODE_FENCING))
+			continue;
+		sim_trace(s, "host %zu is switched off by hand", i + 1);
+		vms_fence_by_hand(s, &s->hosts[i]);
+		ask_init(&a, s);
+		a.h = h;
+		confirm(&a, &s->hosts[i]);
+		if (admin_ask(s, h, &a.cmd, a.confirmed))
+			vms_proven(s, s->hosts[i].id);
+		return; /* the state may be another now */
+	}
+}
+
+static void all_back(struct sim *s, struct host *unused, uint64_t again)
+{
+	struct ask a;
+
+	ask_init(&a, s);
+	if (a.h) {
+		settings_back(s, a.h);
+		for (size_t i = 0; i < s->n; i++)
+			node_back(s, a.h, s->hosts[i].id);
+		devices_missing(&a);
+		if (again < 3)
+			by_hand(s, a.h);
+	}
+	if (again)
+		sim_at(s, 10 * SEC, all_back, NULL, again - 1);
+	else
+		vms_of(s)->healed = true;
 }
 
 void admin_heal(struct sim *s)
 {
-	sim_at(s, 8 * SEC, resume_all, NULL, 2);
-}
-
-/* ---- L1: every VM that can run runs, every other one is blocked with a reason; every operation
- * ends */
-
-static const char *vm_unsettled(struct sim *s, const struct vm *vm, char *buf, size_t size)
-{
-	struct vms_world *w = s->mind_world;
-	int k = vms_find(s, vm->uuid);
-	_cleanup_free_ char *reason = reason_sentence(&vm->reason);
-	enum dom want = DOM_ABSENT;
-
-	switch (vm->state) {
-	case VM_RUNNING:
-		want = DOM_RUNNING;
-		break;
-	case VM_PAUSED:
-		want = DOM_PAUSED;
-		break;
-	case VM_STOPPED:
-	case VM_FROZEN:
-		break;
-	case VM_BLOCKED:
-		if (vm->reason.code != REASON_NONE)
-			break;
-		/* fall through */
-	case VM_STARTING:
-	case VM_MIGRATING:
-	case VM_RESUMING:
-	case VM_STOPPING:
-	case VM_RECOVERING:
-	case VM_CHECKING:
-	case VM_PENDING:
-	case VM_FAILED:
-		snprintf(buf, size, "%s is %s: %s", vm->name, vm_state_name(vm->state), reason);
-		return buf;
-	}
-	for (size_t i = 0; i < s->n; i++) {
-		bool owner = vm->node == s->hosts[i].id && want != DOM_ABSENT;
-
-		/* Paused, it may have been moved: it has then never been resumed. */
-		if (owner && want == DOM_PAUSED && w->dom[i][k] == DOM_INCOMING)
-			continue;
-		if (w->dom[i][k] != (owner ? want : DOM_ABSENT)) {
-			snprintf(buf, size, "%s is %s on node %u, but host %zu has state %d of it",
-				 vm->name, vm_state_name(vm->state), vm->node, i + 1, w->dom[i][k]);
-			return buf;
-		}
-	}
-	if ((vm->intent == INTENT_STARTED) == (vm->state == VM_STOPPED)) {
-		snprintf(buf, size, "%s is %s, which was not asked for", vm->name,
-			 vm_state_name(vm->state));
-		return buf;
-	}
-	return NULL;
-}
-
-const char *admin_unsettled(struct sim *s, char *buf, size_t size)
-{
-	struct vms_world *w = s->mind_world;
-	const struct cluster *c = s->hosts[0].proc.up ? s->hosts[0].proc.mind->c : NULL;
-
-	if (!c)
-		return "host 1 has no process";
-	for (size_t i = 0; i < cluster_node_count(c); i++)
-		if (cluster_node_at(c, i)->state != NODE_ONLINE) {
-			snprintf(buf, size, "node %u is %s", cluster_node_at(c, i)->id,
-				 node_state_name(cluster_node_at(c, i)->state));
-			return buf;
-		}
-	for (size_t i = 0; i < cluster_vm_count(c); i++)
-		if (vm_unsettled(s, cluster_vm_at(c, i), buf, size))
-			return buf;
-	for (size_t i = 0; i < cluster_op_count(c); i++) {
-		const struct operation *op = cluster_op_at(c, i);
-
-		if (op->state == OP_RUNNING) {
-			snprintf(buf, size, "operation %llu, %s of %s, has not ended",
-				 (unsigned long long)op->id, op_kind_name(op->kind),
-				 op->vm ? op->vm : "a node");
-			return buf;
-		}
-	}
-	for (int k = 0; k < VMS; k++)
-		if (w->asked[k].added && !w->asked[k].removed && !cluster_vm(c, w->uuid[k])) {
-			snprintf(buf, size, "I5: %s was added, answered, and is not there",
-				 w->name[k]);
-			return buf;
-		}
-	return NULL;
+	sim_at(s, 8 * SEC, all_back, NULL, 4);
 }

@@ -14,7 +14,7 @@ static struct job *job_find(struct mind *m, hv_op_id op)
 static bool ours(const struct mind *m, const struct operation *op)
 {
 	return op && op->state == OP_RUNNING && op->node == m->h->id && op->kind != OP_NODE_DRAIN &&
-	       op->kind != OP_VM_REQUEST;
+	       op->kind != OP_VM_REQUEST && op->kind != OP_NODE_SHUTDOWN;
 }
 
 /*
@@ -36,6 +36,30 @@ static void job_remove(struct mind *m, size_t i)
 	m->jobs[i] = m->jobs[--m->n_jobs];
 }
 
+static bool is_fence(const struct job *j)
+{
+	return j->kind == OP_FENCE || j->kind == OP_FENCE_TEST;
+}
+
+static void job_send(struct mind *m, struct job *j, const struct operation *op)
+{
+	if (!is_fence(j) && vms_of(m->s)->hyper[m->h->id - 1].hvd_down)
+		return; /* when it is back */
+	j->running = true;
+	j->cancelled = op->cancel;
+	vms_call(m, op);
+	if (op->cancel)
+		vms_cancel(m->s, m->h, op->id);
+}
+
+void exec_hypervisor_up(struct mind *m)
+{
+	for (size_t i = 0; i < m->n_jobs; i++)
+		if (!m->jobs[i].done && !is_fence(&m->jobs[i]))
+			m->jobs[i].running = false;
+	m->unsettled = true;
+}
+
 static void job_start(struct mind *m, const struct operation *op)
 {
 	struct job *j = job_find(m, op->id);
@@ -47,13 +71,12 @@ static void job_start(struct mind *m, const struct operation *op)
 		}
 		j = &m->jobs[m->n_jobs++];
 	} else if (j->attempt == op->attempt) {
+		if (!j->running && !j->done)
+			job_send(m, j, op);
 		return;
 	}
-	*j = (struct job){.op = op->id, .attempt = op->attempt, .kind = op->kind, .running = true};
-	j->cancelled = op->cancel;
-	vms_call(m, op);
-	if (op->cancel)
-		vms_cancel(m->s, m->h, op->id);
+	*j = (struct job){.op = op->id, .attempt = op->attempt, .kind = op->kind};
+	job_send(m, j, op);
 }
 
 static void propose_result(struct mind *m, struct job *j)
@@ -86,7 +109,7 @@ void exec_reconcile(struct mind *m)
 
 		/* Without quorum nobody is fenced; VM jobs go on, they are about VMs of this node.
 		 */
-		if (current ? !ours(m, op) : m->jobs[i].kind == OP_FENCE)
+		if (current ? !ours(m, op) : is_fence(&m->jobs[i]))
 			job_remove(m, i);
 		else if (current && op->cancel && !m->jobs[i].cancelled && !m->jobs[i].done) {
 			m->jobs[i].cancelled = true;
@@ -106,8 +129,7 @@ void exec_reconcile(struct mind *m)
 			propose_result(m, &m->jobs[i]);
 }
 
-void exec_result(struct mind *m, const struct call *call, enum hv_rc rc, Hv__Observed observed,
-		 hv_node_id fenced)
+void exec_result(struct mind *m, const struct call *call, const struct outcome *out)
 {
 	struct job *j = job_find(m, call->op);
 
@@ -115,12 +137,11 @@ void exec_result(struct mind *m, const struct call *call, enum hv_rc rc, Hv__Obs
 		return;
 	j->done = true;
 	j->running = false;
-	j->rc = rc;
-	j->observed = observed;
-	j->fenced = fenced;
+	j->rc = out->rc;
+	j->observed = out->observed;
+	j->fenced = out->fenced;
 	j->began_us = call->began_us;
 	j->ended_us = mind_mono(m);
-	if (call->vm >= 0 && observed != HV__OBSERVED__OBSERVED_UNKNOWN)
-		intake_observed(m->intake, ((struct vms_world *)m->s->mind_world)->uuid[call->vm],
-				observed);
+	if (call->vm >= 0 && out->observed != HV__OBSERVED__OBSERVED_UNKNOWN)
+		intake_observed(m->intake, vms_of(m->s)->uuid[call->vm], out->observed);
 }

@@ -105,6 +105,9 @@ static struct mind *vms_new(struct sim *s, struct host *h)
 
 static void vms_free(struct mind *m)
 {
+	/* Its hypervisord ends with it. */
+	if (m->h->power)
+		vms_hypervisord_ends(m->s, m->h);
 	intake_free(m->intake);
 	proposer_free(m->proposer);
 	action_list_done(&m->actions);
@@ -114,24 +117,6 @@ static void vms_free(struct mind *m)
 }
 
 /* ---- outputs of the log */
-
-/* I3: whoever owns a VM next has a higher epoch. */
-static void check_epochs(struct mind *m, bool forget)
-{
-	for (size_t i = 0; i < cluster_vm_count(m->c); i++) {
-		const struct vm *vm = cluster_vm_at(m->c, i);
-		int k = vms_find(m->s, vm->uuid);
-
-		if (!forget && vm->node && vm->node != m->vm_node[k] &&
-		    vm->epoch <= m->vm_epoch[k] && m->vm_node[k])
-			sim_fail(m->s, "I3: %s goes from node %u to %u, epoch %llu after %llu",
-				 vm->name, m->vm_node[k], vm->node, (unsigned long long)vm->epoch,
-				 (unsigned long long)m->vm_epoch[k]);
-		if (vm->node || forget)
-			m->vm_node[k] = vm->node;
-		m->vm_epoch[k] = vm->epoch;
-	}
-}
 
 static void trace_journal(struct mind *m, const struct action *a)
 {
@@ -159,19 +144,17 @@ static void take_actions(struct mind *m)
 static void vms_apply(struct mind *m, const struct rl_entry *e)
 {
 	Hv__Event *ev = hv__event__unpack(NULL, e->len, e->data);
-	const char *broken;
+	Hv__Event nothing = HV__EVENT__INIT;
 
-	hv_assert(ev);
-	brain_step(m->c, e->index, ev, &m->actions);
+	vms_check_before(m, e->index);
+	brain_step(m->c, e->index, ev ? ev : &nothing, &m->actions);
 	cluster_time_applied(&m->time, cluster_now_us(m->c), mind_mono(m));
-	broken = brain_check(m->c);
-	if (broken)
-		sim_fail(m->s, "node %u, entry %llu: %s", m->h->id, (unsigned long long)e->index,
-			 broken);
-	check_epochs(m, false);
+	vms_check_step(m, e->index, ev ? ev : &nothing);
 	take_actions(m);
-	proposer_applied(m->proposer, ev);
-	hv__event__free_unpacked(ev, NULL);
+	if (ev) {
+		proposer_applied(m->proposer, ev);
+		hv__event__free_unpacked(ev, NULL);
+	}
 	intake_state_changed(m->intake, mind_mono(m), false);
 	m->unsettled = true;
 }
@@ -188,8 +171,7 @@ static void vms_install(struct mind *m, uint64_t index, const uint8_t *data, siz
 	}
 	cluster_free(m->c);
 	m->c = c;
-	memset(m->vm_node, 0, sizeof(m->vm_node));
-	check_epochs(m, true);
+	vms_check_installed(m, index);
 	cluster_time_installed(&m->time, cluster_now_us(c), mind_mono(m));
 	m->was_current = false;
 	m->unsettled = true;
@@ -261,7 +243,7 @@ static uint64_t vms_next(struct mind *m)
 {
 	uint64_t next = intake_next_us(m->intake), at = 0;
 
-	if (!m->inventory_sent)
+	if (!m->inventory_sent && vms_layer_well(m->s, m->h->id))
 		at = m->h->proc.started_us + 300 * MS + 1;
 	if (next)
 		at = earlier(at, host_when_us(m->s, m->h, next));
@@ -284,31 +266,47 @@ static void chance(struct sim *s, struct host *h, uint64_t arg)
 {
 	if (s->healing)
 		return;
-	vms_chance(s);
+	vms_chance_step(s);
 	admin_step(s);
 	sim_at(s, prng_range(sim_stream(s, STREAM_ADMIN), 10 * MS, 400 * MS), chance, NULL, 0);
 }
 
 static void vms_start(struct sim *s)
 {
+	static const uint64_t sizes[] = {2048, 3072, 4096, 4096, 8192};
 	struct vms_world *w = hv_xcalloc(1, sizeof(*w));
+	struct prng *r = sim_stream(s, STREAM_SWARM);
 
 	s->mind_world = w;
-	w->max_vms = (unsigned)prng_range(sim_stream(s, STREAM_ADMIN), 2, VMS);
+	w->max_vms = (unsigned)(prng_chance(r, 30) ? prng_range(r, 20, 40) : prng_range(r, 2, 20));
 	if (s->options->n_vms)
 		w->max_vms = s->options->n_vms;
 	for (int k = 0; k < VMS; k++) {
-		snprintf(w->name[k], sizeof(w->name[k]), "vm%d", k);
-		snprintf(w->uuid[k], sizeof(w->uuid[k]), "00000000-0000-4000-8000-%012d", k);
+		char name[16], uuid[HV_UUID_LEN + 1];
+
+		snprintf(name, sizeof(name), "vm%d", k);
+		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012d", k);
+		vms_define(s, k, name, uuid, prng_range(r, 1, 6) * 128);
 	}
+	for (size_t i = 0; i < s->n; i++) {
+		w->host_mem_mib[i] = sizes[prng_range(r, 0, ARRAY_SIZE(sizes) - 1)];
+		w->host_cpus[i] = (uint32_t)prng_range(r, 2, 16);
+	}
+	w->most_starts = 8;
+	w->most_migrations = 2;
+	vms_fence_setup(s);
+	vms_chance_setup(s);
 	sim_at(s, 3 * SEC, chance, NULL, 0);
 }
 
 static void vms_stop(struct sim *s)
 {
-	struct vms_world *w = s->mind_world;
+	struct vms_world *w = vms_of(s);
 
 	free(w->calls);
+	free(w->moves);
+	free(w->requests);
+	free(w->log);
 	free(w);
 }
 
@@ -316,20 +314,20 @@ static bool vms_quiet(struct sim *s)
 {
 	char buf[256];
 
-	return !admin_unsettled(s, buf, sizeof(buf));
+	return !vms_check_unsettled(s, buf, sizeof(buf));
 }
 
 static void vms_heal_all(struct sim *s)
 {
-	vms_heal(s);
+	vms_chance_heal(s);
 	admin_heal(s);
 }
 
 static void vms_end(struct sim *s)
 {
-	struct vms_world *w = s->mind_world;
+	struct vms_world *w = vms_of(s);
 	char buf[256];
-	const char *why = admin_unsettled(s, buf, sizeof(buf));
+	const char *why = vms_check_unsettled(s, buf, sizeof(buf));
 
 	if (why) {
 		_cleanup_free_ char *dump = s->trace ? brain_dump(s->hosts[0].proc.mind->c) : NULL;
@@ -337,6 +335,8 @@ static void vms_end(struct sim *s)
 		sim_fail(s, "L1: long after all was healed: %s", why);
 		sim_trace(s, "%s", dump ? dump : "");
 	}
+	if (!why)
+		vms_check_settled(s);
 	sim_trace(s, "end: %llu commands, %llu starts, %llu migrations, %llu fences",
 		  (unsigned long long)w->commands, (unsigned long long)w->starts,
 		  (unsigned long long)w->migrations, (unsigned long long)w->fences);

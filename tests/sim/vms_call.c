@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hypervisord's jobs, as hypervisor/job.h and lifecycle.h have them. Each takes a while, waits for
+ * what is in its way (an earlier job of the VM, libvirt, the storage) until its deadline, has its
+ * effect, and is answered, if whoever asked is still there. One that was begun goes on without.
+ */
+#include "tests/sim/vms.h"
+
+#define LOOK_AGAIN_US (300 * MS)
+#define JOB_DEADLINE_US (60 * SEC) /* of one that states none */
+#define SETTLE_US (20 * SEC)	   /* a migration that was aborted */
+#define REGISTER_US (5 * SEC)
+
+static struct prng *chance(struct sim *s)
+{
+	return sim_stream(s, STREAM_HYPERVISOR);
+}
+
+static bool is_fence(const struct call *call)
+{
+	return call->kind == OP_FENCE || call->kind == OP_FENCE_TEST;
+}
+
+static bool is_current(const struct sim *s, const struct call *call)
+{
+	const struct host *h = &s->hosts[call->host - 1];
+
+	return call->used && h->power && h->powers == call->powers;
+}
+
+bool vms_is_starting(struct sim *s, hv_node_id host, int k)
+{
+	const struct vms_world *w = vms_of(s);
+
+	for (size_t i = 0; i < w->n_calls; i++) {
+		const struct call *call = &w->calls[i];
+
+		if (call->kind == OP_VM_START && call->vm == k && call->host == host &&
+		    call->phase != CALL_ANSWERS && is_current(s, call))
+			return true;
+	}
+	return false;
+}
+
+/* ---- timers: the argument is the slot and its generation */
+
+static void on_call(struct sim *s, struct host *h, uint64_t arg);
+
+static void call_at(struct sim *s, size_t n, uint64_t delay_us)
+{
+	struct call *call = &vms_of(s)->calls[n];
+
+	sim_at(s, delay_us, on_call, sim_host(s, call->host), (uint64_t)++call->gen << 32 | n);
+}
+
+static void call_again(struct sim *s, size_t n)
+{
+	const struct call *call = &vms_of(s)->calls[n];
+	uint64_t left =
+	    call->deadline_us > s->now_us ? call->deadline_us - s->now_us : LOOK_AGAIN_US;
+
+	call_at(s, n, left < LOOK_AGAIN_US ? left + 1 : LOOK_AGAIN_US);
+}
+
+void vms_kick(struct sim *s, struct host *h, int k)
+{
+	struct vms_world *w = vms_of(s);
+
+	for (size_t i = 0; i < w->n_calls; i++) {
+		const struct call *call = &w->calls[i];
+
+		if (call->used && call->host == h->id && !is_fence(call) &&
+		    (k < 0 || call->vm == k) && call->phase != CALL_WAITS)
+			call_at(s, i, MS);
+	}
+}
+
+static void call_free(struct sim *s, size_t n)
+{
+	struct call *call = &vms_of(s)->calls[n];
+
+	call->used = false;
+	call->gen++;
+}
+
+/* ---- the answer */
+
+static void answer(struct sim *s, struct host *h, size_t n)
+{
+	struct vms_world *w = vms_of(s);
+	struct call call = w->calls[n];
+
+	if (h->proc.up && h->proc.incarnation == call.incarnation && !process_runs(h)) {
+		call_at(s, n, LOOK_AGAIN_US); /* it is in the socket */
+		return;
+	}
+	call_free(s, n);
+	if (call.vm >= 0)
+		vms_kick(s, h, call.vm);
+	if (!process_runs(h) || h->proc.incarnation != call.incarnation || call.orphan)
+		return;
+	if (call.out.fenced)
+		vms_proven(s, call.out.fenced);
+	if (call.vm >= 0 && call.out.observed == HV__OBSERVED__OBSERVED_ABSENT)
+		vms_dom(s, h->id, call.vm)->owed = false;
+	exec_result(h->proc.mind, &call, &call.out);
+	mind_wake(h->proc.mind);
+}
+
+static void done(struct sim *s, struct host *h, size_t n, enum hv_rc rc, Hv__Observed observed)
+{
+	struct call *call = &vms_of(s)->calls[n];
+
+	call->phase = CALL_ANSWERS;
+	call->out = (struct outcome){rc, observed, 0};
+	answer(s, h, n);
+}
+
+static void done_seen(struct sim *s, struct host *h, size_t n, enum hv_rc rc)
+{
+	struct call *call = &vms_of(s)->calls[n];
+
+	call->phase = CALL_ANSWERS; /* a start that is over is not under way */
+	done(s, h, n, rc, vms_observed(s, h->id, call->vm));
+}
+
+/* ---- effects */
+
+/* libvirt has it in its hands when the answer is due: it will do it when it thaws. */
+static void start_in_doubt(struct sim *s, struct host *h, size_t n)
+{
+	struct domain *d = vms_dom(s, h->id, vms_of(s)->calls[n].vm);
+
+	d->create_lost = d->state == DOM_ABSENT;
+	done(s, h, n, HV_TIMEOUT, HV__OBSERVED__OBSERVED_UNKNOWN);
+}
+
+static void register_over(struct sim *s, struct host *h, uint64_t k)
+{
+	vms_tell(s, h, (int)k, HV__CAUSE__CAUSE_NONE);
+}
+
+static void register_keeps(struct sim *s, struct host *h, int k)
+{
+	vms_dom(s, h->id, k)->register_until_us = s->now_us + REGISTER_US;
+	sim_at(s, REGISTER_US + MS, register_over, h, (uint64_t)k);
+}
+
+static void create(struct sim *s, struct host *h, int k, enum dom to)
+{
+	vms_of(s)->starts++;
+	vms_check_takeover(s, h->id, k);
+	vms_set(s, h, k, to, HV__CAUSE__CAUSE_ADMIN);
+	vms_check_room(s, h->id, k);
+}
+
+static void late_create(struct sim *s, struct host *h, uint64_t arg)
+{
+	int k = (int)(arg & 255);
+	struct domain *d = vms_dom(s, h->id, k);
+
+	if (!h->power || h->powers != arg >> 8 || !d->create_lost)
+		return;
+	if (h->hung || d->stalled || vms_of(s)->hyper[h->id - 1].hung) {
+		sim_at(s, LOOK_AGAIN_US, late_create, h, arg);
+		return;
+	}
+	d->create_lost = false;
+	if (d->state == DOM_ABSENT) {
+		sim_trace(s, "host %u: libvirt carries out a start whose caller has gone", h->id);
+		create(s, h, k, DOM_RUNNING);
+	}
+}
+
+void vms_creates_again(struct sim *s, struct host *h)
+{
+	for (int k = 0; k < VMS; k++) {
+		if (!vms_dom(s, h->id, k)->create_lost)
+			continue;
+		register_keeps(s, h, k);
+		sim_at(s, prng_range(chance(s), MS, SEC), late_create, h,
+		       h->powers << 8 | (uint64_t)k);
+	}
+}
+
+static void do_start(struct sim *s, struct host *h, size_t n)
+{
+	static const enum hv_rc failures[] = {HV_HYPERVISOR, HV_HYPERVISOR_DOWN, HV_BAD_XML,
+					      HV_LIMIT,	     HV_TIMEOUT,	 HV_IO};
+	struct vms_world *w = vms_of(s);
+	struct call *call = &w->calls[n];
+	int k = call->vm;
+	enum dom here = vms_dom(s, h->id, k)->state;
+	bool hooked = w->hooks.start_fails && w->hooks.start_fails(s, h->id, k);
+	uint64_t how = prng_range(chance(s), 0, 99);
+	bool fails = prng_chance(chance(s), w->swarm.start_fails) && sim_inject(s, "start-fails");
+
+	if (here != DOM_ABSENT) {
+		done_seen(s, h, n, here == DOM_RUNNING ? HV_OK : HV_REFUSED);
+		return;
+	}
+	vms_note(s, VMS_START_TRIED, k, h->id, 0, !fails && !hooked);
+	if (call->cancelled) {
+		done_seen(s, h, n, HV_CANCELLED);
+	} else if (hooked || (fails && how < 55)) {
+		done_seen(s, h, n, hooked ? HV_HYPERVISOR : failures[how % 6]);
+	} else if (fails && how < 65) { /* nobody knows, and it is not there */
+		register_keeps(s, h, k);
+		done(s, h, n, HV_HYPERVISOR_DOWN, HV__OBSERVED__OBSERVED_UNKNOWN);
+	} else {
+		/* The reply may be lost, or it is left paused. */
+		create(s, h, k, fails && how < 75 ? DOM_PAUSED : DOM_RUNNING);
+		if (fails && how >= 75)
+			done(s, h, n, HV_TIMEOUT, HV__OBSERVED__OBSERVED_UNKNOWN);
+		else
+			done_seen(s, h, n, fails ? HV_HYPERVISOR : HV_OK);
+	}
+}
+
+static void do_stop(struct sim *s, struct host *h, size_t n)
+{
+	struct vms_world *w = vms_of(s);
+	struct call *call = &w->calls[n];
+	struct domain *d = vms_dom(s, h->id, call->vm);
+	bool over = s->now_us >= call->asked_us + call->timeout_s * SEC;
+	bool fails = prng_chance(chance(s), w->swarm.call_fails) && sim_inject(s, "stop-fails");
+
+	if (d->state == DOM_ABSENT) {
+		done_seen(s, h, n, HV_OK);
+	} else if (call->kind == OP_VM_STOP && (call->cancelled || call->superseded)) {
+		done_seen(s, h, n, call->superseded ? HV_SUPERSEDED : HV_CANCELLED);
+	} else if (fails || (w->hooks.stop_fails && w->hooks.stop_fails(s, h->id, call->vm))) {
+		done_seen(s, h, n, HV_HYPERVISOR);
+	} else if (call->kind == OP_VM_STOP && d->deaf && d->state == DOM_RUNNING && !over) {
+		call_at(s, n, call->asked_us + call->timeout_s * SEC - s->now_us);
+	} else {
+		w->stops++;
+		vms_move_abort(s, h->id, call->vm);
+		vms_set(s, h, call->vm, DOM_ABSENT, HV__CAUSE__CAUSE_ADMIN);
+		done_seen(s, h, n, HV_OK);
+	}
+}
+
+static void do_vcpus(struct sim *s, struct host *h, size_t n, enum dom to)
+{
+	struct vms_world *w = vms_of(s);
+	const struct call *call = &w->calls[n];
+	struct domain *d = vms_dom(s, h->id, call->vm);
+	bool fails = prng_chance(chance(s), w->swarm.call_fails) && sim_inject(s, "vcpus-fail");
+
+	if (d->state == DOM_ABSENT) {
+		done_seen(s, h, n, HV_NOT_FOUND);
+	} else if (d->state == to || (to == DOM_PAUSED && d->state == DOM_INCOMING)) {
+		done_seen(s, h, n, HV_OK);
+	} else if (call->cancelled) {
+		done_seen(s, h, n, HV_CANCELLED);
+	} else if (d->state == DOM_INCOMING && !d->whole) {
+		call_again(s, n); /* its migration has not ended */
+	} else if (fails) {
+		done_seen(s, h, n, HV_HYPERVISOR);
+	} else {
+		if (to == DOM_RUNNING)
+			vms_check_takeover(s, h->id, call->vm);
+		vms_set(s, h, call->vm, to, HV__CAUSE__CAUSE_ADMIN);
+		done_seen(s, h, n, HV_OK);
+	}
+}
+
+static void do_move(struct sim *s, struct host *h, size_t n)
+{
+	struct vms_world *w = vms_of(s);
+	struct call *call = &w->calls[n];
+	enum dom here = vms_dom(s, h->id, call->vm)->state;
+	bool late = s->now_us >= call->deadline_us;
+
+	if (here == DOM_ABSENT) {
+		done_seen(s, h, n, HV_OK); /* it has left */
+	} else if (vms_move_active(s, h->id, call->vm)) {
+		if (call->cancelled || call->superseded || late)
+			vms_move_abort(s, h->id, call->vm);
+		if (late)
+			call->deadline_us = s->now_us + SETTLE_US;
+		call_again(s, n);
+	} else if (call->phase == CALL_BEGUN && call->out.rc == HV_TRY_AGAIN) {
+		done_seen(s, h, n,
+			  call->superseded  ? HV_SUPERSEDED
+			  : call->cancelled ? HV_CANCELLED
+					    : HV_HYPERVISOR);
+	} else if (call->cancelled) {
+		done_seen(s, h, n, HV_CANCELLED);
+	} else if (here == DOM_INCOMING || (here == DOM_PAUSED && !(call->flags & OP_F_PAUSED))) {
+		done_seen(s, h, n, HV_REFUSED);
+	} else if (!vms_move_begin(s, h, call->vm, call->target, false)) {
+		done_seen(s, h, n, HV_HYPERVISOR);
+	} else {
+		w->calls[n].out.rc = HV_TRY_AGAIN; /* under way: waits for its end */
+		call_again(s, n);
+	}
+}
+
+static void do_probe(struct sim *s, struct host *h, size_t n)
+{
+	const struct call *call = &vms_of(s)->calls[n];
+
+	if (vms_observed(s, h->id, call->vm) != HV__OBSERVED__OBSERVED_UNKNOWN)
+		done_seen(s, h, n, HV_OK);
+	else if (call->cancelled)
+		done_seen(s, h, n, HV_CANCELLED);
+	else
+		call_again(s, n);
+}
+
+static void carry_out(struct sim *s, struct host *h, size_t n)
+{
+	struct call *call = &vms_of(s)->calls[n];
+
+	call->phase = CALL_BEGUN;
+	switch (call->kind) {
+	case OP_VM_START:
+		do_start(s, h, n);
+		return;
+	case OP_VM_STOP:
+	case OP_VM_DESTROY:
+		do_stop(s, h, n);
+		return;
+	case OP_VM_MIGRATE:
+		do_move(s, h, n);
+		return;
+	case OP_VM_RESUME:
+		do_vcpus(s, h, n, DOM_RUNNING);
+		return;
+	case OP_VM_PAUSE:
+		do_vcpus(s, h, n, DOM_PAUSED);
+		return;
+	case OP_VM_PROBE:
+		do_probe(s, h, n);
+		return;
+	case OP_FENCE:
+	case OP_FENCE_TEST:
+	case OP_NONE:
+	case OP_NODE_DRAIN:
+	case OP_NODE_SHUTDOWN:
+	case OP_VM_REQUEST:
+		break;
+	}
+	hv_assert(false);
+}
+
+/* ---- what stands in its way */
+
+/* Jobs of one VM on one host are carried out one after the other; a probe looks meanwhile. */
+static bool must_wait(struct sim *s, size_t n)
+{
+	struct vms_world *w = vms_of(s);
+	const struct call *call = &w->calls[n];
+	bool wait = false;
+
+	for (size_t i = 0; i < w->n_calls; i++) {
+		struct call *o = &w->calls[i];
+
+		if (i == n || o->vm != call->vm || o->host != call->host || !is_current(s, o) ||
+		    o->phase == CALL_ANSWERS || o->asked_us > call->asked_us ||
+		    (o->asked_us == call->asked_us && i > n))
+			continue;
+		if (call->kind == OP_VM_PROBE &&
+		    (o->kind == OP_VM_STOP || o->kind == OP_VM_MIGRATE))
+			continue;
+		if (call->kind == OP_VM_DESTROY && !o->superseded && o->kind != OP_VM_DESTROY)
+			o->superseded = true;
+		wait = true;
+	}
+	return wait;
+}
+
+static bool stands_still(struct sim *s, const struct host *h, const struct call *call)
+{
+	return !vms_layer_well(s, h->id) || vms_dom(s, h->id, call->vm)->stalled;
+}
+
+static void on_fence(struct sim *s, struct host *h, size_t n)
+{
+	struct call *call = &vms_of(s)->calls[n];
+	bool killed = call->cancelled || !h->proc.up || h->proc.incarnation != call->incarnation;
+	uint64_t answer_us;
+
+	if (call->phase == CALL_WAITS) {
+		/* An agent that was killed may have done its work, or not. */
+		call->phase = CALL_BEGUN;
+		vms_fence_effect_us(s, call, &answer_us);
+		if (!killed || prng_chance(sim_stream(s, STREAM_FENCE), 400))
+			vms_fence_effect(s, h, &vms_of(s)->calls[n]);
+		call_at(s, n, answer_us);
+		return;
+	}
+	if (call->phase == CALL_BEGUN) {
+		call->phase = CALL_ANSWERS;
+		call->out =
+		    killed ? (struct outcome){HV_CANCELLED, 0, 0} : vms_fence_answer(s, call);
+	}
+	answer(s, h, n);
+}
+
+static void on_call(struct sim *s, struct host *h, uint64_t arg)
+{
+	size_t n = (size_t)(arg & UINT32_MAX);
+	struct call *call = &vms_of(s)->calls[n];
+
+	if (!call->used || call->gen != (uint32_t)(arg >> 32))
+		return;
+	if (!is_current(s, call)) {
+		call_free(s, n);
+		return;
+	}
+	if (h->hung) {
+		call_at(s, n, LOOK_AGAIN_US);
+	} else if (is_fence(call)) {
+		on_fence(s, h, n);
+	} else if (call->phase == CALL_ANSWERS) {
+		answer(s, h, n);
+	} else if (must_wait(s, n)) {
+		call->phase = CALL_BEGUN; /* a kick may wake it */
+		if (s->now_us < call->deadline_us)
+			call_again(s, n);
+		else
+			done(s, h, n, HV_TIMEOUT, HV__OBSERVED__OBSERVED_UNKNOWN);
+	} else if (stands_still(s, h, call)) {
+		call->phase = CALL_BEGUN;
+		if (s->now_us < call->deadline_us)
+			call_again(s, n);
+		else if (call->kind == OP_VM_START && vms_of(s)->hyper[h->id - 1].hung)
+			start_in_doubt(s, h, n);
+		else
+			done(s, h, n, HV_TIMEOUT, HV__OBSERVED__OBSERVED_UNKNOWN);
+	} else if (call->kind == OP_VM_PROBE && s->now_us >= call->deadline_us) {
+		done_seen(s, h, n, HV_TIMEOUT);
+	} else {
+		carry_out(s, h, n);
+	}
+}
+
+/* ---- asking */
+
+static uint64_t duration(struct sim *s, const struct call *call)
+{
+	struct prng *r = chance(s);
+
+	switch (call->kind) {
+	case OP_VM_START:
+		return prng_range(r, 100 * MS, 900 * MS);
+	case OP_VM_STOP:
+		return prng_chance(r, 100) ? prng_range(r, 5 * SEC, 20 * SEC)
+					   : prng_range(r, 200 * MS, 3 * SEC);
+	case OP_FENCE:
+	case OP_FENCE_TEST: {
+		uint64_t answer_us;
+
+		return vms_fence_effect_us(s, call, &answer_us);
+	}
+	case OP_VM_MIGRATE:
+	case OP_VM_DESTROY:
+	case OP_VM_RESUME:
+	case OP_VM_PAUSE:
+	case OP_VM_PROBE:
+	case OP_NONE:
+	case OP_NODE_DRAIN:
+	case OP_NODE_SHUTDOWN:
+	case OP_VM_REQUEST:
+		break;
+	}
+	return prng_range(r, 30 * MS, 400 * MS);
+}
+
+/* Asked again for the same attempt, the hypervisor layer goes on with the call that it has. */
+static bool take_up(struct mind *m, const struct operation *op)
+{
+	struct vms_world *w = vms_of(m->s);
+
+	for (size_t i = 0; op->kind != OP_FENCE && op->kind != OP_FENCE_TEST && i < w->n_calls;
+	     i++) {
+		struct call *call = &w->calls[i];
+
+		if (!is_current(m->s, call) || call->host != m->h->id || call->op != op->id ||
+		    call->attempt != op->attempt || call->superseded)
+			continue;
+		call->incarnation = m->h->proc.incarnation;
+		call->cancelled = call->orphan = false;
+		return true;
+	}
+	return false;
+}
+
+static size_t slot(struct vms_world *w)
+{
+	for (size_t i = 0; i < w->n_calls; i++)
+		if (!w->calls[i].used)
+			return i;
+	if (w->n_calls == w->cap_calls) {
+		size_t cap = w->cap_calls ? w->cap_calls * 2 : 64;
+
+		w->calls = hv_xrealloc(w->calls, cap, sizeof(*w->calls));
+		w->cap_calls = cap;
+	}
+	w->calls[w->n_calls].gen = 0;
+	return w->n_calls++;
+}
+
+void vms_call(struct mind *m, const struct operation *op)
+{
+	struct sim *s = m->s;
+	struct vms_world *w = vms_of(s);
+	size_t n;
+	struct call *call;
+
+	if (take_up(m, op))
+		return;
+	n = slot(w);
+	call = &w->calls[n];
+	*call = (struct call){.used = true,
+			      .gen = call->gen,
+			      .host = m->h->id,
+			      .powers = m->h->powers,
+			      .incarnation = m->h->proc.incarnation};
+	call->op = op->id;
+	call->attempt = op->attempt;
+	call->kind = op->kind;
+	call->vm = op->vm ? vms_find(s, op->vm) : -1;
+	call->target = op->target;
+	call->victim = op->victim;
+	call->device = op->device ? vms_fence_device_find(s, op->victim, op->device) : -1;
+	call->flags = op->flags;
+	call->timeout_s = op->timeout_s;
+	call->began_us = mind_mono(m);
+	call->asked_us = s->now_us;
+	call->deadline_us = s->now_us + (op->timeout_s ? op->timeout_s * SEC : JOB_DEADLINE_US) +
+			    (op->kind == OP_VM_STOP ? JOB_DEADLINE_US : 0);
+	if (op->kind == OP_VM_START)
+		intake_starting(m->intake, op->vm);
+	sim_trace(s, "host %u: op %llu.%u %s %s", m->h->id, (unsigned long long)op->id, op->attempt,
+		  op_kind_name(op->kind), call->vm >= 0 ? w->name[call->vm] : "");
+	vms_check_call(m, call);
+	call_at(s, n, duration(s, &w->calls[n]));
+}
+
+void vms_cancel(struct sim *s, struct host *h, hv_op_id op)
+{
+	struct vms_world *w = vms_of(s);
+
+	for (size_t i = 0; i < w->n_calls; i++) {
+		struct call *call = &w->calls[i];
+
+		if (call->host != h->id || call->op != op || !is_current(s, call))
+			continue;
+		call->cancelled = true;
+		if (call->kind == OP_VM_STOP || call->kind == OP_VM_MIGRATE)
+			call_at(s, i, MS);
+	}
+}
+
+/*
+ * hypervisord is gone, its jobs with it. What libvirtd has of them it carries out; of a start it is
+ * not known whether it has it.
+ */
+void vms_hypervisord_ends(struct sim *s, struct host *h)
+{
+	struct vms_world *w = vms_of(s);
+
+	for (size_t i = 0; i < w->n_calls; i++) {
+		struct call *call = &w->calls[i];
+		bool taken = prng_chance(chance(s), 500);
+
+		if (!is_current(s, call) || call->host != h->id || is_fence(call) ||
+		    call->phase == CALL_ANSWERS)
+			continue;
+		if (call->kind == OP_VM_START) {
+			struct domain *d = vms_dom(s, h->id, call->vm);
+
+			d->create_lost = taken && d->state == DOM_ABSENT;
+			register_keeps(s, h, call->vm);
+		}
+		call_free(s, i);
+	}
+	vms_creates_again(s, h);
+	for (int k = 0; k < VMS; k++)
+		vms_dom(s, h->id, k)->arrived = false;
+}
