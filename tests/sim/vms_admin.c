@@ -508,7 +508,7 @@ static void by_hand(struct sim *s, struct host *h)
 		const struct node *n = cluster_node(h->proc.mind->c, s->hosts[i].id);
 		struct ask a;
 
-		if (!n || (n->state != NODE_LOST && n->state != NODE_FENCING))
+		if (!n || &s->hosts[i] == h || (n->state != NODE_LOST && n->state != NODE_FENCING))
 			continue;
 		sim_trace(s, "host %zu is switched off by hand", i + 1);
 		vms_fence_by_hand(s, &s->hosts[i]);
