@@ -4,6 +4,7 @@
 #include "resource/action.h"
 #include "resource/drain.h"
 #include "resource/journal.h"
+#include "resource/leaving.h"
 #include "resource/operation.h"
 
 #include <stdarg.h>
@@ -54,8 +55,10 @@ struct answer admin_op_cancel(struct cluster *c, const char *actor, const Hv__Op
 				 (unsigned long long)cmd->op);
 	switch (op->kind) {
 	case OP_NODE_DRAIN:
-	case OP_NODE_SHUTDOWN:
 		drain_cancel(c, node_get(c, op->target), actor);
+		return answer_ok(0);
+	case OP_NODE_SHUTDOWN:
+		leaving_cancel(c, node_get(c, op->target), actor);
 		return answer_ok(0);
 	case OP_VM_REQUEST:
 		return admin_vm_cancel(c, actor, op);

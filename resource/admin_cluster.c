@@ -2,13 +2,34 @@
 /* Hosts that go down on purpose, fencing on request, arming: administrators' requests. */
 #include "resource/admin.h"
 #include "resource/fencing.h"
+#include "resource/leaving.h"
 #include "resource/node_machine.h"
 
 #include <stdio.h>
 
 struct answer admin_node_shutdown(struct cluster *c, const char *actor, const Hv__NodeShutdown *cmd)
 {
-	return answer_no(HV_REFUSED, NULL, "not available in this version");
+	struct node *n = node_find_name(c, cmd->node);
+	enum node_leaving to = cmd->reboot ? NODE_REBOOTS : NODE_SHUTS_DOWN;
+	hv_op_id op;
+
+	if (!n)
+		return answer_no_node(cmd->node);
+	if (cmd->cancel) {
+		if (n->leaving != NODE_STAYS)
+			leaving_cancel(c, n, actor);
+		return answer_ok(0);
+	}
+	if (!node_is_member(n))
+		return answer_no(HV_REFUSED, "hvcluster node list", "node '%s' is %s already",
+				 n->name, node_state_name(n->state));
+	if (n->leaving == to && n->leaving_op)
+		return answer_ok(n->leaving_op);
+	op = leaving_begin(c, n, cmd->reboot, actor);
+	if (!op)
+		return answer_no(HV_LIMIT, "hvcluster status",
+				 "too many operations are in progress");
+	return answer_ok(op);
 }
 
 struct answer admin_node_fence(struct cluster *c, const char *actor, const Hv__NodeFence *cmd)

@@ -4,6 +4,7 @@
 #include "resource/drain.h"
 #include "resource/fencing.h"
 #include "resource/journal.h"
+#include "resource/leaving.h"
 #include "resource/node_machine.h"
 #include "resource/operation.h"
 
@@ -51,6 +52,8 @@ struct answer admin_node_resume(struct cluster *c, const char *actor, const Hv__
 		return answer_no_node(cmd->node);
 	if (n->admin != NODE_ACTIVE)
 		drain_cancel(c, n, actor);
+	if (n->leaving != NODE_STAYS)
+		leaving_cancel(c, n, actor);
 	return answer_ok(0);
 }
 
@@ -186,7 +189,7 @@ struct answer admin_fence_confirm(struct cluster *c, const char *actor, const Hv
 	if (cmd->member || (cmd->incarnation && cmd->incarnation != n->incarnation))
 		return answer_no(HV_REFUSED, "hvcluster node list",
 				 "node '%s' was a member when this was asked: look again", n->name);
-	if (n->state != NODE_OFFLINE || n->barrier)
+	if (n->state != NODE_OFFLINE || n->barrier || n->frozen)
 		fencing_confirm(c, n, actor);
 	return answer_ok(0);
 }

@@ -187,7 +187,7 @@ struct answer admin_vm_start(struct cluster *c, const char *actor, const Hv__VmS
 	if (vm->state != VM_RUNNING)
 		vm_reason(c, vm, asked(actor));
 	set_intent(c, vm, INTENT_STARTED, actor);
-	if (vm->state == VM_BLOCKED)
+	if (vm->state == VM_BLOCKED || (vm->state == VM_FROZEN && !vm->node))
 		vm_move(c, vm, VM_PENDING, asked(actor));
 	return ask(c, vm, REQ_START, 0, 0, 0);
 }
@@ -279,6 +279,7 @@ struct answer admin_vm_migrate(struct cluster *c, const char *actor, const Hv__V
 				 "no other node can take '%s': %s", vm->name, text);
 	}
 	vm->migrate_attempts = 0;
+	vm_set_home(c, vm, 0);
 	vm_reason(c, vm, asked(actor));
 	return ask(c, vm, REQ_MIGRATE, n ? OP_F_NAMED : 0, 0, n ? n->id : 0);
 }

@@ -16,7 +16,9 @@
 #include "resource/drain.h"
 #include "resource/failover.h"
 #include "resource/fencing.h"
+#include "resource/home.h"
 #include "resource/journal.h"
+#include "resource/leaving.h"
 #include "resource/node_machine.h"
 #include "resource/operation.h"
 #include "resource/placement.h"
@@ -175,7 +177,10 @@ static void settle(struct cluster *c)
 		settle_vms(c);
 		for (size_t i = 0; i < c->n_nodes; i++)
 			drain_settle(c, c->nodes[i]);
+		for (size_t i = 0; i < c->n_nodes; i++)
+			leaving_settle(c, c->nodes[i]);
 		request_move(c);
+		home_settle(c);
 		placement_settle(c);
 		settle_requests(c);
 	} while (c->dirty.count || c->freed);

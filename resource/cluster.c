@@ -41,6 +41,7 @@ struct cluster *cluster_new(void)
 	set_init(&c->ready, vm_cmp_rank);
 	set_init(&c->blocked, vm_cmp_rank);
 	set_init(&c->movers, vm_cmp_rank);
+	set_init(&c->away, vm_cmp_name);
 	set_init(&c->dirty, vm_cmp_rank);
 	set_init(&c->timers, timer_cmp);
 	set_init(&c->ops, op_cmp);
@@ -86,9 +87,9 @@ static void node_free(struct node *n)
 
 static void sets_done(struct cluster *c)
 {
-	struct set *sets[] = {&c->vms,	  &c->by_uuid,	&c->ready,   &c->blocked,
-			      &c->movers, &c->dirty,	&c->timers,  &c->ops,
-			      &c->stale,  &c->ended[0], &c->ended[1]};
+	struct set *sets[] = {&c->vms,	  &c->by_uuid,	&c->ready,    &c->blocked,
+			      &c->movers, &c->dirty,	&c->timers,   &c->ops,
+			      &c->stale,  &c->ended[0], &c->ended[1], &c->away};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
 		set_done(sets[i]);

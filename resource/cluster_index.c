@@ -192,6 +192,8 @@ bool vm_index(struct cluster *c, struct vm *vm)
 		set_add(&c->blocked, vm);
 	if (vm->retry_us)
 		set_add(&c->timers, vm);
+	if (vm->home)
+		set_add(&c->away, vm);
 	vm_queue(c, vm);
 	vm_count_node(c, vm, true);
 	vm_touch(c, vm);
@@ -205,6 +207,7 @@ void vm_delete(struct cluster *c, struct vm *vm)
 	set_remove(&c->timers, vm);
 	set_remove(&c->blocked, vm);
 	set_remove(&c->movers, vm);
+	set_remove(&c->away, vm);
 	set_remove(&c->dirty, vm);
 	vm->gone = true;
 	vm_queue(c, vm);
@@ -273,6 +276,18 @@ void vm_set_target(struct cluster *c, struct vm *vm, hv_node_id target)
 	vm_count_node(c, vm, true);
 	vm_touch(c, vm);
 	vm_dirty(c, vm);
+}
+
+void vm_set_home(struct cluster *c, struct vm *vm, hv_node_id home)
+{
+	if (vm->home == home)
+		return;
+	if (vm->home)
+		set_remove(&c->away, vm);
+	vm->home = home;
+	if (home)
+		set_add(&c->away, vm);
+	vm_touch(c, vm);
 }
 
 void vm_set_lock(struct cluster *c, struct vm *vm, const char *reason)

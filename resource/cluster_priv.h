@@ -62,6 +62,7 @@ struct cluster {
 	struct set ready;    /* PENDING and not pausing, by rank */
 	struct set blocked;  /* BLOCKED, by rank */
 	struct set timers;   /* retry_us set, by time */
+	struct set away;     /* have a home, by name */
 	struct set movers;   /* have a request to migrate that has not begun, by rank */
 	struct set stale;    /* operations that destroy a copy that is nobody's, by id */
 	struct set ended[2]; /* ended operations by time: waitable ones, others */
@@ -116,6 +117,11 @@ static inline bool node_reachable(const struct node *n)
 {
 	return n && n->state == NODE_ONLINE && n->hypervisor_ok;
 }
+/* Is it to hold VMs that it does not hold now? */
+static inline bool node_takes_vms(const struct node *n)
+{
+	return n && n->admin == NODE_ACTIVE && n->leaving == NODE_STAYS;
+}
 void fence_device_free(struct fence_device *d);
 
 /* ---- VMs: every member that an index depends on has its setter */
@@ -134,6 +140,7 @@ void vm_set_target(struct cluster *c, struct vm *vm, hv_node_id target);
 void vm_set_retry(struct cluster *c, struct vm *vm, uint64_t retry_us);
 void vm_set_lock(struct cluster *c, struct vm *vm, const char *reason); /* NULL: unlocked */
 void vm_set_priority(struct cluster *c, struct vm *vm, int32_t priority);
+void vm_set_home(struct cluster *c, struct vm *vm, hv_node_id home);
 void vm_count_node(struct cluster *c, struct vm *vm,
 		   bool add); /* owner's and target's books, for decode */
 

@@ -10,24 +10,14 @@
 #include <stdio.h>
 
 #define HELD_NAMED 8 /* VMs that are named in one sentence */
-#define STUCK_TRIES                                                                                \
-	3 /* failed stops, resumes or probes after which a drain does not wait for them */
-
-enum drain_item {
-	ITEM_MOVING, /* on its way, or about to be: wait */
-	ITEM_READY,  /* may be migrated now */
-	ITEM_STUCK,  /* cannot go: ret_why */
-};
-
 static enum drain_item stuck(char **ret_why, char *why)
 {
 	*ret_why = why;
 	return ITEM_STUCK;
 }
 
-/* What is with this VM of a node that is being drained? *ret_why (STUCK only): caller frees. */
-static enum drain_item drain_item(const struct cluster *c, const struct node *n,
-				  const struct vm *vm, char **ret_why)
+enum drain_item drain_item(const struct cluster *c, const struct node *n, const struct vm *vm,
+			   char **ret_why)
 {
 	hv_node_id target;
 
@@ -38,15 +28,21 @@ static enum drain_item drain_item(const struct cluster *c, const struct node *n,
 		return stuck(ret_why,
 			     hv_xasprintf("the hypervisor layer of %s does not answer", n->name));
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
-		return vm->tries < STUCK_TRIES ? ITEM_MOVING
-					       : stuck(ret_why, reason_sentence(&vm->reason));
+		return vm->tries < DRAIN_STUCK_TRIES ? ITEM_MOVING
+						     : stuck(ret_why, reason_sentence(&vm->reason));
 	if (vm->intent == INTENT_STOPPED || vm->stale_ops)
 		return ITEM_MOVING;
+	if (!vm->managed)
+		return stuck(ret_why, hv_xstrdup("it is not managed by the cluster"));
+	if (vm->lock)
+		return stuck(ret_why, hv_xasprintf("locked: %s", vm->lock));
+	if (!vm->live_migration && vm->state == VM_PAUSED)
+		return stuck(ret_why, hv_xstrdup("it is paused, and not to be migrated live"));
 	if (vm->migrate_attempts >= c->tuning.drain_tries)
 		return stuck(ret_why, reason_sentence(&vm->reason));
 	if (vm->retry_us)
 		return ITEM_MOVING;
-	switch (placement_pick(c, vm, true, &target)) {
+	switch (placement_pick(c, vm, vm->live_migration, &target)) {
 	case FIT_OK:
 		return ITEM_READY;
 	case FIT_BUSY:
@@ -59,7 +55,7 @@ static enum drain_item drain_item(const struct cluster *c, const struct node *n,
 	case FIT_MEMORY:
 		break;
 	}
-	return stuck(ret_why, placement_why_none(c, vm, true));
+	return stuck(ret_why, placement_why_none(c, vm, vm->live_migration));
 }
 
 void drain_begin(struct cluster *c, struct node *n, const char *actor)
@@ -145,13 +141,20 @@ static void drain_held(struct cluster *c, struct node *n)
 	node_touch(c, n);
 }
 
-static bool move_one(struct cluster *c, struct node *n, struct vm *vm)
+void drain_one(struct cluster *c, struct node *n, struct vm *vm, hv_op_id parent, struct why why)
 {
 	hv_node_id target = 0;
 
-	if (placement_pick(c, vm, true, &target) != FIT_OK)
-		return false;
-	return vm_migrate_to(c, vm, target, n->drain_op, WHY(DRAIN, .subject = n->name));
+	if (placement_pick(c, vm, vm->live_migration, &target) != FIT_OK)
+		return;
+	if (c->tuning.maintenance_return && !vm->home)
+		vm_set_home(c, vm, n->id);
+	if (vm->live_migration) {
+		vm_migrate_to(c, vm, target, parent, why);
+		return;
+	}
+	vm->prefer = target;
+	vm_relocate(c, vm, why);
 }
 
 /* Begin what may begin; true if anything is, or soon will be, on its way. */
@@ -167,7 +170,8 @@ static bool drain_move(struct cluster *c, struct node *n)
 		enum drain_item item = drain_item(c, n, n->by_rank.items[i], &why);
 
 		if (item == ITEM_READY)
-			move_one(c, n, n->by_rank.items[i]);
+			drain_one(c, n, n->by_rank.items[i], n->drain_op,
+				  WHY(DRAIN, .subject = n->name));
 		moving |= item != ITEM_STUCK;
 	}
 	return moving;

@@ -121,6 +121,8 @@ void fencing_settle(struct cluster *c, struct node *n)
 	if (n->state == NODE_FENCING && !n->fence_op)
 		node_move(c, n, NODE_LOST,
 			  why_same(&n->reason)); /* its executor was lost: at once, elsewhere */
+	if (n->frozen && n->state == NODE_LOST)
+		return; /* it went down as announced */
 	if (n->state != NODE_LOST || (n->deadline_us && c->now_us < n->deadline_us))
 		return;
 	if (n->deadline_us) {

@@ -27,10 +27,16 @@ static bool state_has_owner(enum vm_state s)
 	case VM_RECOVERING:
 	case VM_PAUSED:
 	case VM_CHECKING:
-	case VM_FROZEN:
+	case VM_FROZEN: /* without one it waits for vm->prefer */
 		break;
 	}
 	return true;
+}
+
+/* What a frozen VM waits for. */
+static const struct node *frozen_for(const struct cluster *c, const struct vm *vm)
+{
+	return cluster_node(c, vm->node ? vm->node : vm->prefer);
 }
 
 /* Which operation of its own may a VM in this state have? */
@@ -86,7 +92,7 @@ static const char *check_vm(const struct cluster *c, const struct vm *vm)
 {
 	const struct node *n = cluster_node(c, vm->node), *t = cluster_node(c, vm->target);
 
-	MUST((vm->node != 0) == state_has_owner(vm->state),
+	MUST((vm->node != 0) == state_has_owner(vm->state) || vm->state == VM_FROZEN,
 	     "owner and state of a VM contradict each other");
 	MUST(!vm->node || n, "a VM's owner is no node");
 	MUST(!vm->target || t, "a VM's target is no node");
@@ -100,10 +106,13 @@ static const char *check_vm(const struct cluster *c, const struct vm *vm)
 		bool lost = n->state == NODE_LOST || n->state == NODE_FENCING;
 
 		MUST(n->state != NODE_OFFLINE, "a node that is proven off owns a VM");
-		MUST(!lost || vm->state == VM_RECOVERING, "a VM of a lost node is not recovering");
+		MUST(!lost || vm->state == VM_RECOVERING || vm->state == VM_FROZEN,
+		     "a VM of a lost node is not recovering");
 		MUST(vm->state != VM_RECOVERING || n->state != NODE_ONLINE,
 		     "a VM recovers from a node that has reported");
 	}
+	MUST(vm->state != VM_FROZEN || (frozen_for(c, vm) && frozen_for(c, vm)->frozen),
+	     "a VM is frozen for a node that is not waited for");
 	MUST(vm->state != VM_FAILED || vm->retry_us, "a failed VM is not tried again");
 	MUST(vm->state == VM_RUNNING || vm->state == VM_STOPPED || vm->reason.code != REASON_NONE,
 	     "a VM is not where it should be, without a reason");
@@ -113,7 +122,8 @@ static const char *check_vm(const struct cluster *c, const struct vm *vm)
 static const char *check_node(const struct cluster *c, const struct node *n)
 {
 	const struct operation *fence = cluster_op(c, n->fence_op),
-			       *drain = cluster_op(c, n->drain_op);
+			       *drain = cluster_op(c, n->drain_op),
+			       *leave = cluster_op(c, n->leaving_op);
 	uint64_t mem = 0, stale_mem = 0;
 
 	MUST((n->state == NODE_FENCING) == (n->fence_op != 0),
@@ -124,6 +134,11 @@ static const char *check_node(const struct cluster *c, const struct node *n)
 	MUST(!n->drain_op || (drain && drain->state == OP_RUNNING && drain->kind == OP_NODE_DRAIN &&
 			      drain->target == n->id),
 	     "a node's drain operation is not one");
+	MUST(!n->leaving_op || (leave && leave->state == OP_RUNNING &&
+				leave->kind == OP_NODE_SHUTDOWN && leave->target == n->id),
+	     "a node's announced shutdown is not one");
+	MUST(!n->leaving_op || n->leaving != NODE_STAYS,
+	     "the operation of a shutdown that is not announced");
 	MUST(!n->drain_op || n->admin == NODE_DRAINING,
 	     "a drain operation of a node that is not drained");
 	MUST(!n->barrier || n->state == NODE_LOST || n->state == NODE_FENCING ||
@@ -159,7 +174,8 @@ static const char *check_op(const struct cluster *c, const struct operation *op)
 	MUST(op->kind != OP_VM_DESTROY || vm, "a copy of a VM that is not there is destroyed");
 	MUST(op->kind != OP_VM_DESTROY || vm->op == op->id || vm->node != op->node,
 	     "an owner's copy is destroyed as a stale one");
-	MUST(op->kind == OP_VM_REQUEST || op->kind == OP_NODE_DRAIN || op->node,
+	MUST(op->kind == OP_VM_REQUEST || op->kind == OP_NODE_DRAIN ||
+		 op->kind == OP_NODE_SHUTDOWN || op->node,
 	     "an operation has no executor");
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #include "resource/failover.h"
 #include "resource/fencing.h"
 #include "resource/journal.h"
+#include "resource/leaving.h"
 #include "resource/operation.h"
 #include "resource/vm_machine.h"
 
@@ -14,8 +15,8 @@
 /* The machine: for each state, which states may follow. */
 static const uint32_t node_next[] = {
     [NODE_OFFLINE] = TO(JOINING) | TO(LOST),
-    [NODE_JOINING] = TO(ONLINE) | TO(MANAGER_DOWN) | TO(LOST),
-    [NODE_ONLINE] = TO(JOINING) | TO(MANAGER_DOWN) | TO(LOST),
+    [NODE_JOINING] = TO(ONLINE) | TO(MANAGER_DOWN) | TO(LOST) | TO(OFFLINE),
+    [NODE_ONLINE] = TO(JOINING) | TO(MANAGER_DOWN) | TO(LOST) | TO(OFFLINE),
     [NODE_MANAGER_DOWN] = TO(JOINING) | TO(LOST) | TO(OFFLINE),
     [NODE_LOST] = TO(FENCING) | TO(JOINING) | TO(OFFLINE),
     [NODE_FENCING] = TO(LOST) | TO(JOINING) | TO(OFFLINE),
@@ -112,6 +113,7 @@ static void node_lose(struct cluster *c, struct node *n, struct why why, uint64_
 	size_t count = n->owned.count;
 	_cleanup_free_ struct vm **owned = NULL;
 
+	leaving_thaw(c, n, false);
 	n->fence_attempt = n->fence_level = n->fence_device = 0;
 	node_move(c, n, NODE_LOST, why);
 	node_left(c, n);
@@ -125,12 +127,32 @@ static void node_lose(struct cluster *c, struct node *n, struct why why, uint64_
 		       "the node was lost while it was drained");
 		n->drain_op = 0;
 	}
+	if (n->leaving_op) {
+		op_end(c, op_get(c, n->leaving_op), HV_NODE_LOST,
+		       "the node was lost before its VMs were shut down");
+		n->leaving_op = 0;
+	}
+}
+
+/* It is gone, as announced, or lost. */
+static void node_gone(struct cluster *c, struct node *n, struct why why, uint64_t detected_us)
+{
+	if (n->leaving != NODE_STAYS) {
+		node_left(c, n);
+		if (leaving_left(c, n))
+			return;
+	}
+	node_lose(c, n, why, detected_us);
+	/* Announced, and everything has left it: it may take its time to go down. */
+	if (n->leaving != NODE_STAYS && !n->owned.count && !n->incoming.count && !n->stale_ops)
+		n->deadline_us = c->now_us + c->tuning.startup_grace_us;
 }
 
 bool node_want_fence(struct cluster *c, struct node *n, struct why why)
 {
 	if (!node_may_be_fenced(c, n))
 		return false;
+	leaving_give_up(c, n);
 	if (!n->fence_wanted)
 		journal_why(c, SEV_WARNING, "node", n->name, node_state_name(n->state),
 			    "to be fenced", why);
@@ -161,10 +183,11 @@ static bool still_to_be_fenced(const struct node *n, const Hv__Member *m)
 static void member_joins(struct cluster *c, const Hv__Member *m)
 {
 	struct node *n = node_make(c, m->node);
-	bool same, wanted;
+	bool same, wanted, renewed;
 
 	if (!n)
 		return;
+	renewed = n->incarnation != m->incarnation;
 	wanted = still_to_be_fenced(n, m);
 	same = node_is_member(n) && n->incarnation == m->incarnation;
 	n->barrier = false;
@@ -176,12 +199,15 @@ static void member_joins(struct cluster *c, const Hv__Member *m)
 	fencing_call_off(c, n);
 	if (n->state == NODE_LOST || n->state == NODE_FENCING)
 		failover_over(c, n->id, "it came back before it was fenced");
+	if (n->leaving != NODE_STAYS && renewed && n->state != NODE_MANAGER_DOWN)
+		leaving_returned(c, n);
 	n->hypervisor_ok = false;
 	n->inventory_known = false;
 	if (n->state != NODE_JOINING)
 		node_move(c, n, NODE_JOINING,
 			  n->state == NODE_OFFLINE ? WHY(VIEW)
 						   : WHY(NODE_RETURNED, .subject = n->name));
+	n->deadline_us = c->now_us + c->tuning.join_timeout_us;
 	if (MUTANT(rejoined_at_once)) {
 		n->hypervisor_ok = true;
 		node_move(c, n, NODE_ONLINE, WHY(VIEW));
@@ -223,6 +249,7 @@ static void node_leaves(struct cluster *c, struct node *n, const Hv__View *view,
 {
 	bool in_ring = listed(view->in_ring, view->n_in_ring, n->id);
 	struct why lost = WHY(NODE_LOST, .subject = n->name);
+	uint64_t frozen_until;
 
 	n->barrier = view->minority && listed(view->lost, view->n_lost, n->id);
 	node_touch(c, n);
@@ -231,8 +258,13 @@ static void node_leaves(struct cluster *c, struct node *n, const Hv__View *view,
 		n->deadline_us = c->now_us + c->tuning.manager_grace_us;
 		node_left(c, n);
 	} else if (node_is_member(n) || (n->state == NODE_MANAGER_DOWN && !in_ring)) {
-		node_lose(c, n, lost, view->detected_us);
-		n->deadline_us = cold ? c->now_us + c->tuning.startup_grace_us : 0;
+		node_gone(c, n, lost, view->detected_us);
+		if (cold && n->state == NODE_LOST && !n->frozen)
+			n->deadline_us = c->now_us + c->tuning.startup_grace_us;
+	} else if (n->state == NODE_OFFLINE && n->barrier && n->frozen) {
+		frozen_until = n->deadline_us;
+		node_move(c, n, NODE_LOST, WHY(WENT_DOWN, .subject = n->name));
+		n->deadline_us = frozen_until;
 	} else if (n->state == NODE_OFFLINE && n->barrier) {
 		/* A minority takes no one's word of before: it proves again what it relies on. */
 		node_lose(c, n, WHY(BARRIER, .subject = n->name), view->detected_us);
@@ -290,7 +322,7 @@ void nodes_configured(struct cluster *c, const Hv__NodesConfigured *ev)
 		n->votes = 0;
 		node_touch(c, n);
 		if (n->state == NODE_OFFLINE && !n->vm_count && !n->stale_ops && !n->n_devices &&
-		    !n->drain_op)
+		    !n->drain_op && !n->frozen)
 			node_forget(c, n);
 	}
 	for (size_t i = 0; i < ev->n_nodes; i++) {
@@ -331,6 +363,8 @@ void node_report(struct cluster *c, const Hv__NodeReport *ev)
 	    node_want_fence(c, n, WHY(FENCE_ASKED, .subject = n->name, .text = EARLIER)))
 		return;
 	n->fence_wanted = false;
+	if (n->leaving != NODE_STAYS && !same_boot(n, ev->boot_id))
+		leaving_returned(c, n);
 	set_text(&n->boot_id, ev->boot_id);
 	n->mem_mib = ev->mem_mib;
 	n->cpus = ev->cpus;
@@ -342,6 +376,10 @@ void node_report(struct cluster *c, const Hv__NodeReport *ev)
 	c->freed = true;
 	if (n->state == NODE_JOINING)
 		node_move(c, n, NODE_ONLINE, WHY(REPORTED, .subject = n->name));
+	if (n->frozen && n->leaving == NODE_STAYS && n->inventory_known) {
+		leaving_thaw(c, n, true);
+		n->deadline_us = 0;
+	}
 	dirty_vms(c, n);
 }
 
@@ -373,10 +411,27 @@ void node_health(struct cluster *c, const Hv__HostHealth *ev)
 
 /* ---- time and proof */
 
+/* It is a member and says nothing: it is not known what runs there, nor can it be asked. */
+static void join_overdue(struct cluster *c, struct node *n)
+{
+	struct why why = WHY(JOIN_TIMEOUT, .subject = n->name);
+	bool able = false;
+
+	for (size_t i = 0; i < c->n_nodes; i++)
+		able |= c->nodes[i]->state == NODE_ONLINE;
+	n->deadline_us = c->now_us + c->tuning.join_timeout_us;
+	node_touch(c, n);
+	if (!able || cluster_barrier(c) || !node_want_fence(c, n, why))
+		node_reason(c, n, why);
+}
+
 void node_settle(struct cluster *c, struct node *n)
 {
 	if (n->state == NODE_MANAGER_DOWN && c->now_us >= n->deadline_us)
-		node_lose(c, n, WHY(MANAGER_GRACE_OVER, .subject = n->name), 0);
+		node_gone(c, n, WHY(MANAGER_GRACE_OVER, .subject = n->name), 0);
+	if (n->state == NODE_JOINING && c->now_us >= n->deadline_us)
+		join_overdue(c, n);
+	leaving_timer(c, n);
 	fencing_settle(c, n);
 }
 
@@ -409,6 +464,7 @@ void node_proven_off(struct cluster *c, struct node *n, struct why why, const ch
 	bool barrier = cluster_barrier(c);
 
 	hv_assert(!node_is_member(n));
+	leaving_thaw(c, n, false);
 	n->barrier = n->fence_wanted = false;
 	n->fence_attempt = n->fence_level = n->fence_device = 0;
 	failover_proven(c, n->id, how);

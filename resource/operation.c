@@ -14,7 +14,8 @@ bool op_room(const struct cluster *c)
 
 static bool op_has_room(const struct cluster *c, enum op_kind kind)
 {
-	if (kind == OP_FENCE || kind == OP_NODE_DRAIN || kind == OP_FENCE_TEST)
+	if (kind == OP_FENCE || kind == OP_NODE_DRAIN || kind == OP_NODE_SHUTDOWN ||
+	    kind == OP_FENCE_TEST)
 		return c->op_seq < OP_SEQ_MAX && c->ops.count < HV_MAX_OPS;
 	return op_room(c);
 }
@@ -72,8 +73,8 @@ void op_cancel(struct cluster *c, struct operation *op)
 
 static bool op_waitable(enum op_kind kind)
 {
-	return kind == OP_VM_REQUEST || kind == OP_NODE_DRAIN || kind == OP_FENCE_TEST ||
-	       kind == OP_FENCE;
+	return kind == OP_VM_REQUEST || kind == OP_NODE_DRAIN || kind == OP_NODE_SHUTDOWN ||
+	       kind == OP_FENCE_TEST || kind == OP_FENCE;
 }
 
 void op_end(struct cluster *c, struct operation *op, enum hv_rc rc, const char *text)

@@ -31,7 +31,7 @@ enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struc
 		return FIT_HERE;
 	if (n->state != NODE_ONLINE)
 		return FIT_OFFLINE;
-	if (n->admin != NODE_ACTIVE)
+	if (!node_takes_vms(n))
 		return FIT_DRAINED;
 	if (!n->hypervisor_ok)
 		return FIT_HYPERVISOR;
@@ -162,7 +162,9 @@ void placement_describe(const struct cluster *c, const struct vm *vm, const stru
 		return;
 	case FIT_DRAINED:
 		snprintf(buf, len, "the node is %s",
-			 n->admin == NODE_DRAINING ? "being drained" : "in maintenance");
+			 n->leaving != NODE_STAYS    ? "about to go down"
+			 : n->admin == NODE_DRAINING ? "being drained"
+						     : "in maintenance");
 		return;
 	case FIT_HYPERVISOR:
 		snprintf(buf, len, "its hypervisor layer does not answer: %.80s",
@@ -206,7 +208,7 @@ static bool start_slot_free(const struct cluster *c)
 	for (size_t i = 0; i < c->n_nodes; i++) {
 		const struct node *n = c->nodes[i];
 
-		if (node_reachable(n) && n->admin == NODE_ACTIVE &&
+		if (node_reachable(n) && node_takes_vms(n) &&
 		    n->starts_running < c->tuning.start_parallel)
 			return true;
 	}
@@ -216,7 +218,7 @@ static bool start_slot_free(const struct cluster *c)
 static bool any_place(const struct cluster *c)
 {
 	for (size_t i = 0; i < c->n_nodes; i++)
-		if (node_reachable(c->nodes[i]) && c->nodes[i]->admin == NODE_ACTIVE)
+		if (node_reachable(c->nodes[i]) && node_takes_vms(c->nodes[i]))
 			return true;
 	return false;
 }

@@ -65,8 +65,10 @@
 	X(48, JOIN_TIMEOUT, "node %s joined and did not report what it runs")                      \
 	X(49, STOP_FAILED_FENCE, "VM %s could not be stopped there: %t")                           \
 	X(50, OFFLINE_MOVE, "not to be migrated live: stopped on %s, to be started elsewhere")     \
-	X(51, NEEDS, "needs VM %s, which does not run")
-#define REASON_LAST REASON_NEEDS
+	X(51, NEEDS, "needs VM %s, which does not run")                                            \
+	X(52, WENT_DOWN, "node %s went down as announced")                                         \
+	X(53, FROZEN_OVER, "node %s went down as announced and did not come back in time")
+#define REASON_LAST REASON_FROZEN_OVER
 
 enum reason_code {
 #define X(num, name, sentence) REASON_##name = num,

@@ -91,7 +91,8 @@ static bool waits_for_a_person(struct cluster *c, const struct vm *vm)
 {
 	const struct node *n = node_get(c, vm->node);
 
-	return vm->state == VM_RECOVERING && n && n->reason.code == REASON_NO_FENCE_DEVICE;
+	return vm->state == VM_FROZEN ||
+	       (vm->state == VM_RECOVERING && n && n->reason.code == REASON_NO_FENCE_DEVICE);
 }
 
 void request_settle(struct cluster *c, struct vm *vm)
@@ -125,7 +126,9 @@ void request_settle(struct cluster *c, struct vm *vm)
 		break;
 	}
 	if (vm->request && waits_for_a_person(c, vm)) {
-		_cleanup_free_ char *text = reason_sentence(&node_get(c, vm->node)->reason);
+		const struct node *n = node_get(c, vm->node);
+		_cleanup_free_ char *text =
+		    reason_sentence(vm->state == VM_FROZEN ? &vm->reason : &n->reason);
 
 		request_end(c, vm, HV_HELD, text);
 	}

@@ -4,6 +4,7 @@
 #include "proto/mutant.h"
 #include "resource/failover.h"
 #include "resource/journal.h"
+#include "resource/leaving.h"
 #include "resource/operation.h"
 
 #include <stdio.h>
@@ -17,23 +18,24 @@ static const uint32_t vm_next[STATE_COUNT_VM] = {
 	TO(STARTING) | TO(STOPPED) | TO(BLOCKED) | TO(FAILED) | TO(RUNNING) | TO(STOPPING),
     [VM_FAILED] = TO(PENDING) | TO(STOPPED) | TO(RUNNING) | TO(STOPPING),
     [VM_BLOCKED] = TO(PENDING) | TO(STOPPED) | TO(RUNNING) | TO(STOPPING),
-    [VM_STARTING] =
-	TO(RUNNING) | TO(PENDING) | TO(STOPPED) | TO(CHECKING) | TO(STOPPING) | TO(RECOVERING),
+    [VM_STARTING] = TO(RUNNING) | TO(PENDING) | TO(STOPPED) | TO(CHECKING) | TO(STOPPING) |
+		    TO(RECOVERING) | TO(FROZEN),
     [VM_RUNNING] = TO(STOPPING) | TO(MIGRATING) | TO(PAUSED) | TO(RESUMING) | TO(CHECKING) |
-		   TO(RECOVERING) | TO(PENDING) | TO(STOPPED),
+		   TO(RECOVERING) | TO(FROZEN) | TO(PENDING) | TO(STOPPED),
     [VM_PAUSED] = TO(RUNNING) | TO(RESUMING) | TO(MIGRATING) | TO(STOPPING) | TO(CHECKING) |
-		  TO(RECOVERING) | TO(PENDING) | TO(STOPPED),
+		  TO(RECOVERING) | TO(FROZEN) | TO(PENDING) | TO(STOPPED),
     [VM_MIGRATING] = TO(RESUMING) | TO(RUNNING) | TO(PAUSED) | TO(CHECKING) | TO(RECOVERING) |
-		     TO(PENDING) | TO(STOPPED),
-    [VM_RESUMING] = TO(RUNNING) | TO(PAUSED) | TO(STOPPING) | TO(RECOVERING) | TO(PENDING) |
-		    TO(STOPPED) | TO(CHECKING),
-    [VM_STOPPING] = TO(STOPPED) | TO(PENDING) | TO(RUNNING) | TO(CHECKING) | TO(RECOVERING),
+		     TO(FROZEN) | TO(PENDING) | TO(STOPPED),
+    [VM_RESUMING] = TO(RUNNING) | TO(PAUSED) | TO(STOPPING) | TO(RECOVERING) | TO(FROZEN) |
+		    TO(PENDING) | TO(STOPPED) | TO(CHECKING),
+    [VM_STOPPING] =
+	TO(STOPPED) | TO(PENDING) | TO(RUNNING) | TO(CHECKING) | TO(RECOVERING) | TO(FROZEN),
     [VM_CHECKING] = TO(RUNNING) | TO(PAUSED) | TO(RESUMING) | TO(STOPPING) | TO(RECOVERING) |
-		    TO(PENDING) | TO(STOPPED),
+		    TO(FROZEN) | TO(PENDING) | TO(STOPPED),
     [VM_RECOVERING] =
 	TO(RUNNING) | TO(PAUSED) | TO(RESUMING) | TO(CHECKING) | TO(PENDING) | TO(STOPPED),
     [VM_FROZEN] = TO(RUNNING) | TO(PAUSED) | TO(RESUMING) | TO(CHECKING) | TO(PENDING) |
-		  TO(STOPPED) | TO(STOPPING) | TO(RECOVERING),
+		  TO(STOPPED) | TO(STOPPING) | TO(RECOVERING) | TO(FROZEN),
 };
 
 bool vm_move_allowed(enum vm_state from, enum vm_state to)
@@ -170,9 +172,22 @@ static bool vm_follow(struct cluster *c, struct vm *vm)
 	return true;
 }
 
+/* Proven stopped and meant to run: elsewhere, or on its old node when that is back. */
+static void vm_waits(struct cluster *c, struct vm *vm, hv_node_id was, struct why why)
+{
+	const struct node *n = node_get(c, was);
+
+	if (!leaving_freezes(n)) {
+		vm_move(c, vm, VM_PENDING, why);
+		return;
+	}
+	vm->prefer = was;
+	vm_move(c, vm, VM_FROZEN, WHY(FROZEN, .subject = n->name));
+}
+
 void vm_absent(struct cluster *c, struct vm *vm, struct why why)
 {
-	hv_node_id target = vm->target;
+	hv_node_id target = vm->target, was = vm->node;
 	const char *owner = node_name(c, vm->node);
 
 	hv_assert(vm->op == 0);
@@ -189,9 +204,10 @@ void vm_absent(struct cluster *c, struct vm *vm, struct why why)
 	if (vm->relocating)
 		why = WHY(OFFLINE_MOVE, .subject = owner);
 	if (vm->intent == INTENT_STARTED) {
-		vm_move(c, vm, VM_PENDING, why);
+		vm_waits(c, vm, was, why);
 		return;
 	}
+	vm_set_home(c, vm, 0);
 	failover_vm_settled(c, vm, false, HV_CANCELLED);
 	vm->recover_from = 0;
 	vm_move(c, vm, VM_STOPPED, why);
@@ -219,8 +235,13 @@ void vm_owner_lost(struct cluster *c, struct vm *vm)
 	if (seen)
 		vm_destroy_copy(c, vm, seen);
 	failover_vm_settled(c, vm, false, HV_NODE_LOST); /* in the record of an earlier loss */
-	vm->recover_from = owner;
 	vm->migrate_attempts = 0;
+	if (leaving_freezes(node_get(c, owner))) {
+		if (vm->state != VM_FROZEN)
+			vm_move(c, vm, VM_FROZEN, WHY(FROZEN, .subject = node_name(c, owner)));
+		return;
+	}
+	vm->recover_from = owner;
 	if (vm->state != VM_RECOVERING)
 		vm_move(c, vm, VM_RECOVERING, WHY(WAIT_FENCE, .subject = node_name(c, owner)));
 	if (MUTANT(takeover_without_proof))
@@ -416,8 +437,11 @@ void vm_settle(struct cluster *c, struct vm *vm)
 	case VM_STARTING:
 	case VM_MIGRATING:
 		hv_panic(__FILE__, __LINE__, "a VM that starts or migrates has no operation");
-	case VM_RECOVERING:
 	case VM_FROZEN:
+		if (vm->intent == INTENT_STOPPED && vm->node == 0)
+			vm_absent(c, vm, why_same(&vm->reason));
+		return;
+	case VM_RECOVERING:
 		return;
 	}
 }

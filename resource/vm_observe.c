@@ -21,7 +21,7 @@ static void owner_runs(struct cluster *c, struct vm *vm)
 		return;
 	if (vm->state == VM_PAUSED)
 		vm->want_paused = false; /* someone let it run, not through us */
-	if (vm->state == VM_RECOVERING)
+	if (vm->state == VM_RECOVERING || vm->state == VM_FROZEN)
 		why = WHY(NODE_RETURNED, .subject = node_name(c, vm->node));
 	vm_running(c, vm, why);
 }
@@ -99,7 +99,7 @@ void vm_owner_says(struct cluster *c, struct vm *vm, Hv__Observed observed, stru
 	case _HV__OBSERVED_IS_INT_SIZE:
 		break;
 	}
-	if (vm->state == VM_RECOVERING)
+	if (vm->state == VM_RECOVERING || vm->state == VM_FROZEN)
 		vm_move(c, vm, VM_CHECKING, WHY(UNKNOWN, .subject = node_name(c, vm->node)));
 	else if (vm->state == VM_RUNNING || vm->state == VM_PAUSED)
 		vm_reason(c, vm, WHY(UNKNOWN, .subject = node_name(c, vm->node)));

@@ -11,7 +11,7 @@
  *   vms_fence.c    fence devices
  *   vms_chance.c   what guests, libvirt, storage and people at a host's console do by themselves
  *   vms_admin.c    administrators' commands
- *   vms_policy.c   those about nodes and the whole cluster: fencing on request
+ *   vms_policy.c   those about nodes and the whole cluster: fencing on request, shutdowns
  *   vms_check.c    what must be true after every step, and when all is healed
  *
  * A world without swarm (all weights 0) has no chance in it but durations: the scenario runner
@@ -281,7 +281,7 @@ struct host *admin_host(struct sim *s); /* a node that answers, or NULL */
 bool admin_ask(struct sim *s, struct host *h, Hv__Command *cmd, hv_node_id confirmed);
 /* A command of an administrator whose answer is of no consequence. */
 void admin_command_at(struct sim *s, struct host *h, Hv__Command *cmd);
-void admin_policy(struct sim *s, struct host *h, const struct host *target); /* vms_policy.c */
+void admin_policy(struct sim *s, struct host *h, struct host *target); /* vms_policy.c */
 void admin_step(struct sim *s);
 void admin_reply(struct mind *m, const struct action *a);
 void admin_heal(struct sim *s);

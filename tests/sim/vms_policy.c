@@ -1,6 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Administrators decide about nodes and the whole cluster: fencing on request. */
+/* Administrators decide about nodes and the whole cluster: fencing on request, announced
+ * shutdowns. */
 #include "tests/sim/vms.h"
+
+static void admin_set(struct sim *s, struct host *h, const char *key, const char *value)
+{
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__SettingSet set = HV__SETTING_SET__INIT;
+
+	if (!sim_inject(s, "setting"))
+		return;
+	set.key = (char *)key;
+	set.value = (char *)value;
+	cmd.body_case = HV__COMMAND__BODY_SETTING_SET;
+	cmd.setting_set = &set;
+	admin_command_at(s, h, &cmd);
+}
 
 static void fence(struct sim *s, struct host *h, const struct host *target)
 {
@@ -8,6 +23,8 @@ static void fence(struct sim *s, struct host *h, const struct host *target)
 	Hv__NodeFence f = HV__NODE_FENCE__INIT;
 	char name[16];
 
+	if (!sim_inject(s, "node fence"))
+		return;
 	snprintf(name, sizeof(name), "host%u", target->id);
 	f.node = name;
 	cmd.body_case = HV__COMMAND__BODY_NODE_FENCE;
@@ -15,8 +32,69 @@ static void fence(struct sim *s, struct host *h, const struct host *target)
 	admin_command_at(s, h, &cmd);
 }
 
-void admin_policy(struct sim *s, struct host *h, const struct host *target)
+static void announce(struct sim *s, struct host *h, const struct host *target, bool reboot,
+		     bool cancel)
 {
-	if (prng_chance(sim_stream(s, STREAM_ADMIN), 250))
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__NodeShutdown down = HV__NODE_SHUTDOWN__INIT;
+	char name[16];
+
+	if (!sim_inject(s, cancel ? "node shutdown taken back" : "node shutdown"))
+		return;
+	snprintf(name, sizeof(name), "host%u", target->id);
+	down.node = name;
+	down.reboot = reboot;
+	down.cancel = cancel;
+	cmd.body_case = HV__COMMAND__BODY_NODE_SHUTDOWN;
+	cmd.node_shutdown = &down;
+	admin_command_at(s, h, &cmd);
+}
+
+static void boot(struct sim *s, struct host *h, uint64_t arg)
+{
+	host_power_on(s, h);
+}
+
+/* Some wait until the host may go down, some pull the plug before. */
+static void go_down(struct sim *s, struct host *h, uint64_t patience)
+{
+	const struct node *n =
+	    h->power && process_runs(h) ? cluster_node(h->proc.mind->c, h->id) : NULL;
+
+	if (s->healing || !h->power)
+		return;
+	if (n && n->leaving_op && patience) {
+		sim_at(s, SEC, go_down, h, patience - 1);
+		return;
+	}
+	if (!n || n->leaving == NODE_STAYS)
+		return;
+	host_power_off(s, h);
+	sim_at(s, prng_range(sim_stream(s, STREAM_ADMIN), 2, 60) * SEC, boot, h, 0);
+}
+
+static void set_policy(struct sim *s, struct host *h)
+{
+	static const char *const values[] = {"conditional", "freeze", "failover", "migrate"};
+	uint64_t i = prng_range(sim_stream(s, STREAM_ADMIN), 0, 3);
+
+	admin_set(s, h, "node_shutdown", values[i]);
+	admin_set(s, h, "frozen_timeout_s", i % 2 ? "0" : "30");
+}
+
+void admin_policy(struct sim *s, struct host *h, struct host *target)
+{
+	struct prng *r = sim_stream(s, STREAM_ADMIN);
+	uint64_t x = prng_range(r, 0, 99);
+
+	if (x < 20) {
 		fence(s, h, target);
+	} else if (x < 60) {
+		announce(s, h, target, prng_chance(r, 500), false);
+		sim_at(s, prng_range(r, 100, 3000) * MS, go_down, target, prng_range(r, 0, 40));
+	} else if (x < 80) {
+		announce(s, h, target, false, true);
+	} else if (x < 90) {
+		set_policy(s, h);
+	}
 }

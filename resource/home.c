@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "resource/home.h"
+
+#include "resource/placement.h"
+#include "resource/vm_machine.h"
+
+bool home_calls(const struct cluster *c, const struct vm *vm)
+{
+	const struct node *home = cluster_node(c, vm->home);
+
+	return home && vm->node != vm->home && node_reachable(home) && node_takes_vms(home);
+}
+
+static bool is_up(const struct vm *vm)
+{
+	return vm->state == VM_RUNNING || vm->state == VM_PAUSED;
+}
+
+static bool is_free(struct cluster *c, const struct vm *vm)
+{
+	const struct node *n = node_get(c, vm->node);
+
+	return is_up(vm) && !vm->op && !vm->stale_ops && !vm->retry_us && !vm->request &&
+	       !vm->lock && vm->managed && vm->intent == INTENT_STARTED && node_reachable(n) &&
+	       n->migrations_running < c->tuning.migrate_parallel &&
+	       (vm->live_migration || vm->state == VM_RUNNING);
+}
+
+static void go_home(struct cluster *c, struct vm *vm)
+{
+	struct why why = WHY(RETURNS, .subject = node_name(c, vm->home));
+
+	if (vm->migrate_attempts >= c->tuning.drain_tries) {
+		vm_set_home(c, vm, 0);
+		return;
+	}
+	if (placement_fit(c, vm, node_get(c, vm->home), vm->live_migration) != FIT_OK)
+		return;
+	if (vm->live_migration) {
+		vm_migrate_to(c, vm, vm->home, 0, why);
+		return;
+	}
+	vm->prefer = vm->home;
+	vm_relocate(c, vm, why);
+}
+
+static void look_at(struct cluster *c, struct vm *vm)
+{
+	const struct node *home = node_get(c, vm->home);
+	bool arrived = vm->node == vm->home && is_up(vm) && node_takes_vms(home);
+
+	if (!home || arrived || !c->tuning.maintenance_return)
+		vm_set_home(c, vm, 0);
+	else if (home_calls(c, vm) && is_free(c, vm))
+		go_home(c, vm);
+}
+
+void home_settle(struct cluster *c)
+{
+	size_t count = c->away.count;
+	_cleanup_free_ struct vm **vms = NULL;
+
+	if (!count)
+		return;
+	vms = hv_xmemdup(c->away.items, count * sizeof(*vms));
+	for (size_t i = 0; i < count; i++)
+		look_at(c, vms[i]);
+}
