@@ -368,8 +368,11 @@ Test(brain_migrate, resume_of_a_node_ends_its_drain)
 	node_resume(w, "host1");
 	cr_assert_eq(op(w, drain)->rc, HV_CANCELLED);
 	result(w, "a", HV_OK, ABSENT);
+	result(w, "a", HV_OK, RUNNING);
+	assert_vm(w, "a", VM_MIGRATING, 2);
+	cr_assert_eq(vm(w, "a")->reason.code, REASON_RETURNS, "what had left comes back");
 	all_succeed(w);
-	assert_vm(w, "a", VM_RUNNING, 2);
+	assert_vm(w, "a", VM_RUNNING, 1);
 	cr_assert_eq(node(w, 1)->admin, NODE_ACTIVE);
 	world_free(w);
 }
