@@ -155,7 +155,8 @@ static void votes_arrive(struct sim *s, struct host *h, uint64_t ring)
 	it.ring = (struct rl_ring){r->hosts.ids[0], r->seq};
 	it.device_votes = r->has_device ? 1 : 0;
 	it.quorum = s->two_node ? 1 : expected / 2 + 1;
-	it.quorate = r->hosts.n + it.device_votes >= it.quorum && (!s->two_node || h->seen_all);
+	it.quorate = r->hosts.n + it.device_votes >= it.quorum && (!s->two_node || h->seen_all) &&
+		     !s->no_votes;
 	process_receive(s, h, &it);
 }
 
@@ -164,6 +165,12 @@ void net_votes(struct sim *s, struct host *h)
 	if (h->ring)
 		sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 0, 20 * MS), votes_arrive, h,
 		       h->ring->seq);
+}
+
+void net_votes_anew(struct sim *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		net_votes(s, &s->hosts[i]);
 }
 
 /* ffsplit: one side only; the larger one, or the one with the lowest node. It keeps what it has. */

@@ -4,6 +4,7 @@
 /* Blackman, Vigna: xoshiro256** 1.0 and splitmix64 (public domain algorithms). */
 void prng_seed(struct prng *p, uint64_t seed)
 {
+	p->calm = false;
 	for (int i = 0; i < 4; i++) {
 		uint64_t z = (seed += 0x9e3779b97f4a7c15);
 
@@ -33,10 +34,14 @@ uint64_t prng_next(struct prng *p)
 
 uint64_t prng_range(struct prng *p, uint64_t lo, uint64_t hi)
 {
+	if (p->calm)
+		return lo;
 	return lo + prng_next(p) % (hi - lo + 1);
 }
 
 bool prng_chance(struct prng *p, unsigned permille)
 {
+	if (p->calm)
+		return permille >= 1000;
 	return prng_next(p) % 1000 < permille;
 }

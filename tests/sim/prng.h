@@ -6,8 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* calm: nothing happens by chance, and of every range it is the least. */
 struct prng {
 	uint64_t s[4];
+	bool calm;
 };
 void prng_seed(struct prng *p, uint64_t seed);
 uint64_t prng_next(struct prng *p);

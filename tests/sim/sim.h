@@ -184,6 +184,7 @@ struct host {
 	struct sim *sim;
 	hv_node_id id;
 	struct host_clock clock;
+	char name[HV_NAME_MAX + 1]; /* "host7", unless a scenario names it */
 	bool power, hung;
 	unsigned group;	     /* network partition */
 	uint64_t powered_us; /* when */
@@ -226,6 +227,8 @@ struct sim {
 
 	struct check *check;
 	void *mind_world; /* of the mind: clients, VMs */
+	struct scenario_run *scenario; /* a scenario file is played, NULL: a seed */
+	bool no_votes; /* votequorum says that nobody is quorate */
 };
 
 /* One of two ranges, by the kind of weather; sim_range() from STREAM_WORLD. */
@@ -240,6 +243,7 @@ void items_push(struct items *q, const struct item *it); /* takes a reference */
 void items_clear(struct items *q);
 void net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t len);
 void net_join(struct sim *s, struct host *h);
+void net_votes_anew(struct sim *s); /* everyone is told */
 void net_votes(struct sim *s,
 	       struct host *h); /* a votequorum client connects: it gets the answer */
 void net_leave(struct sim *s, struct host *h); /* its process has ended or leaves */
@@ -321,5 +325,8 @@ struct sim_result {
 };
 /* true: nothing was wrong. */
 bool sim_run(uint64_t seed, const struct sim_options *o, struct sim_result *ret);
+/* The parts of a run: a rack without power; and its end. */
+void sim_begin(struct sim *s);
+void sim_end(struct sim *s);
 
 #endif

@@ -16,20 +16,29 @@ static void first_boot(struct sim *s, struct host *h, uint64_t arg)
 	host_power_on(s, h);
 }
 
-static void world_start(struct sim *s)
+void sim_begin(struct sim *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
-		s->hosts[i].sim = s;
-		s->hosts[i].id = (hv_node_id)i + 1;
-		sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 0, 2 * SEC), first_boot,
-		       &s->hosts[i], 0);
+		struct host *h = &s->hosts[i];
+
+		h->sim = s;
+		h->id = (hv_node_id)i + 1;
+		if (!h->name[0])
+			snprintf(h->name, sizeof(h->name), "host%u", h->id);
 	}
 	check_start(s);
 	s->mind->start(s);
+}
+
+static void world_start(struct sim *s)
+{
+	sim_begin(s);
+	for (size_t i = 0; i < s->n; i++)
+		sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 0, 2 * SEC), first_boot, &s->hosts[i], 0);
 	faults_start(s);
 }
 
-static void world_stop(struct sim *s)
+void sim_end(struct sim *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		struct process *p = &s->hosts[i].proc;
@@ -109,6 +118,6 @@ bool sim_run(uint64_t seed, const struct sim_options *o, struct sim_result *ret)
 		s.mind->end(&s);
 	sim_trace(&s, "%llu events", (unsigned long long)ret->events);
 	ret->simulated_us = s.now_us;
-	world_stop(&s);
+	sim_end(&s);
 	return !s.failed;
 }
