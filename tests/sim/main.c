@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* hvsim: the command line of the simulator. */
 #include "tests/sim/runner.h"
+#include "tests/sim/scenario.h"
 #include "tests/sim/vms.h"
 
 #include <errno.h>
@@ -12,11 +13,14 @@ static const char usage[] =
     "       hvsim run [OPTION...] --seeds A..B [--jobs N] [--json FILE]\n"
     "       hvsim trace [OPTION...] SEED\n"
     "       hvsim shrink [OPTION...] SEED\n"
+    "       hvsim scenario [--trace] FILE...\n"
     "\n"
     "Runs the shipped log and brain in a simulated rack. Each seed is one run with its own "
     "cluster, load\n"
     "and faults; the same seed gives the same trace. shrink drops what is not needed for a seed's "
     "failure.\n"
+    "scenario plays files of the form vmha-scenario/1: 0 all hold, 1 some do not, 2 a file is "
+    "unusable.\n"
     "\n"
     "  --log            the log alone, under a trivial state machine\n"
     "  --storm          faults all the time and short timeouts in every seed, not only in some\n"
@@ -178,6 +182,8 @@ int main(int argc, char **argv)
 	struct options o = {.sim = {.mind = &vms_mind}, .jobs = 1};
 	int status = 2;
 
+	if (argc > 1 && strcmp(argv[1], "scenario") == 0)
+		return scenario_main(argc - 2, argv + 2);
 	if (!parse(argc, argv, &o))
 		fputs(usage, stderr);
 	else if (strcmp(o.command, "run") == 0)

@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-static const char *const state_words[] = {"any",     "running", "stopped",   "failed",	"pending_recovery",
-					  "frozen", "unknown", "unmanaged", "stop_failed"};
+static const char *const state_words[] = {"any",     "running",		 "stopped",
+					  "failed",  "pending_recovery", "frozen",
+					  "unknown", "unmanaged",	 "stop_failed"};
 
 /* ---- states of VMs */
 
@@ -67,7 +68,8 @@ static bool read_span(struct reader *r, json_t *o, struct sc_span *ret, bool *re
 	       *between = member(o, "between_t"), *at = member(o, "at");
 
 	*ret = (struct sc_span){0, UINT64_MAX};
-	if (at && !json_is_number(at) && (!json_is_string(at) || strcmp(json_string_value(at), "final")))
+	if (at && !json_is_number(at) &&
+	    (!json_is_string(at) || strcmp(json_string_value(at), "final")))
 		return bad(r, "\"at\" is neither \"final\" nor a time");
 	if (json_is_number(at) && !read_ms(r, at, "at", &ret->to_ms))
 		return false;
@@ -90,11 +92,12 @@ static bool read_span(struct reader *r, json_t *o, struct sc_span *ret, bool *re
 
 static bool read_never(struct reader *r, json_t *o)
 {
-	static const char *const kinds[] = {"moved",	  "stopped",	"started_on",
-					    "start_attempt_on", "fence",	"together",
-					    "overcommit", "started_before_fence"};
-	static const char *const keys[] = {"kind",     "vm",	  "vms",       "node", "nodes", "on",
-					   "before_t", "after_t", "between_t", "at",   NULL};
+	static const char *const kinds[] = {
+	    "moved", "stopped",	 "started_on", "start_attempt_on",
+	    "fence", "together", "overcommit", "started_before_fence"};
+	static const char *const keys[] = {"kind",	"vm", "vms",	  "node",
+					   "nodes",	"on", "before_t", "after_t",
+					   "between_t", "at", NULL};
 	struct sc_never *n = &r->sc->nevers[r->sc->n_nevers];
 	json_t *vm, *node;
 	bool at_end;
@@ -128,7 +131,8 @@ static bool read_place(struct reader *r, char **words, struct sc_step *s)
 		int node = node_named(r->sc, words[1]);
 		bool to = strcmp(words[0], "to") == 0;
 
-		if (node < 0 || (!to && strcmp(words[0], "on") != 0 && strcmp(words[0], "from") != 0))
+		if (node < 0 ||
+		    (!to && strcmp(words[0], "on") != 0 && strcmp(words[0], "from") != 0))
 			return false;
 		if (to)
 			s->to = node;
@@ -249,8 +253,8 @@ static bool read_attempt_orders(struct reader *r, json_t *v, struct sc_check *c)
 
 static bool read_attempts_of(struct reader *r, json_t *v, struct sc_attempts *a)
 {
-	static const char *const keys[] = {"min",   "max",  "count", "exactly", "vm",
-					   "n",	    "node", "nodes", "on",	NULL};
+	static const char *const keys[] = {"min", "max",  "count", "exactly", "vm",
+					   "n",	  "node", "nodes", "on",      NULL};
 	json_t *node;
 	uint64_t n = UINT64_MAX;
 
@@ -362,7 +366,8 @@ static bool read_one_of(struct reader *r, json_t *v, struct sc_check *c)
 				return false;
 		} else if (!json_is_object(item)) {
 			return bad(r, "exactly_one_of: neither a name nor an object");
-		} else if (!read_finals(r, member(item, "final") ? member(item, "final") : item, f)) {
+		} else if (!read_finals(r, member(item, "final") ? member(item, "final") : item,
+					f)) {
 			return false;
 		}
 	}

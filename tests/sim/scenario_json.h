@@ -27,8 +27,7 @@ bool only(struct reader *r, json_t *o, const char *what, const char *const *keys
 bool read_bool(struct reader *r, json_t *o, const char *key, bool *ret);
 bool read_yes(struct reader *r, json_t *o, const char *key, enum sc_yes *ret);
 bool read_u64(struct reader *r, json_t *o, const char *key, uint64_t max, uint64_t *ret);
-bool read_i64(struct reader *r, json_t *o, const char *key, int64_t min, int64_t max,
-	      int64_t *ret);
+bool read_i64(struct reader *r, json_t *o, const char *key, int64_t min, int64_t max, int64_t *ret);
 bool read_ms(struct reader *r, json_t *v, const char *what, uint64_t *ret);
 bool read_text(struct reader *r, json_t *o, const char *key, char **ret);
 /* One of a table of words; -1 and false: not one of them. */

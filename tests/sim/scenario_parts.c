@@ -38,12 +38,12 @@ static bool read_size(struct reader *r, json_t *o, const char *key, uint64_t max
 
 static bool read_node(struct reader *r, json_t *o)
 {
-	static const char *const keys[] = {"name", "power", "net", "state", "cpus", "mem_mib",
-					   NULL};
+	static const char *const keys[] = {"name", "power",   "net", "state",
+					   "cpus", "mem_mib", NULL};
 	static const char *const power[] = {"off", "on"}, *const net[] = {"down", "up"};
 	static const char *const states[] = {
-	    "online",	    "lost",	       "off",		"drain", "manager_dead",
-	    "join_timeout", "fence_requested", "shutting_down",
+	    "online",	       "lost",		"off", "drain", "manager_dead", "join_timeout",
+	    "fence_requested", "shutting_down",
 	};
 	struct scenario *sc = r->sc;
 	struct sc_node *n = &sc->nodes[sc->n_nodes];
@@ -107,8 +107,8 @@ static bool read_faults(struct reader *r, json_t *o, struct sc_vm *vm)
 /* running, stopped; and left to itself. */
 static bool read_want(struct reader *r, json_t *o, bool *ret_wanted, bool *ret_unmanaged)
 {
-	static const char *const words[] = {"stopped",	"running",  "unmanaged",
-					    "ignored",	"disabled", "started"};
+	static const char *const words[] = {"stopped", "running",  "unmanaged",
+					    "ignored", "disabled", "started"};
 	int want = -1;
 
 	if (!read_word(r, o, "want", words, ARRAY_SIZE(words), &want) || want < 0)
@@ -147,9 +147,15 @@ static bool read_attributes(struct reader *r, json_t *o, struct sc_vm *vm)
 static bool read_vm_state(struct reader *r, json_t *o, struct sc_vm *vm)
 {
 	static const char *const states[] = {
-	    "running",	 "stopped",   "failed",
-	    "stop_failed", "unknown", "migrating",
-	    "migrate_failed_source", "migrate_failed_target", "maybe_on_both",
+	    "running",
+	    "stopped",
+	    "failed",
+	    "stop_failed",
+	    "unknown",
+	    "migrating",
+	    "migrate_failed_source",
+	    "migrate_failed_target",
+	    "maybe_on_both",
 	};
 	int state = vm->wanted && vm->node >= 0 ? SC_VM_RUNNING : SC_VM_STOPPED;
 
@@ -165,10 +171,15 @@ static bool read_vm_state(struct reader *r, json_t *o, struct sc_vm *vm)
 
 bool read_vm(struct reader *r, json_t *o, bool late)
 {
-	static const char *const keys[] = {
-	    "name",	"node",		   "migrating_to",  "want",	     "state",	"cpus",
-	    "mem_mib",	"load_cpu",	   "load_mem_mib",  "priority",	     "failback", "managed",
-	    "unmanaged", "live_migratable", "start_retries", "max_relocate", "faults",	NULL};
+	static const char *const keys[] = {"name",	    "node",
+					   "migrating_to",  "want",
+					   "state",	    "cpus",
+					   "mem_mib",	    "load_cpu",
+					   "load_mem_mib",  "priority",
+					   "failback",	    "managed",
+					   "unmanaged",	    "live_migratable",
+					   "start_retries", "max_relocate",
+					   "faults",	    NULL};
 	struct scenario *sc = r->sc;
 	struct sc_vm *vm = &sc->vms[sc->n_vms];
 	bool managed = true, unmanaged = false, by_want = false;
@@ -264,8 +275,8 @@ static bool rule_of_sets(struct reader *r, json_t *o, struct sc_rule *rule)
 {
 	static const char *const with_nodes[] = {"type", "name", "vms", "nodes", "hard", NULL};
 	static const char *const without[] = {"type", "name", "vms", "hard", NULL};
-	bool nodes = rule->kind == HV__RULE_KIND__RULE_NODES ||
-		     rule->kind == HV__RULE_KIND__RULE_BAN;
+	bool nodes =
+	    rule->kind == HV__RULE_KIND__RULE_NODES || rule->kind == HV__RULE_KIND__RULE_BAN;
 
 	rule->hard = true;
 	if (!only(r, o, "a rule", nodes ? with_nodes : without) ||
@@ -285,10 +296,11 @@ static bool rule_of_two(struct reader *r, json_t *o, struct sc_rule *rule)
 	bool is_after = rule->kind == HV__RULE_KIND__RULE_AFTER;
 
 	rule->hard = rule->mandatory = true;
-	if (!only(r, o, "a rule", is_after ? after : follow) ||
-	    json_is_array(member(o, "vm")) || !add_vms(r, member(o, "vm"), rule) ||
+	if (!only(r, o, "a rule", is_after ? after : follow) || json_is_array(member(o, "vm")) ||
+	    !add_vms(r, member(o, "vm"), rule) ||
 	    !add_vms(r, member(o, is_after ? "needs" : "leader"), rule) ||
-	    !read_bool(r, o, "mandatory", &rule->mandatory) || !read_bool(r, o, "hard", &rule->hard))
+	    !read_bool(r, o, "mandatory", &rule->mandatory) ||
+	    !read_bool(r, o, "hard", &rule->hard))
 		return false;
 	if (rule->n_vms != 2 || rule->vms[0] == rule->vms[1])
 		return bad(r, "a rule: follow and after are of two VMs");
@@ -301,7 +313,7 @@ static bool read_rule(struct reader *r, json_t *o)
 {
 	static const char *const types[] = {"nodes", "ban", "together", "apart", "follow", "after"};
 	static const Hv__RuleKind kinds[] = {
-	    HV__RULE_KIND__RULE_NODES,	HV__RULE_KIND__RULE_BAN,    HV__RULE_KIND__RULE_TOGETHER,
+	    HV__RULE_KIND__RULE_NODES, HV__RULE_KIND__RULE_BAN,	   HV__RULE_KIND__RULE_TOGETHER,
 	    HV__RULE_KIND__RULE_APART, HV__RULE_KIND__RULE_FOLLOW, HV__RULE_KIND__RULE_AFTER};
 	struct sc_rule *rule = &r->sc->rules[r->sc->n_rules];
 	int type = -1;
@@ -338,9 +350,9 @@ bool read_rules(struct reader *r, json_t *list)
 /* ---- events */
 
 static const char *const op_words[] = {
-    "power_on",	      "power_off", "net_down",	   "net_up", "shutdown", "reboot",	 "maintenance_on",
-    "maintenance_off", "migrate",   "stop_request", "set_want", "vm_add",  "vm_remove", "external_move",
-    "set_lock",	      "ha_disarm", "ha_arm"};
+    "power_on",	      "power_off",	 "net_down", "net_up",	     "shutdown", "reboot",
+    "maintenance_on", "maintenance_off", "migrate",  "stop_request", "set_want", "vm_add",
+    "vm_remove",      "external_move",	 "set_lock", "ha_disarm",    "ha_arm"};
 
 static bool node_event(enum sc_op op)
 {
@@ -449,10 +461,10 @@ static const char *const *event_keys(enum sc_op op)
 	static const char *const move[] = {"t",	   "op",     "expect", "vm",   "to",
 					   "node", "target", "live",   "from", NULL};
 	static const char *const want[] = {"t", "op", "expect", "vm", "want", NULL};
-	static const char *const lock[] = {"t", "op", "expect", "vm", "lock", "reason", "value",
-					   NULL};
-	static const char *const arm[] = {"t",	    "op",	     "expect", "mode",
-					  "policy", "resource_mode", "value",  NULL};
+	static const char *const lock[] = {"t",	   "op",     "expect", "vm",
+					   "lock", "reason", "value",  NULL};
+	static const char *const arm[] = {
+	    "t", "op", "expect", "mode", "policy", "resource_mode", "value", NULL};
 
 	if (node_event(op))
 		return node;

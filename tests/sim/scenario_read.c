@@ -262,11 +262,19 @@ static bool read_later(struct reader *r, json_t *o)
 
 static bool read_settings(struct reader *r, json_t *o)
 {
-	static const char *const keys[] = {
-	    "quorum",		  "have_quorum",	"quorum_loss", "fencing",
-	    "placement",	  "stickiness",		"preemption",  "node_shutdown",
-	    "maintenance_return", "auto_rebalance",	"on_stop_failure",
-	    "rebalance_on_start", NULL};
+	static const char *const keys[] = {"quorum",
+					   "have_quorum",
+					   "quorum_loss",
+					   "fencing",
+					   "placement",
+					   "stickiness",
+					   "preemption",
+					   "node_shutdown",
+					   "maintenance_return",
+					   "auto_rebalance",
+					   "on_stop_failure",
+					   "rebalance_on_start",
+					   NULL};
 	static const char *const quorum[] = {"majority"};
 	static const char *const loss[] = {"ignore", "freeze", "stop", "self_fence"};
 	static const char *const placement[] = {"count", "capacity", "pack", "load"};
@@ -278,18 +286,18 @@ static bool read_settings(struct reader *r, json_t *o)
 
 	if (!o)
 		return true;
-	ok = only(r, o, "settings", keys) && read_later(r, o) &&
-	     read_choice(r, o, "quorum", quorum, ARRAY_SIZE(quorum), &unused) &&
-	     read_yes(r, o, "have_quorum", &s->have_quorum) &&
-	     read_choice(r, o, "quorum_loss", loss, ARRAY_SIZE(loss), &s->quorum_loss) &&
-	     read_yes(r, o, "fencing", &s->fencing) &&
-	     read_choice(r, o, "placement", placement, ARRAY_SIZE(placement), &s->placement) &&
-	     read_yes(r, o, "stickiness", &s->stickiness) &&
-	     read_yes(r, o, "preemption", &s->preemption) &&
-	     read_choice(r, o, "node_shutdown", shutdown, ARRAY_SIZE(shutdown),
-			 &s->node_shutdown) &&
-	     read_yes(r, o, "maintenance_return", &s->maintenance_return) &&
-	     read_choice(r, o, "on_stop_failure", stop, ARRAY_SIZE(stop), &s->on_stop_failure);
+	ok =
+	    only(r, o, "settings", keys) && read_later(r, o) &&
+	    read_choice(r, o, "quorum", quorum, ARRAY_SIZE(quorum), &unused) &&
+	    read_yes(r, o, "have_quorum", &s->have_quorum) &&
+	    read_choice(r, o, "quorum_loss", loss, ARRAY_SIZE(loss), &s->quorum_loss) &&
+	    read_yes(r, o, "fencing", &s->fencing) &&
+	    read_choice(r, o, "placement", placement, ARRAY_SIZE(placement), &s->placement) &&
+	    read_yes(r, o, "stickiness", &s->stickiness) &&
+	    read_yes(r, o, "preemption", &s->preemption) &&
+	    read_choice(r, o, "node_shutdown", shutdown, ARRAY_SIZE(shutdown), &s->node_shutdown) &&
+	    read_yes(r, o, "maintenance_return", &s->maintenance_return) &&
+	    read_choice(r, o, "on_stop_failure", stop, ARRAY_SIZE(stop), &s->on_stop_failure);
 	free(unused);
 	if (ok && s->placement && strcmp(s->placement, "load") == 0)
 		return bad(r, "settings: \"placement\": \"load\" is not there yet");
@@ -318,8 +326,9 @@ static bool tells_only(json_t *v)
 
 static bool known_members(struct reader *r, json_t *o)
 {
-	static const char *const keys[] = {"schema", "kind",  "id",	  "settings", "nodes", "vms",
-					   "rules",  "events", "settle_s", "expect",   NULL};
+	static const char *const keys[] = {"schema",   "kind",	 "id",	  "settings",
+					   "nodes",    "vms",	 "rules", "events",
+					   "settle_s", "expect", NULL};
 	const char *key;
 	json_t *v;
 

@@ -226,9 +226,9 @@ struct sim {
 	bool regroup_due;
 
 	struct check *check;
-	void *mind_world; /* of the mind: clients, VMs */
+	void *mind_world;	       /* of the mind: clients, VMs */
 	struct scenario_run *scenario; /* a scenario file is played, NULL: a seed */
-	bool no_votes; /* votequorum says that nobody is quorate */
+	bool no_votes;		       /* votequorum says that nobody is quorate */
 };
 
 /* One of two ranges, by the kind of weather; sim_range() from STREAM_WORLD. */

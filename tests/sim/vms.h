@@ -122,7 +122,7 @@ enum vms_event_kind {
 	VMS_MOVED, /* gone from `host`, whole on `other` */
 	VMS_RESUMED,
 	VMS_PAUSED,
-	VMS_FENCED, /* vm -1: `host` was switched off by `other` */
+	VMS_FENCED, /* vm -1: `host` was switched off by `other`; not ok: it was off */
 };
 struct vms_event {
 	uint64_t at_us;
@@ -182,6 +182,7 @@ struct vms_world {
 	struct vms_event *log;
 	size_t n_log, cap_log;
 	bool keep_log;
+	bool mute[SIM_HOSTS]; /* its clusterd does not report what runs */
 };
 
 /* One job of the executor. */

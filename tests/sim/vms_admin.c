@@ -3,6 +3,7 @@
  * Administrators: commands of every kind at random nodes, sensible ones and foolish ones; what was
  * answered is remembered.
  */
+#include "tests/sim/scenario.h"
 #include "tests/sim/vms.h"
 
 #include <string.h>
@@ -110,6 +111,10 @@ void admin_reply(struct mind *m, const struct action *a)
 
 	sim_trace(m->s, "node %u answers request %llu: %s %s", m->h->id,
 		  (unsigned long long)a->request, hv_rc_name(a->rc), a->text ? a->text : "");
+	if (m->s->scenario) {
+		scenario_replied(m->s->scenario, a);
+		return;
+	}
 	/* Behind a barrier no client is answered. */
 	if (!a->request || a->request > w->n_requests || a->rc != HV_OK ||
 	    rl_status(m->h->proc.log)->barrier)

@@ -121,15 +121,18 @@ static void switch_off(struct sim *s, struct host *h, struct host *victim)
 	/* Drawn at any rate, so that what is dropped changes nothing else. */
 	uint64_t back = prng_range(chance(s), 2 * SEC, 15 * SEC);
 
-	if (!victim->power)
+	if (!victim->power) {
+		vms_note(s, VMS_FENCED, -1, victim->id, h->id, false);
 		return;
+	}
 	sim_trace(s, "host %u is fenced by %u", victim->id, h->id);
 	w->fences++;
 	w->fencing = true;
 	host_power_off(s, victim);
 	w->fencing = false;
 	vms_note(s, VMS_FENCED, -1, victim->id, h->id, true);
-	sim_at(s, back, on_again, victim, 0);
+	if (!s->scenario)
+		sim_at(s, back, on_again, victim, 0);
 }
 
 void vms_fence_by_hand(struct sim *s, struct host *victim)

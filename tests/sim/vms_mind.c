@@ -78,8 +78,7 @@ static void make_list(struct sim *s, struct host *h, struct nodelist *list)
 	for (size_t i = 0; i < s->n; i++) {
 		list->nodes[i].id = s->hosts[i].id;
 		list->nodes[i].votes = 1;
-		snprintf(list->nodes[i].name, sizeof(list->nodes[i].name), "host%u",
-			 s->hosts[i].id);
+		snprintf(list->nodes[i].name, sizeof(list->nodes[i].name), "%s", s->hosts[i].name);
 	}
 }
 
@@ -211,7 +210,8 @@ static bool vms_settled(struct mind *m)
 	exec_reconcile(m);
 	m->due_us = 0;
 	if (current) {
-		intake_reconcile(m->intake, m->c, mind_mono(m));
+		if (!((struct vms_world *)m->s->mind_world)->mute[m->h->id - 1])
+			intake_reconcile(m->intake, m->c, mind_mono(m));
 		if (rl_status(m->h->proc.log)->coordinator == m->h->id)
 			m->due_us =
 			    ticker_reconcile(&m->ticker, m->c, &m->list, rl_status(m->h->proc.log),
@@ -296,7 +296,8 @@ static void vms_start(struct sim *s)
 	w->most_migrations = 2;
 	vms_fence_setup(s);
 	vms_chance_setup(s);
-	sim_at(s, 3 * SEC, chance, NULL, 0);
+	if (!s->scenario)
+		sim_at(s, 3 * SEC, chance, NULL, 0);
 }
 
 static void vms_stop(struct sim *s)

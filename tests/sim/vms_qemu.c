@@ -166,11 +166,11 @@ void vms_set(struct sim *s, struct host *h, int k, enum dom to, Hv__Cause cause)
 	d->state = to;
 	d->stalled = d->stalled && to != DOM_ABSENT;
 	if (to == DOM_ABSENT) {
-		bool owed = d->owed;
+		bool owed = d->owed, whole = from != DOM_INCOMING || d->whole;
 
 		d->whole = d->arrived = d->stray = d->deaf = false;
 		d->owed = owed;
-		if (from != DOM_INCOMING)
+		if (whole)
 			vms_note(s, VMS_STOPPED, k, h->id, 0, true);
 	} else if (to == DOM_RUNNING) {
 		d->whole = d->arrived = false;

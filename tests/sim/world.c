@@ -34,7 +34,8 @@ static void world_start(struct sim *s)
 {
 	sim_begin(s);
 	for (size_t i = 0; i < s->n; i++)
-		sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 0, 2 * SEC), first_boot, &s->hosts[i], 0);
+		sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 0, 2 * SEC), first_boot,
+		       &s->hosts[i], 0);
 	faults_start(s);
 }
 

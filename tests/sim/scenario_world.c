@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The state that is given at t = 0, made as it would come to be: a healthy cluster is formed, its
+ * VMs are started where the file has them, then the cluster is disarmed; rules, settings and faults
+ * are put in place while it decides nothing, and it is armed again when all of it is there.
+ */
+#include "tests/sim/scenario_priv.h"
+
+#include <string.h>
+
+#define NO_LIMIT_MIB (1U << 30)
+#define NO_LIMIT_CPUS 65536
+#define READY_US (60 * SEC)
+#define PLACED_US (180 * SEC)
+#define NOTICED_US (2 * SEC) /* a loss is seen, and a new view has formed */
+
+#define NODE_NAME(r, i) ((r)->sc->nodes[i].name)
+
+static bool cannot(struct scenario_run *r, const char *what)
+{
+	run_fail(r, "the state that is given cannot be made: %s", what);
+	return false;
+}
+
+/* ---- what goes wrong on purpose */
+
+static bool start_fails(struct sim *s, hv_node_id host, int k)
+{
+	struct scenario_run *r = s->scenario;
+	const struct sc_vm *vm = &r->sc->vms[k];
+
+	if (!r->live)
+		return r->hold_starts[k];
+	if (r->starts_failed[k] >= vm->start_fail_first ||
+	    (vm->start_fail_on && !(vm->start_fail_on >> (host - 1) & 1)))
+		return false;
+	r->starts_failed[k]++;
+	return true;
+}
+
+static bool stop_fails(struct sim *s, hv_node_id host, int k)
+{
+	struct scenario_run *r = s->scenario;
+	const struct sc_vm *vm = &r->sc->vms[k];
+
+	return vm->state == SC_VM_STOP_FAILED ? r->holder[k] == host
+					      : r->live && vm->stop_always_fails;
+}
+
+static bool move_fails(struct sim *s, hv_node_id src, hv_node_id dst, int k)
+{
+	struct scenario_run *r = s->scenario;
+
+	if (!r->live)
+		return r->sc->vms[k].state == SC_VM_MIGRATE_FAILED_SOURCE;
+	if (r->moves_failed[k] >= r->sc->vms[k].migrate_fail_first)
+		return false;
+	r->moves_failed[k]++;
+	return true;
+}
+
+/* ---- the rack */
+
+/*
+ * A decision is about a cluster that has quorum, or has not, because the file says so. Where what
+ * is lost, or may be fenced, would cost the quorum, nodes that only vote are added.
+ */
+static size_t voters(const struct scenario *sc)
+{
+	size_t lost = 1;
+
+	if (!sc->decision || sc->settings.have_quorum == SC_NO)
+		return 0;
+	for (size_t i = 0; i < sc->n_nodes; i++)
+		lost += sc->nodes[i].state != SC_ONLINE && sc->nodes[i].state != SC_DRAIN;
+	if (sc->n_nodes == 1)
+		lost = 1;
+	return 2 * lost + 1 > sc->n_nodes ? 2 * lost + 1 - sc->n_nodes : 0;
+}
+
+static void build_rack(struct scenario_run *r)
+{
+	const struct scenario *sc = r->sc;
+	struct sim *s = &r->s;
+
+	s->n = sc->n_nodes + voters(sc);
+	if (s->n > SIM_HOSTS)
+		s->n = SIM_HOSTS;
+	s->two_node = !sc->decision && s->n == 2;
+	streams_start(s);
+	for (unsigned i = 0; i < STREAM_COUNT; i++)
+		s->streams[i].calm = true;
+	for (size_t i = 0; i < s->n; i++)
+		if (i < sc->n_nodes)
+			snprintf(s->hosts[i].name, sizeof(s->hosts[i].name), "%s", NODE_NAME(r, i));
+		else
+			snprintf(s->hosts[i].name, sizeof(s->hosts[i].name), "only-votes.%zu", i);
+	sim_begin(s);
+	r->w = s->mind_world;
+	r->w->keep_log = true;
+	r->w->hooks.start_fails = start_fails;
+	r->w->hooks.stop_fails = stop_fails;
+	r->w->hooks.move_fails = move_fails;
+	for (size_t i = 0; i < s->n; i++) {
+		r->w->host_mem_mib[i] = NO_LIMIT_MIB;
+		r->w->host_cpus[i] = NO_LIMIT_CPUS;
+		r->was_on[i] = true;
+		r->powers_seen[i] = 1;
+		host_power_on(s, &s->hosts[i]);
+	}
+}
+
+static bool all_online(struct scenario_run *r)
+{
+	const struct cluster *c = run_cluster(r);
+	size_t online = 0;
+
+	for (size_t i = 0; c && i < cluster_node_count(c); i++) {
+		const struct node *n = cluster_node_at(c, i);
+
+		online += n->configured && n->state == NODE_ONLINE && n->hypervisor_ok;
+	}
+	return online == r->s.n;
+}
+
+static bool wait_for(struct scenario_run *r, bool (*fn)(struct scenario_run *r), uint64_t most_us)
+{
+	uint64_t end = r->s.now_us + most_us;
+
+	while (!fn(r)) {
+		if (r->s.now_us >= end || r->s.failed)
+			return false;
+		run_for(r, 100 * MS);
+	}
+	return true;
+}
+
+/* Sizes count from now on: what the file has on a node is there, even where it is too much. */
+static void limit_sizes(struct scenario_run *r)
+{
+	bool any_cpus = false;
+
+	for (size_t k = 0; k < r->sc->n_vms; k++)
+		any_cpus = any_cpus || r->sc->vms[k].cpus;
+	for (size_t i = 0; i < r->sc->n_nodes; i++) {
+		const struct sc_node *n = &r->sc->nodes[i];
+		struct host *h = &r->s.hosts[i];
+
+		if (n->mem_mib)
+			r->w->host_mem_mib[i] = n->mem_mib;
+		if (n->cpus && any_cpus)
+			r->w->host_cpus[i] = (uint32_t)n->cpus;
+		if (process_runs(h)) {
+			vms_inventory(h->proc.mind);
+			mind_wake(h->proc.mind);
+		}
+	}
+	run_for(r, 200 * MS);
+}
+
+/* ---- VMs */
+
+static bool runs_before(const struct scenario_run *r, int k)
+{
+	const struct sc_vm *vm = &r->sc->vms[k];
+
+	if (vm->late || vm->node < 0)
+		return false;
+	if (r->sc->decision)
+		return vm->state != SC_VM_STOPPED;
+	return vm->wanted && !vm->start_fail_first;
+}
+
+static bool placed(struct scenario_run *r)
+{
+	const struct cluster *c = run_cluster(r);
+
+	for (size_t k = 0; k < r->sc->n_vms; k++) {
+		const struct vm *vm = c ? cluster_vm_by_name(c, r->sc->vms[k].name) : NULL;
+
+		if (!runs_before(r, (int)k))
+			continue;
+		if (!vm || vm->state != VM_RUNNING ||
+		    vm->node != (hv_node_id)r->sc->vms[k].node + 1)
+			return false;
+	}
+	return true;
+}
+
+/* Wanted, and running nowhere: these are added when the cluster cannot start them yet. */
+static bool added_later(const struct scenario_run *r, int k)
+{
+	return r->sc->decision && r->sc->vms[k].wanted && !runs_before(r, k);
+}
+
+static bool add_vms(struct scenario_run *r)
+{
+	for (size_t k = 0; k < r->sc->n_vms; k++) {
+		const struct sc_vm *vm = &r->sc->vms[k];
+		char uuid[HV_UUID_LEN + 1];
+
+		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012zu", k);
+		vms_define(&r->s, (int)k, vm->name, uuid, vm->mem_mib ? vm->mem_mib : 1);
+		r->wanted[k] = !vm->late && vm->wanted;
+		r->unmanaged[k] = !vm->managed;
+		r->there[k] = !vm->late;
+		if (vm->late || added_later(r, (int)k))
+			continue;
+		if (!cmd_wait(r, cmd_vm_add(r, (int)k, false)))
+			return cannot(r, "a VM is not taken");
+		cmd_vm_attributes(r, (int)k);
+	}
+	for (size_t k = 0; k < r->sc->n_vms; k++)
+		if (runs_before(r, (int)k))
+			cmd_vm_start(r, (int)k, NODE_NAME(r, r->sc->vms[k].node));
+	return wait_for(r, placed, PLACED_US) ||
+	       cannot(r, "its VMs do not all come to run where they are");
+}
+
+static void add_wanted(struct scenario_run *r)
+{
+	for (size_t k = 0; k < r->sc->n_vms; k++) {
+		if (!added_later(r, (int)k) || r->sc->vms[k].late)
+			continue;
+		r->hold_starts[k] = true;
+		cmd_wait(r, cmd_vm_add(r, (int)k, true));
+		cmd_vm_attributes(r, (int)k);
+	}
+}
+
+static void leave_unmanaged(struct scenario_run *r)
+{
+	for (size_t k = 0; k < r->sc->n_vms; k++)
+		if (r->there[k] && !r->sc->vms[k].managed)
+			cmd_wait(r, cmd_vm_set(r, (int)k, "managed", "off"));
+}
+
+/* ---- settings */
+
+static void set(struct scenario_run *r, const char *key, const char *value)
+{
+	if (value)
+		cmd_wait(r, cmd_setting(r, key, value));
+}
+
+static void set_yes(struct scenario_run *r, const char *key, enum sc_yes value)
+{
+	if (value != SC_UNSAID)
+		set(r, key, value == SC_YES ? "on" : "off");
+}
+
+static bool fencing(const struct scenario_run *r)
+{
+	return r->sc->settings.fencing != SC_NO;
+}
+
+static void settings(struct scenario_run *r)
+{
+	const struct sc_settings *s = &r->sc->settings;
+	const char *loss = s->quorum_loss;
+	bool sized = s->placement && strcmp(s->placement, "count") != 0;
+
+	if (loss)
+		set(r, "quorum_loss", strcmp(loss, "self_fence") == 0 ? "self-fence" : loss);
+	set(r, "node_shutdown", s->node_shutdown);
+	set(r, "on_stop_failure", s->on_stop_failure);
+	set(r, "placement", s->placement);
+	set_yes(r, "maintenance_return", s->maintenance_return);
+	set_yes(r, "stickiness", s->stickiness);
+	set(r, "preemption", s->preemption == SC_NO ? "off" : "on");
+	/* CPUs are a limit where a decision is about room. */
+	if (sized && r->sc->decision)
+		set(r, "vcpus_per_cpu", "1");
+	if (r->sc->decision && fencing(r))
+		set(r, "fence_lost", "always");
+	for (size_t i = 0; fencing(r) && i < r->s.n; i++)
+		cmd_wait(r, cmd_fence_add(r, r->s.hosts[i].id));
+}
+
+static bool rules(struct scenario_run *r)
+{
+	for (size_t i = 0; i < r->sc->n_rules; i++) {
+		size_t request = cmd_rule(r, &r->sc->rules[i], (unsigned)i + 1);
+
+		if (cmd_wait(r, request) && r->requests[request].rc == HV_OK)
+			continue;
+		run_fail(r, "rule %zu is refused: %s", i + 1,
+			 request == NO_REQUEST ? "nobody answers" : r->requests[request].text);
+		return false;
+	}
+	return true;
+}
+
+static bool ask_arm(struct scenario_run *r, bool disarm)
+{
+	size_t request;
+
+	if (r->cannot_disarm)
+		return false;
+	request = cmd_arm(r, disarm, false);
+	return cmd_wait(r, request) && r->requests[request].rc == HV_OK;
+}
+
+/* ---- nodes */
+
+static void silence(struct scenario_run *r, hv_node_id id)
+{
+	struct host *h = sim_host(&r->s, id);
+
+	r->w->mute[id - 1] = true;
+	process_kill(&r->s, h);
+	process_start(&r->s, h);
+}
+
+static void node_fault(struct scenario_run *r, size_t i)
+{
+	const struct sc_node *n = &r->sc->nodes[i];
+	hv_node_id id = (hv_node_id)i + 1;
+
+	switch (n->state) {
+	case SC_LOST:
+	case SC_OFF:
+		run_power_off(r, id);
+		break;
+	case SC_MANAGER_DEAD:
+		watch_lost(r, id);
+		process_kill(&r->s, sim_host(&r->s, id));
+		break;
+	case SC_JOIN_TIMEOUT:
+		silence(r, id);
+		break;
+	case SC_ONLINE:
+	case SC_DRAIN:
+	case SC_FENCE_REQUESTED:
+	case SC_SHUTTING_DOWN:
+		break;
+	}
+	if (!n->power)
+		run_power_off(r, id);
+	else if (!n->net)
+		run_cut(r, id, true);
+}
+
+static bool is_off(const struct sc_node *n)
+{
+	return n->state == SC_OFF || !n->power;
+}
+
+static bool holds_wanted(const struct scenario_run *r, size_t node)
+{
+	for (size_t k = 0; k < r->sc->n_vms; k++)
+		if (runs_before(r, (int)k) && r->sc->vms[k].wanted &&
+		    r->sc->vms[k].node == (int)node)
+			return true;
+	return false;
+}
+
+/* Whose end is known: an administrator says so. */
+static void confirm_off(struct scenario_run *r)
+{
+	for (size_t i = 0; i < r->sc->n_nodes; i++)
+		if (is_off(&r->sc->nodes[i]) && !holds_wanted(r, i))
+			cmd_wait(r, cmd_fence_confirm(r, NODE_NAME(r, i)));
+}
+
+/* Requests that belong to the state. What is refused while it is disarmed is asked for again. */
+static void node_requests(struct scenario_run *r, bool *done)
+{
+	for (size_t i = 0; i < r->sc->n_nodes; i++) {
+		const struct sc_node *n = &r->sc->nodes[i];
+		size_t request = NO_REQUEST;
+
+		if (done[i])
+			continue;
+		if (n->state == SC_DRAIN)
+			request = cmd_drain(r, n->name, true);
+		else if (n->state == SC_FENCE_REQUESTED)
+			request = cmd_node_fence(r, n->name);
+		else if (n->state == SC_SHUTTING_DOWN)
+			request = cmd_shutdown(r, n->name, false);
+		else
+			continue;
+		done[i] = cmd_wait(r, request) && r->requests[request].rc == HV_OK;
+		if (done[i] && n->state == SC_SHUTTING_DOWN)
+			run_leave(r, (hv_node_id)i + 1, false, request);
+	}
+}
+
+static bool any_off(const struct scenario_run *r)
+{
+	for (size_t i = 0; i < r->sc->n_nodes; i++)
+		if (is_off(&r->sc->nodes[i]))
+			return true;
+	return false;
+}
+
+static bool any_lost(const struct scenario_run *r)
+{
+	for (size_t i = 0; i < r->sc->n_nodes; i++) {
+		const struct sc_node *n = &r->sc->nodes[i];
+
+		if (is_off(n) || !n->net || (n->state != SC_ONLINE && n->state != SC_DRAIN))
+			return true;
+	}
+	return false;
+}
+
+/* Will those that are left be able to decide? */
+static bool majority_left(const struct scenario_run *r)
+{
+	size_t left = r->s.n;
+
+	for (size_t i = 0; i < r->sc->n_nodes; i++)
+		left -= is_off(&r->sc->nodes[i]) || !r->sc->nodes[i].net ||
+			r->sc->nodes[i].state == SC_LOST;
+	return left * 2 > r->s.n;
+}
+
+/* ---- VMs' faults */
+
+static void crash(struct scenario_run *r, int k)
+{
+	struct host *h = sim_host(&r->s, r->holder[k]);
+
+	if (!h)
+		return;
+	vms_set(&r->s, h, k, DOM_ABSENT, HV__CAUSE__CAUSE_CRASHED);
+	if (process_runs(h))
+		mind_wake(h->proc.mind);
+}
+
+static void vm_faults(struct scenario_run *r)
+{
+	for (size_t k = 0; k < r->sc->n_vms; k++)
+		if (r->sc->vms[k].state == SC_VM_FAILED)
+			crash(r, (int)k);
+}
+
+/* Runs, and is to be stopped; or is to be started now, since its starts count. */
+static void vm_requests(struct scenario_run *r)
+{
+	for (size_t k = 0; k < r->sc->n_vms; k++) {
+		const struct sc_vm *vm = &r->sc->vms[k];
+
+		if (runs_before(r, (int)k) && !vm->wanted)
+			cmd_vm_stop(r, (int)k, false);
+		else if (!r->sc->decision && !vm->late && vm->wanted && !runs_before(r, (int)k))
+			cmd_vm_start(r, (int)k, vm->node >= 0 ? NODE_NAME(r, vm->node) : NULL);
+	}
+}
+
+/* ---- t = 0 */
+
+static void go_live(struct scenario_run *r, bool armed)
+{
+	bool done[SC_NODES] = {false};
+
+	if (r->sc->settings.have_quorum == SC_NO) {
+		r->s.no_votes = true;
+		net_votes_anew(&r->s);
+		run_for(r, NOTICED_US);
+	}
+	watch_start(r);
+	for (size_t i = 0; i < r->sc->n_nodes; i++)
+		node_fault(r, i);
+	vm_faults(r);
+	memset(r->hold_starts, 0, sizeof(r->hold_starts));
+	if (any_lost(r))
+		run_for(r, NOTICED_US);
+	if (any_off(r))
+		confirm_off(r);
+	node_requests(r, done);
+	if (!armed)
+		ask_arm(r, false);
+	node_requests(r, done);
+	vm_requests(r);
+}
+
+static bool keeps_quorum(const struct scenario_run *r)
+{
+	const char *loss = r->sc->settings.quorum_loss;
+
+	return r->sc->settings.have_quorum != SC_NO || (loss && strcmp(loss, "ignore") == 0);
+}
+
+static void drain_voters(struct scenario_run *r)
+{
+	for (size_t i = r->sc->n_nodes; i < r->s.n; i++)
+		cmd_wait(r, cmd_drain(r, r->s.hosts[i].name, true));
+}
+
+bool world_make(struct scenario_run *r)
+{
+	bool armed;
+
+	build_rack(r);
+	if (!wait_for(r, all_online, READY_US))
+		return cannot(r, "the nodes do not all come up");
+	drain_voters(r);
+	if (!add_vms(r))
+		return false;
+	r->cannot_disarm = !keeps_quorum(r);
+	r->cannot_disarm = !ask_arm(r, true);
+	armed = r->cannot_disarm;
+	limit_sizes(r);
+	settings(r);
+	leave_unmanaged(r);
+	if (!rules(r))
+		return false;
+	add_wanted(r);
+	/* Too few will be left to say so: it is armed, and they go at once. */
+	if (!armed && !majority_left(r) && !r->sc->decision) {
+		ask_arm(r, false);
+		armed = true;
+	}
+	go_live(r, armed);
+	return !r->s.failed;
+}
