@@ -5,6 +5,7 @@
 #include "resource/journal.h"
 #include "resource/operation.h"
 #include "resource/placement.h"
+#include "resource/rule.h"
 #include "resource/vm_machine.h"
 
 #include <stdio.h>
@@ -20,6 +21,7 @@ static void set_intent(struct cluster *c, struct vm *vm, enum vm_intent intent, 
 		journal_why(c, SEV_INFO, "vm", vm->name, vm_intent_name(vm->intent),
 			    vm_intent_name(intent), asked(actor));
 	vm->intent = intent;
+	rules_notice(c, vm);
 	vm_touch(c, vm);
 	vm_dirty(c, vm);
 }
@@ -157,7 +159,7 @@ static struct answer check_start_node(struct cluster *c, const struct vm *vm, co
 		return answer_ok(0);
 	snprintf(hint, sizeof(hint), "hvcluster vm start %s", vm->name);
 	placement_describe(c, vm, n, fit, text, sizeof(text));
-	return answer_no(fit == FIT_MEMORY ? HV_NO_CAPACITY : HV_REFUSED, hint,
+	return answer_no(fit == FIT_MEMORY || fit == FIT_CPU ? HV_NO_CAPACITY : HV_REFUSED, hint,
 			 "%s cannot take '%s': %s", n->name, vm->name, text);
 }
 
@@ -250,7 +252,7 @@ static struct answer refuse_target(const struct cluster *c, const struct vm *vm,
 				 vm->name, n->name);
 	snprintf(hint, sizeof(hint), "hvcluster vm explain %s", vm->name);
 	placement_describe(c, vm, n, fit, text, sizeof(text));
-	return answer_no(fit == FIT_MEMORY ? HV_NO_CAPACITY : HV_REFUSED, hint,
+	return answer_no(fit == FIT_MEMORY || fit == FIT_CPU ? HV_NO_CAPACITY : HV_REFUSED, hint,
 			 "%s cannot take '%s': %s", n->name, vm->name, text);
 }
 

@@ -19,9 +19,11 @@
 #include "resource/home.h"
 #include "resource/journal.h"
 #include "resource/leaving.h"
+#include "resource/moves.h"
 #include "resource/node_machine.h"
 #include "resource/operation.h"
 #include "resource/placement.h"
+#include "resource/rule.h"
 #include "resource/vm_machine.h"
 
 #define SETTLE_ROUNDS_MAX                                                                          \
@@ -124,6 +126,7 @@ static void settle_timers(struct cluster *c)
 		if (vm->retry_us > c->now_us)
 			break;
 		vm_set_retry(c, vm, 0); /* makes it dirty */
+		rules_notice(c, vm);
 	}
 	for (size_t i = 0; i < c->stale.count; i++) {
 		struct operation *op = c->stale.items[i];
@@ -168,12 +171,14 @@ static void settle(struct cluster *c)
 	for (size_t i = 0; i < c->n_nodes; i++)
 		node_settle(c, c->nodes[i]);
 	if (cluster_barrier(c) && !MUTANT(brain_ignores_barrier)) {
+		rules_look(c);
 		forget_dirty(c); /* barrier_lifted() looks at everything */
 		return;
 	}
 	settle_timers(c);
 	do {
 		hv_assert(rounds++ < SETTLE_ROUNDS_MAX);
+		rules_look(c);
 		settle_vms(c);
 		for (size_t i = 0; i < c->n_nodes; i++)
 			drain_settle(c, c->nodes[i]);
@@ -181,9 +186,10 @@ static void settle(struct cluster *c)
 			leaving_settle(c, c->nodes[i]);
 		request_move(c);
 		home_settle(c);
+		moves_settle(c);
 		placement_settle(c);
 		settle_requests(c);
-	} while (c->dirty.count || c->freed);
+	} while (c->dirty.count || c->noticed.count || c->freed);
 }
 
 /* ---- books */
@@ -195,7 +201,7 @@ static void close_books(struct cluster *c)
 	for (size_t i = 0; i < c->n_gone; i++)
 		vm_free(c->gone[i]);
 	c->n_gone = 0;
-	hv_assert(c->dirty.count == 0 && !c->freed);
+	hv_assert(c->dirty.count == 0 && c->noticed.count == 0 && !c->freed);
 }
 
 void brain_step(struct cluster *c, uint64_t index, const Hv__Event *ev, struct action_list *out)

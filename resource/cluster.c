@@ -43,6 +43,8 @@ struct cluster *cluster_new(void)
 	set_init(&c->movers, vm_cmp_rank);
 	set_init(&c->away, vm_cmp_name);
 	set_init(&c->dirty, vm_cmp_rank);
+	set_init(&c->noticed, vm_cmp_name);
+	set_init(&c->uneasy, vm_cmp_name);
 	set_init(&c->timers, timer_cmp);
 	set_init(&c->ops, op_cmp);
 	set_init(&c->stale, op_cmp);
@@ -87,9 +89,9 @@ static void node_free(struct node *n)
 
 static void sets_done(struct cluster *c)
 {
-	struct set *sets[] = {&c->vms,	  &c->by_uuid,	&c->ready,    &c->blocked,
-			      &c->movers, &c->dirty,	&c->timers,   &c->ops,
-			      &c->stale,  &c->ended[0], &c->ended[1], &c->away};
+	struct set *sets[] = {&c->vms,	    &c->by_uuid, &c->ready,   &c->blocked, &c->movers,
+			      &c->dirty,    &c->timers,	 &c->ops,     &c->stale,   &c->ended[0],
+			      &c->ended[1], &c->away,	 &c->noticed, &c->uneasy};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
 		set_done(sets[i]);
@@ -115,6 +117,9 @@ void cluster_free(struct cluster *c)
 	}
 	for (size_t i = 0; i < c->n_rules; i++)
 		rule_free(c->rules[i]);
+	for (size_t i = 0; i < c->n_groups; i++)
+		vm_group_free(c->groups[i]);
+	free(c->groups);
 	sets_done(c);
 	free(c->touched_vms);
 	free(c->touched_ops);
@@ -125,6 +130,7 @@ void cluster_free(struct cluster *c)
 
 void node_forget(struct cluster *c, struct node *n)
 {
+	rules_forget_node(c, n);
 	for (size_t i = 0; i < c->n_nodes; i++) {
 		if (c->nodes[i] != n)
 			continue;

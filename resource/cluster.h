@@ -100,6 +100,9 @@ struct node {
 };
 
 /* ---- VMs */
+struct rule;
+struct vm_group;
+
 #define VM_STATE_LIST(X)                                                                           \
 	X(STOPPED, "stopped", "runs nowhere, and is meant to")                                     \
 	X(STARTING, "starting", "its node has been told to start it")                              \
@@ -169,10 +172,21 @@ struct vm {
 	hv_node_id home;      /* goes back there when its maintenance is over, 0 none */
 	struct reason reason;
 	/* derived, rebuilt on decode, never encoded: */
-	hv_op_id request;   /* the VM_REQUEST in progress, 0 none */
-	uint32_t stale_ops; /* copies being destroyed: it is not started while there are any */
+	hv_op_id request;    /* the VM_REQUEST in progress, 0 none */
+	uint32_t stale_ops;  /* copies being destroyed: it is not started while there are any */
+	struct rule **rules; /* those that name it, ascending name */
+	size_t n_rules;
+	struct vm_group *group; /* hard together rules tie it to these; NULL none */
+	bool uneasy;		/* its rules want it elsewhere, or not to run now (rule.h) */
+	bool noticed;		/* in this step: is looked at anew for `uneasy` */
 	uint64_t xml_hash, hash;
 	bool touched, dirty, ready, gone;
+};
+
+/* VMs that hard together rules tie to one node, directly or through others; ascending name. */
+struct vm_group {
+	struct vm **vms;
+	size_t n_vms;
 };
 
 #define VM_RELOCATE_UNLIMITED UINT32_MAX
@@ -191,6 +205,7 @@ struct rule {
 	struct rule_node nodes[HV_MAX_NODES];
 	size_t n_nodes;
 	/* derived: */
+	struct vm **members; /* the same as vms */
 	uint64_t hash;
 	bool touched;
 };

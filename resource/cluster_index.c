@@ -117,6 +117,7 @@ void vm_free(struct vm *vm)
 	free(vm->name);
 	free(vm->xml);
 	free(vm->lock);
+	free(vm->rules);
 	free(vm);
 }
 
@@ -203,12 +204,15 @@ bool vm_index(struct cluster *c, struct vm *vm)
 
 void vm_delete(struct cluster *c, struct vm *vm)
 {
+	rules_forget_vm(c, vm);
 	vm_count_node(c, vm, false);
 	set_remove(&c->timers, vm);
 	set_remove(&c->blocked, vm);
 	set_remove(&c->movers, vm);
 	set_remove(&c->away, vm);
 	set_remove(&c->dirty, vm);
+	set_remove(&c->noticed, vm);
+	set_remove(&c->uneasy, vm);
 	vm->gone = true;
 	vm_queue(c, vm);
 	set_remove(&c->vms, vm);
@@ -232,6 +236,7 @@ void vm_set_state(struct cluster *c, struct vm *vm, enum vm_state state)
 		set_add(&c->blocked, vm);
 	vm->state = state;
 	vm_queue(c, vm);
+	rules_notice(c, vm);
 	vm_touch(c, vm);
 	vm_dirty(c, vm);
 }
@@ -260,6 +265,7 @@ void vm_set_node(struct cluster *c, struct vm *vm, hv_node_id node)
 	vm_count_node(c, vm, false);
 	vm->node = node;
 	vm_count_node(c, vm, true);
+	rules_notice(c, vm);
 	vm_touch(c, vm);
 	vm_dirty(c, vm);
 }
@@ -274,6 +280,7 @@ void vm_set_target(struct cluster *c, struct vm *vm, hv_node_id target)
 	vm_count_node(c, vm, false);
 	vm->target = target;
 	vm_count_node(c, vm, true);
+	rules_notice(c, vm);
 	vm_touch(c, vm);
 	vm_dirty(c, vm);
 }

@@ -59,20 +59,24 @@ struct cluster {
 	/* derived */
 	struct tuning tuning;
 	struct set by_uuid;
-	struct set ready;    /* PENDING and not pausing, by rank */
-	struct set blocked;  /* BLOCKED, by rank */
-	struct set timers;   /* retry_us set, by time */
-	struct set away;     /* have a home, by name */
-	struct set movers;   /* have a request to migrate that has not begun, by rank */
-	struct set stale;    /* operations that destroy a copy that is nobody's, by id */
+	struct set ready;   /* PENDING and not pausing, by rank */
+	struct set blocked; /* BLOCKED, by rank */
+	struct set timers;  /* retry_us set, by time */
+	struct set away;    /* have a home, by name */
+	struct set movers;  /* have a request to migrate that has not begun, by rank */
+	struct set stale;   /* operations that destroy a copy that is nobody's, by id */
+	struct set uneasy;  /* VMs that their rules want elsewhere, or not to run now, by name */
+	struct vm_group **groups;
+	size_t n_groups;
 	struct set ended[2]; /* ended operations by time: waitable ones, others */
 	uint32_t vms_in_state[STATE_COUNT_VM];
 	uint64_t digest; /* sum of the hashes below */
 	uint64_t globals_hash;
 
 	/* of the step in progress */
-	struct set dirty; /* VMs to look at, by rank */
-	bool freed;	  /* something that kept a VM from being placed may have gone */
+	struct set dirty;   /* VMs to look at, by rank */
+	struct set noticed; /* VMs whose rules are to be looked at anew, by name */
+	bool freed;	    /* something that kept a VM from being placed may have gone */
 	uint32_t op_seq;
 	struct vm **touched_vms;
 	size_t n_touched_vms, cap_touched_vms;
@@ -156,8 +160,16 @@ void op_trim(struct cluster *c);
 /* ---- rules */
 struct rule *rule_get(struct cluster *c, const char *name);
 bool rule_index(struct cluster *c, struct rule *r);  /* takes it in; false: exists, or too many */
+void rule_unlink(struct cluster *c, struct rule *r); /* out of the list: the caller's */
 void rule_forget(struct cluster *c, struct rule *r); /* out of the list, and freed */
+void rules_forget_vm(struct cluster *c, struct vm *vm);		/* it is deleted */
+void rules_forget_node(struct cluster *c, struct node *n);	/* it is forgotten */
+bool rules_need_node(const struct cluster *c, hv_node_id node); /* a hard rule has no other */
+void rules_group(struct cluster *c); /* after rules were indexed or forgotten: vm->group anew */
+/* The VM's place or state changed: it and those that its rules tie to it are looked at anew. */
+void rules_notice(struct cluster *c, struct vm *vm);
 void rule_free(struct rule *r);
+void vm_group_free(struct vm_group *g);
 void rule_touch(struct cluster *c, struct rule *r);
 
 /* ---- digest */

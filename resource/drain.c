@@ -52,7 +52,11 @@ enum drain_item drain_item(const struct cluster *c, const struct node *n, const 
 	case FIT_OFFLINE:
 	case FIT_DRAINED:
 	case FIT_HYPERVISOR:
+	case FIT_RULE:
 	case FIT_MEMORY:
+	case FIT_CPU:
+	case FIT_NEEDS:
+	case FIT_TURN:
 		break;
 	}
 	return stuck(ret_why, placement_why_none(c, vm, vm->live_migration));

@@ -4,6 +4,7 @@
 #include "resource/brain.h"
 
 #include "resource/cluster_priv.h"
+#include "resource/rule.h"
 
 #define MUST(cond, what)                                                                           \
 	do {                                                                                       \
@@ -194,9 +195,60 @@ static const char *check_books(const struct cluster *c)
 	return NULL;
 }
 
+static size_t count_rules_of(const struct cluster *c, const struct vm *vm)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < c->n_rules; i++)
+		for (size_t k = 0; k < c->rules[i]->n_vms; k++)
+			count += c->rules[i]->members[k] == vm;
+	return count;
+}
+
+static bool in_its_group(const struct vm *vm)
+{
+	for (size_t i = 0; vm->group && i < vm->group->n_vms; i++)
+		if (vm->group->vms[i] == vm)
+			return true;
+	return !vm->group;
+}
+
+static const char *check_rules(const struct cluster *c)
+{
+	size_t uneasy = 0;
+
+	for (size_t i = 0; i < c->n_rules; i++) {
+		const struct rule *r = c->rules[i];
+
+		MUST(rule_counts_right(r->kind, r->n_vms, r->n_nodes),
+		     "a rule has too few VMs or nodes, or too many");
+		MUST(!i || strcmp(c->rules[i - 1]->name, r->name) < 0,
+		     "the rules are not in order");
+		for (size_t k = 0; k < r->n_vms; k++)
+			MUST(r->members[k] == cluster_vm(c, r->vms[k]),
+			     "a rule's VM is not its VM");
+		for (size_t k = 0; k < r->n_nodes; k++)
+			MUST(cluster_node(c, r->nodes[k].node), "a rule's node is no node");
+	}
+	for (size_t i = 0; i < c->vms.count; i++) {
+		const struct vm *vm = c->vms.items[i];
+
+		MUST(vm->n_rules == (c->n_rules ? count_rules_of(c, vm) : 0),
+		     "a VM's list of rules is wrong");
+		MUST(vm->uneasy == rules_uneasy(c, vm), "what a VM's rules want was not noticed");
+		MUST(in_its_group(vm), "a VM is not in its group");
+		uneasy += vm->uneasy;
+	}
+	MUST(uneasy == c->uneasy.count && c->noticed.count == 0, "the uneasy are counted wrongly");
+	return NULL;
+}
+
 const char *brain_check(const struct cluster *c)
 {
 	const char *bad = check_books(c);
+
+	if (!bad)
+		bad = check_rules(c);
 
 	for (size_t i = 0; !bad && i < c->n_nodes; i++)
 		bad = check_node(c, c->nodes[i]);

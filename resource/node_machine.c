@@ -322,7 +322,7 @@ void nodes_configured(struct cluster *c, const Hv__NodesConfigured *ev)
 		n->votes = 0;
 		node_touch(c, n);
 		if (n->state == NODE_OFFLINE && !n->vm_count && !n->stale_ops && !n->n_devices &&
-		    !n->drain_op && !n->frozen)
+		    !n->drain_op && !n->frozen && !rules_need_node(c, n->id))
 			node_forget(c, n);
 	}
 	for (size_t i = 0; i < ev->n_nodes; i++) {

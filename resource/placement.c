@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/placement.h"
 
-#include "proto/mutant.h"
+#include "resource/operation.h"
+#include "resource/rule.h"
 #include "resource/vm_machine.h"
 
-#include <stdio.h>
+#define PARTS 1000000 /* of a node's size, in scores */
 
-#define QUEUE_TEXT "the nodes that can hold it are busy with other starts"
+/* ---- filter */
 
 static bool avoided(const struct vm *vm, hv_node_id id)
 {
@@ -16,27 +17,147 @@ static bool avoided(const struct vm *vm, hv_node_id id)
 	return false;
 }
 
-/* A copy that is still being destroyed holds its memory. */
-static uint64_t placement_free_mib(const struct node *n)
+uint64_t placement_free_mib(const struct node *n)
 {
 	uint64_t used = n->mem_used_mib + n->stale_mem_mib;
 
 	return n->mem_mib > used ? n->mem_mib - used : 0;
 }
 
-enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struct node *n,
-		       bool migrate)
+/* What is to come to a node. */
+struct load {
+	uint64_t mem_mib;
+	uint32_t vcpus;
+};
+
+static void load_add(struct load *l, const struct vm *vm)
 {
-	if (migrate && n->id == vm->node)
-		return FIT_HERE;
+	l->mem_mib += vm->mem_mib;
+	l->vcpus += vm->vcpus;
+}
+
+static enum fit fit_room(const struct cluster *c, const struct node *n, const struct load *l)
+{
+	uint64_t vcpus = (uint64_t)n->cpus * c->tuning.vcpus_per_cpu;
+
+	if (l->mem_mib > placement_free_mib(n))
+		return FIT_MEMORY;
+	if (c->tuning.vcpus_per_cpu && l->vcpus && (uint64_t)n->vcpus_used + l->vcpus > vcpus)
+		return FIT_CPU;
+	return FIT_OK;
+}
+
+static enum fit fit_node(const struct node *n)
+{
 	if (n->state != NODE_ONLINE)
 		return FIT_OFFLINE;
 	if (!node_takes_vms(n))
 		return FIT_DRAINED;
-	if (!n->hypervisor_ok)
-		return FIT_HYPERVISOR;
-	if (vm->mem_mib > placement_free_mib(n))
-		return FIT_MEMORY;
+	return n->hypervisor_ok ? FIT_OK : FIT_HYPERVISOR;
+}
+
+bool placement_counts(const struct vm *vm)
+{
+	return vm->intent == INTENT_STARTED && vm->state != VM_STOPPED;
+}
+
+/* It is or goes where it can be found: whoever must be with it has no choice. */
+static bool is_settled(const struct vm *vm)
+{
+	return vm_is_up(vm) || vm->state == VM_STARTING || vm->state == VM_CHECKING;
+}
+
+/* The rule that ties `vm` to this member of its group, or any such rule of its own. */
+static const struct rule *rule_of_tie(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_rules; i++)
+		if (vm->rules[i]->kind == HV__RULE_KIND__RULE_TOGETHER && vm->rules[i]->hard)
+			return vm->rules[i];
+	return NULL;
+}
+
+static const struct rule *rule_of_following(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_rules; i++)
+		if (vm->rules[i]->kind == HV__RULE_KIND__RULE_FOLLOW &&
+		    vm->rules[i]->members[0] == vm)
+			return vm->rules[i];
+	return NULL;
+}
+
+/* The others of its group: what forbids them this node forbids it the whole group. */
+static const struct rule *group_rule(const struct cluster *c, const struct vm *vm,
+				     const struct node *n, bool migrate)
+{
+	for (size_t i = 0; vm->group && i < vm->group->n_vms; i++) {
+		const struct vm *m = vm->group->vms[i];
+		const struct rule *r;
+
+		if (m == vm || !placement_counts(m) || vm_goes_to(m) == n->id)
+			continue;
+		if (!migrate && is_settled(m))
+			return rule_of_tie(vm);
+		r = rule_forbids(c, m, n->id);
+		if (r)
+			return r;
+	}
+	return NULL;
+}
+
+const struct rule *placement_rule(const struct cluster *c, const struct vm *vm,
+				  const struct node *n, bool migrate)
+{
+	hv_node_id leader = rules_leader_node(vm);
+	const struct rule *r;
+
+	if (!vm->n_rules)
+		return NULL;
+	if (leader && leader != n->id)
+		return rule_of_following(vm);
+	r = rule_forbids(c, vm, n->id);
+	return r ? r : group_rule(c, vm, n, migrate);
+}
+
+static bool waits_to_start_elsewhere(const struct vm *m, const struct node *n)
+{
+	return vm_is_waiting(m) && avoided(m, n->id);
+}
+
+/* Room for it and all of its group that is not there yet. */
+static enum fit fit_with_group(const struct cluster *c, const struct vm *vm, const struct node *n)
+{
+	struct load load = {0};
+	bool avoids = false;
+	enum fit fit;
+
+	if (vm_goes_to(vm) != n->id)
+		load_add(&load, vm);
+	for (size_t i = 0; vm->group && i < vm->group->n_vms; i++) {
+		const struct vm *m = vm->group->vms[i];
+
+		if (m == vm || !placement_counts(m) || vm_goes_to(m) == n->id)
+			continue;
+		load_add(&load, m);
+		avoids |= waits_to_start_elsewhere(m, n);
+	}
+	fit = fit_room(c, n, &load);
+	return fit == FIT_OK && avoids ? FIT_AVOIDED : fit;
+}
+
+enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struct node *n,
+		       bool migrate)
+{
+	enum fit fit;
+
+	if (migrate && n->id == vm->node)
+		return FIT_HERE;
+	fit = fit_node(n);
+	if (fit == FIT_OK && placement_rule(c, vm, n, migrate))
+		fit = FIT_RULE;
+	if (fit == FIT_OK)
+		fit = fit_with_group(c, vm, n);
+	if (fit != FIT_OK)
+		return fit;
 	if (!migrate && avoided(vm, n->id))
 		return FIT_AVOIDED;
 	if (migrate ? n->migrations_running >= c->tuning.migrate_parallel
@@ -45,290 +166,219 @@ enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struc
 	return FIT_OK;
 }
 
-int64_t placement_score(const struct node *n)
+/* ---- score */
+
+static int64_t part_of(uint64_t used, uint64_t size)
 {
-	return (int64_t)n->vcpus_used * 1000 / (n->cpus ? n->cpus : 1);
+	if (size == 0)
+		return used ? PARTS : 0;
+	return used > size * 1000 ? (int64_t)PARTS * 1000 : (int64_t)(used * PARTS / size);
 }
 
-static bool better(const struct node *a, const struct node *b)
+int64_t placement_score(const struct cluster *c, const struct vm *vm, const struct node *n)
 {
-	int64_t x = placement_score(a), y = placement_score(b);
+	bool there = vm_goes_to(vm) == n->id;
+	uint64_t mem = n->mem_used_mib + (there ? 0 : vm->mem_mib);
+	uint64_t vcpus = (uint64_t)n->vcpus_used + (there ? 0 : vm->vcpus);
 
-	if (x != y)
-		return x < y;
-	return a->vm_count != b->vm_count ? a->vm_count < b->vm_count : a->id < b->id;
+	switch (c->tuning.placement) {
+	case PLACE_BALANCED:
+		return (int64_t)n->vcpus_used * 1000 / (n->cpus ? n->cpus : 1);
+	case PLACE_COUNT:
+		return n->vm_count - there;
+	case PLACE_CAPACITY: /* memory cannot be shared, processors can: it weighs more */
+		return 5 * part_of(mem, n->mem_mib) + part_of(vcpus, n->cpus);
+	case PLACE_PACK:
+		return n->mem_mib > mem ? (int64_t)(n->mem_mib - mem) : 0;
+	}
+	return 0;
+}
+
+/* ---- choice */
+
+struct merit {
+	const struct node *n;
+	enum fit fit;
+	int64_t lonely; /* minus: VMs that follow it and could not be there */
+	struct standing standing;
+	int64_t placed; /* of its group, that are there or are asked to go there */
+	int64_t score;
+};
+
+static int cmp(int64_t a, int64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+/* > 0: `a` is of a better class. */
+static int class_cmp(const struct merit *a, const struct merit *b)
+{
+	int by = cmp(a->lonely, b->lonely);
+
+	by = by ? by : standing_cmp_nodes(&a->standing, &b->standing);
+	by = by ? by : cmp(a->placed, b->placed);
+	return by ? by : cmp(a->standing.soft, b->standing.soft);
+}
+
+static bool better(const struct merit *a, const struct merit *b)
+{
+	int by = class_cmp(a, b);
+
+	if (by)
+		return by > 0;
+	if (a->score != b->score)
+		return a->score < b->score;
+	return a->n->vm_count != b->n->vm_count ? a->n->vm_count < b->n->vm_count
+						: a->n->id < b->n->id;
+}
+
+/* Those that follow it and would have to stop if it came to this node. */
+static int64_t count_lonely(const struct cluster *c, const struct vm *vm, const struct node *n)
+{
+	struct load load = {0};
+	int64_t lonely = 0;
+
+	if (vm_goes_to(vm) != n->id)
+		load_add(&load, vm);
+	for (size_t i = 0; i < vm->n_rules; i++) {
+		const struct rule *r = vm->rules[i];
+		const struct vm *f = r->members[0];
+
+		if (r->kind != HV__RULE_KIND__RULE_FOLLOW || r->members[1] != vm ||
+		    f->intent == INTENT_STOPPED || vm_goes_to(f) == n->id)
+			continue;
+		load_add(&load, f);
+		lonely += rule_forbids(c, f, n->id) || fit_room(c, n, &load) != FIT_OK;
+	}
+	return lonely;
+}
+
+/* Where it is asked to go by name, else where it goes. */
+static hv_node_id place_of(const struct cluster *c, const struct vm *vm)
+{
+	const struct operation *req = vm->request ? cluster_op(c, vm->request) : NULL;
+
+	if (req && op_request(req) == REQ_MIGRATE && (req->flags & OP_F_NAMED) && !req->done)
+		return req->target;
+	return is_settled(vm) ? vm_goes_to(vm) : 0;
+}
+
+/* A group is moved for a better class only if none of it is to stay where it is. */
+static bool group_is_free(const struct vm *vm)
+{
+	bool settled = false, stays = false;
+
+	for (size_t i = 0; i < vm->group->n_vms; i++) {
+		settled |= is_settled(vm->group->vms[i]);
+		stays |= !vm->group->vms[i]->failback;
+	}
+	return !settled || !stays;
+}
+
+static void merit_of_group(const struct cluster *c, const struct vm *vm, const struct node *n,
+			   struct merit *m)
+{
+	bool is_free = group_is_free(vm);
+
+	m->standing = (struct standing){0};
+	for (size_t i = 0; i < vm->group->n_vms; i++) {
+		const struct vm *one = vm->group->vms[i];
+		struct standing s;
+
+		if (one != vm && !placement_counts(one))
+			continue;
+		s = rules_standing(c, one, n->id);
+		m->standing.listed += is_free ? s.listed : 0;
+		m->standing.priority += is_free ? s.priority : 0;
+		m->standing.soft += s.soft;
+		m->placed += place_of(c, one) == n->id;
+	}
+}
+
+static struct merit merit_of(const struct cluster *c, const struct vm *vm, const struct node *n,
+			     enum fit fit)
+{
+	struct merit m = {.n = n, .fit = fit, .score = placement_score(c, vm, n)};
+
+	if (!vm->n_rules)
+		return m;
+	m.lonely = -count_lonely(c, vm, n);
+	m.standing = rules_standing(c, vm, n->id);
+	if (vm->group)
+		merit_of_group(c, vm, n, &m);
+	return m;
+}
+
+/* Keeps the best of those that can take it now, and the best of all that can at all. */
+struct choice {
+	struct merit now, any;
+};
+
+static void choice_see(struct choice *ch, const struct merit *m)
+{
+	if (!ch->any.n || class_cmp(m, &ch->any) > 0)
+		ch->any = *m;
+	if (m->fit == FIT_OK && (!ch->now.n || better(m, &ch->now)))
+		ch->now = *m;
+}
+
+static enum fit pick(const struct cluster *c, const struct vm *vm, bool migrate,
+		     hv_node_id *ret_node)
+{
+	struct choice ch = {0};
+	bool avoids = false;
+
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		const struct node *n = c->nodes[i];
+		enum fit fit = placement_fit(c, vm, n, migrate);
+		struct merit m;
+
+		avoids |= fit == FIT_AVOIDED;
+		if (fit != FIT_OK && fit != FIT_BUSY)
+			continue;
+		if (n->id == vm->prefer && (!migrate || fit == FIT_OK)) {
+			*ret_node = n->id; /* asked for by name: worth waiting for */
+			return fit;
+		}
+		m = merit_of(c, vm, n, fit);
+		choice_see(&ch, &m);
+	}
+	if (ch.now.n && class_cmp(&ch.now, &ch.any) >= 0) {
+		*ret_node = ch.now.n->id;
+		return FIT_OK;
+	}
+	return ch.any.n ? FIT_BUSY : avoids ? FIT_AVOIDED : FIT_MEMORY;
 }
 
 enum fit placement_pick(const struct cluster *c, const struct vm *vm, bool migrate,
 			hv_node_id *ret_node)
 {
-	const struct node *best = NULL;
-	bool busy = false, avoids = false;
+	const struct vm *other;
+
+	if (!migrate && vm->n_rules) {
+		enum gate gate = rules_gate(vm, &other);
+
+		if (gate != GATE_OPEN)
+			return gate == GATE_TURN ? FIT_TURN : FIT_NEEDS;
+	}
+	return pick(c, vm, migrate, ret_node);
+}
+
+hv_node_id placement_group_home(const struct cluster *c, const struct vm *vm)
+{
+	struct merit best = {0};
 
 	for (size_t i = 0; i < c->n_nodes; i++) {
 		const struct node *n = c->nodes[i];
-		enum fit fit = placement_fit(c, vm, n, migrate);
+		struct merit m;
 
-		busy |= fit == FIT_BUSY;
-		avoids |= fit == FIT_AVOIDED;
-		if (fit == FIT_BUSY && n->id == vm->prefer && !migrate)
-			return FIT_BUSY; /* asked for by name: worth waiting for */
-		if (fit != FIT_OK)
+		if (fit_node(n) != FIT_OK || rule_excludes(vm, n->id) ||
+		    (vm_goes_to(vm) != n->id && rule_forbids(c, vm, n->id)) ||
+		    group_rule(c, vm, n, true) || fit_with_group(c, vm, n) != FIT_OK)
 			continue;
-		if (!best || n->id == vm->prefer || (best->id != vm->prefer && better(n, best)))
-			best = n;
+		m = merit_of(c, vm, n, FIT_OK);
+		if (!best.n || better(&m, &best))
+			best = m;
 	}
-	if (best) {
-		*ret_node = best->id;
-		return FIT_OK;
-	}
-	return busy ? FIT_BUSY : avoids ? FIT_AVOIDED : FIT_MEMORY;
-}
-
-static const char *fit_cause(enum fit fit)
-{
-	switch (fit) {
-	case FIT_OK:
-		return "fits";
-	case FIT_BUSY:
-		return "busy";
-	case FIT_AVOIDED:
-		return "its start failed there";
-	case FIT_HERE:
-		return "where it is";
-	case FIT_OFFLINE:
-		return "not online";
-	case FIT_DRAINED:
-		return "drained";
-	case FIT_HYPERVISOR:
-		return "hypervisor layer down";
-	case FIT_MEMORY:
-		return "not enough memory";
-	}
-	return "";
-}
-
-char *placement_why_none(const struct cluster *c, const struct vm *vm, bool migrate)
-{
-	char *buf = hv_xcalloc(1, HV_TEXT_MAX + 1);
-	size_t n = 0;
-
-	for (enum fit fit = FIT_BUSY; fit <= FIT_MEMORY; fit++) {
-		bool first = true;
-
-		for (size_t i = 0; i < c->n_nodes && n < HV_TEXT_MAX; i++) {
-			if (placement_fit(c, vm, c->nodes[i], migrate) != fit)
-				continue;
-			if (first && fit == FIT_MEMORY)
-				n += (size_t)snprintf(
-				    buf + n, HV_TEXT_MAX - n, "%s%s for %llu MiB: %s",
-				    n ? "; " : "", fit_cause(fit), (unsigned long long)vm->mem_mib,
-				    c->nodes[i]->name);
-			else if (first)
-				n += (size_t)snprintf(buf + n, HV_TEXT_MAX - n, "%s%s: %s",
-						      n ? "; " : "", fit_cause(fit),
-						      c->nodes[i]->name);
-			else
-				n += (size_t)snprintf(buf + n, HV_TEXT_MAX - n, ", %s",
-						      c->nodes[i]->name);
-			first = false;
-		}
-	}
-	if (c->n_nodes == 0)
-		snprintf(buf, HV_TEXT_MAX, "there is no node");
-	return buf;
-}
-
-void placement_describe(const struct cluster *c, const struct vm *vm, const struct node *n,
-			enum fit fit, char *buf, size_t len)
-{
-	unsigned long long mem_free = placement_free_mib(n);
-
-	switch (fit) {
-	case FIT_OK:
-	case FIT_BUSY:
-		snprintf(buf, len, "%llu of %llu MiB free, %u vCPUs on %u CPUs, %u VMs%s", mem_free,
-			 (unsigned long long)n->mem_mib, n->vcpus_used, n->cpus, n->vm_count,
-			 fit == FIT_BUSY ? "; busy with others now" : "");
-		return;
-	case FIT_AVOIDED:
-		snprintf(buf, len, "its start failed there; tried again after the others");
-		return;
-	case FIT_HERE:
-		snprintf(buf, len, "it is on this node");
-		return;
-	case FIT_OFFLINE:
-		snprintf(buf, len, "the node is %s", node_state_name(n->state));
-		return;
-	case FIT_DRAINED:
-		snprintf(buf, len, "the node is %s",
-			 n->leaving != NODE_STAYS    ? "about to go down"
-			 : n->admin == NODE_DRAINING ? "being drained"
-						     : "in maintenance");
-		return;
-	case FIT_HYPERVISOR:
-		snprintf(buf, len, "its hypervisor layer does not answer: %.80s",
-			 n->health_text ? n->health_text : "no cause given");
-		return;
-	case FIT_MEMORY:
-		snprintf(buf, len, "not enough memory: needs %llu MiB, %llu of %llu MiB free",
-			 (unsigned long long)vm->mem_mib, mem_free, (unsigned long long)n->mem_mib);
-		return;
-	}
-	(void)c;
-}
-
-size_t brain_explain_placement(const struct cluster *c, const struct vm *vm,
-			       struct placement_line *ret_lines, size_t max)
-{
-	bool migrate = vm->node != 0;
-	hv_node_id chosen = 0;
-	size_t count = 0;
-
-	if (placement_pick(c, vm, migrate, &chosen) != FIT_OK)
-		chosen = 0;
-	for (size_t i = 0; i < c->n_nodes && count < max; i++) {
-		const struct node *n = c->nodes[i];
-		enum fit fit = placement_fit(c, vm, n, migrate);
-		struct placement_line *l = &ret_lines[count++];
-
-		*l = (struct placement_line){.node = n->id,
-					     .fits = fit == FIT_OK || fit == FIT_BUSY,
-					     .chosen = n->id == chosen,
-					     .score = placement_score(n)};
-		placement_describe(c, vm, n, fit, l->why, sizeof(l->why));
-	}
-	return count;
-}
-
-/* ---- settling */
-
-static bool start_slot_free(const struct cluster *c)
-{
-	for (size_t i = 0; i < c->n_nodes; i++) {
-		const struct node *n = c->nodes[i];
-
-		if (node_reachable(n) && node_takes_vms(n) &&
-		    n->starts_running < c->tuning.start_parallel)
-			return true;
-	}
-	return false;
-}
-
-static bool any_place(const struct cluster *c)
-{
-	for (size_t i = 0; i < c->n_nodes; i++)
-		if (node_reachable(c->nodes[i]) && node_takes_vms(c->nodes[i]))
-			return true;
-	return false;
-}
-
-static void block(struct cluster *c, struct vm *vm)
-{
-	_cleanup_free_ char *text = placement_why_none(c, vm, false);
-	struct why why = WHY(NO_NODE_FITS, .text = text);
-
-	if (vm->state == VM_BLOCKED)
-		vm_reason(c, vm, why);
-	else
-		vm_move(c, vm, VM_BLOCKED, why);
-}
-
-static void fail(struct cluster *c, struct vm *vm)
-{
-	uint64_t pause =
-	    backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us, vm->attempts);
-	struct why why = why_same(&vm->reason);
-
-	if (why.code != REASON_START_FAILED) /* it had to wait meanwhile */
-		why = WHY(START_FAILED, .subject = node_name(c, vm->avoid[vm->n_avoid - 1]));
-	vm->n_avoid = 0;
-	vm_move(c, vm, VM_FAILED, why);
-	vm_set_retry(c, vm, c->now_us + pause);
-}
-
-/* One VM that is PENDING and not pausing. False: too many operations, no use to go on. */
-static bool place(struct cluster *c, struct vm *vm)
-{
-	hv_node_id node = 0;
-	char text[160];
-
-	switch (placement_pick(c, vm, false, &node)) {
-	case FIT_OK:
-		placement_describe(c, vm, node_get(c, node), FIT_OK, text, sizeof(text));
-		return vm_start_on(c, vm, node, text);
-	case FIT_BUSY:
-		vm_reason(c, vm, WHY(QUEUED, .text = QUEUE_TEXT));
-		return true;
-	case FIT_AVOIDED:
-		fail(c, vm);
-		return true;
-	case FIT_HERE:
-	case FIT_OFFLINE:
-	case FIT_DRAINED:
-	case FIT_HYPERVISOR:
-	case FIT_MEMORY:
-		break;
-	}
-	block(c, vm);
-	return true;
-}
-
-static struct vm **copy_of(const struct set *s, size_t *ret_count)
-{
-	*ret_count = s->count;
-	return hv_xmemdup(s->items, s->count * sizeof(struct vm *));
-}
-
-static void reconsider_blocked(struct cluster *c)
-{
-	size_t count;
-	_cleanup_free_ struct vm **vms = copy_of(&c->blocked, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		enum fit fit;
-		hv_node_id node;
-
-		if (vms[i]->state != VM_BLOCKED)
-			continue;
-		fit = placement_pick(c, vms[i], false, &node);
-		if (fit == FIT_OK || fit == FIT_BUSY || fit == FIT_AVOIDED)
-			vm_move(c, vms[i], VM_PENDING, why_same(&vms[i]->reason));
-		else
-			block(c, vms[i]);
-	}
-}
-
-/* Those that came to wait in this step and were not reached: the others know it already. */
-static void say_queued(struct cluster *c)
-{
-	for (size_t i = 0; i < c->n_touched_vms; i++) {
-		struct vm *vm = c->touched_vms[i];
-
-		if (!vm->gone && vm->ready && vm->reason.code != REASON_STALE_COPY)
-			vm_reason(c, vm, WHY(QUEUED, .text = QUEUE_TEXT));
-	}
-}
-
-void placement_settle(struct cluster *c)
-{
-	if (c->freed) {
-		c->freed = false;
-		if (!MUTANT(blocked_for_ever))
-			reconsider_blocked(c);
-	}
-	/* In order of rank, until every slot is taken; placing one takes it out of the set. */
-	for (size_t i = 0; i < c->ready.count;) {
-		struct vm *vm = c->ready.items[i];
-
-		if (any_place(c) && !start_slot_free(c)) {
-			say_queued(c);
-			return;
-		}
-		if (vm->stale_ops && !MUTANT(start_beside_stale_copy))
-			vm_reason(c, vm, WHY(STALE_COPY, .subject = "another node"));
-		else if (!place(c, vm))
-			return;
-		i += vm->ready;
-	}
+	return best.n ? best.n->id : 0;
 }

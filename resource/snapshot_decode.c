@@ -8,6 +8,7 @@
 #include "proto/snapshot.pb-c.h"
 #include "resource/cluster_priv.h"
 #include "resource/journal.h"
+#include "resource/rule.h"
 #include "resource/snapshot.h"
 
 #define TRY(cond, why)                                                                             \
@@ -314,8 +315,13 @@ static bool get_rule(struct cluster *c, const Hv__SnapRule *m, const char **ret_
 	    "snapshot: a rule has no name or is of unknown kind");
 	TRY(m->n_vms <= HV_MAX_RULE_VMS && m->n_nodes <= HV_MAX_NODES,
 	    "snapshot: a rule's list is too long");
-	for (size_t i = 0; i < m->n_vms; i++)
+	for (size_t i = 0; i < m->n_vms; i++) {
 		TRY(vm_get(c, m->vms[i]), "snapshot: a rule speaks of an unknown VM");
+		for (size_t k = 0; k < i; k++)
+			TRY(strcmp(m->vms[i], m->vms[k]) != 0, "snapshot: a VM twice in a rule");
+	}
+	TRY(rule_counts_right((Hv__RuleKind)m->kind, m->n_vms, m->n_nodes),
+	    "snapshot: a rule has too few VMs or nodes, or too many");
 	for (size_t i = 0; i < m->n_nodes; i++)
 		TRY(node_get(c, m->nodes[i]->node), "snapshot: a rule speaks of an unknown node");
 	r = hv_xcalloc(1, sizeof(*r));
@@ -371,6 +377,7 @@ static bool get_all(struct cluster *c, const Hv__Snapshot *s, const char **ret_w
 	for (size_t i = 0; i < s->n_rules; i++)
 		if (!get_rule(c, s->rules[i], ret_why))
 			return false;
+	rules_group(c);
 	for (size_t i = 0; i < s->n_ops; i++)
 		if (!get_op(c, s->ops[i], ret_why))
 			return false;
@@ -401,6 +408,7 @@ struct cluster *brain_decode(const uint8_t *data, size_t len, const char **ret_w
 
 	*ret_why = "snapshot: not readable";
 	if (s && get_all(c, s, ret_why)) {
+		rules_look(c);
 		forget_step(c);
 		digest_update(c);
 		*ret_why = brain_check(c);

@@ -6,6 +6,7 @@
 #include "resource/journal.h"
 #include "resource/leaving.h"
 #include "resource/operation.h"
+#include "resource/rule.h"
 
 #include <stdio.h>
 
@@ -385,6 +386,14 @@ static void vm_settle_stopped(struct cluster *c, struct vm *vm)
 	}
 }
 
+/* Those that need it are stopped first, unless it is to be destroyed at once. */
+static bool must_wait_to_stop(struct cluster *c, const struct vm *vm)
+{
+	const struct operation *req = request_of(c, vm);
+
+	return vm->n_rules && !(req && (req->flags & OP_F_FORCE)) && rules_hold_stop(vm);
+}
+
 static void vm_settle_up(struct cluster *c, struct vm *vm)
 {
 	bool stop = vm->intent == INTENT_STOPPED;
@@ -393,8 +402,10 @@ static void vm_settle_up(struct cluster *c, struct vm *vm)
 	if (doubtful && node_reachable(node_get(c, vm->node)))
 		vm_move(c, vm, VM_CHECKING,
 			why_same(&vm->reason)); /* its node can tell again: ask */
-	else if (stop)
+	else if (stop && !must_wait_to_stop(c, vm))
 		vm_move(c, vm, VM_STOPPING, why_same(&vm->reason));
+	else if (stop)
+		return;
 	else if (vm->state == VM_RUNNING && vm->want_paused)
 		vm_begin(c, vm, OP_VM_PAUSE, c->tuning.start_timeout_s);
 	else if (vm->state == VM_PAUSED && vm->arriving && !vm->want_paused)

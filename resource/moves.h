@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * moves.h - what rules want changed of VMs that run: repair of a broken hard rule, the way back to
+ * a better node, a group that gathers, a VM that follows another or may not run without it.
+ *
+ * PURE. Only VMs that are `uneasy` (rule.h) are thought about, and only when one of them was
+ * noticed or something has become free. Bounded: a VM has one operation at a time, a node takes
+ * part in migrate_parallel migrations, a move that failed is tried again after growing pauses.
+ * A VM moves only to where it is strictly better by its rules, so in a settled cluster nothing
+ * moves. What cannot be made good stays where it is: nothing is stopped for a rule about places.
+ */
+#ifndef HV_RESOURCE_MOVES_H
+#define HV_RESOURCE_MOVES_H
+
+#include "resource/cluster_priv.h"
+
+void moves_settle(struct cluster *c);
+
+#endif

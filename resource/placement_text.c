@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Why a node takes a VM or does not, in words. */
+#include "resource/placement.h"
+#include "resource/rule.h"
+
+#include <stdio.h>
+
+static const char *fit_cause(enum fit fit)
+{
+	switch (fit) {
+	case FIT_OK:
+		return "fits";
+	case FIT_BUSY:
+		return "busy";
+	case FIT_AVOIDED:
+		return "its start failed there";
+	case FIT_HERE:
+		return "where it is";
+	case FIT_OFFLINE:
+		return "not online";
+	case FIT_DRAINED:
+		return "drained";
+	case FIT_HYPERVISOR:
+		return "hypervisor layer down";
+	case FIT_MEMORY:
+		return "not enough memory";
+	case FIT_CPU:
+		return "not enough processors";
+	case FIT_RULE:
+		return "a rule";
+	case FIT_NEEDS:
+	case FIT_TURN:
+		break;
+	}
+	return "";
+}
+
+/* "host1, host2" of those that fit like this; more than the buffer holds is cut off. */
+static size_t add_nodes(const struct cluster *c, const struct vm *vm, bool migrate, enum fit fit,
+			const struct rule *rule, char *buf, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_nodes && n < len; i++) {
+		const struct node *node = c->nodes[i];
+
+		if (placement_fit(c, vm, node, migrate) != fit ||
+		    (rule && placement_rule(c, vm, node, migrate) != rule))
+			continue;
+		n += (size_t)snprintf(buf + n, len - n, "%s%s", n ? ", " : "", node->name);
+	}
+	return n;
+}
+
+static void add_cause(char *buf, const char *cause, const char *nodes)
+{
+	size_t n = strlen(buf);
+
+	if (*nodes)
+		snprintf(buf + n, HV_TEXT_MAX - n, "%s%s: %s", n ? "; " : "", cause, nodes);
+}
+
+/* Each rule that keeps it from some node, with those nodes. */
+static void add_rules(const struct cluster *c, const struct vm *vm, bool migrate, char *buf)
+{
+	char cause[HV_NAME_MAX + 32], nodes[HV_TEXT_MAX];
+
+	for (size_t i = 0; i < c->n_rules; i++) {
+		*nodes = '\0';
+		add_nodes(c, vm, migrate, FIT_RULE, c->rules[i], nodes, sizeof(nodes));
+		snprintf(cause, sizeof(cause), "rule %s", c->rules[i]->name);
+		add_cause(buf, cause, nodes);
+	}
+}
+
+static bool any_rule_forbids(const struct cluster *c, const struct vm *vm, bool migrate)
+{
+	for (size_t i = 0; vm->n_rules && i < c->n_nodes; i++)
+		if (placement_fit(c, vm, c->nodes[i], migrate) == FIT_RULE)
+			return true;
+	return false;
+}
+
+char *placement_why_none(const struct cluster *c, const struct vm *vm, bool migrate)
+{
+	char *buf = hv_xcalloc(1, HV_TEXT_MAX + 1);
+	char cause[96], nodes[HV_TEXT_MAX];
+
+	if (any_rule_forbids(c, vm, migrate))
+		add_rules(c, vm, migrate, buf);
+	for (enum fit fit = FIT_BUSY; fit <= FIT_NODE_LAST; fit++) {
+		if (fit == FIT_RULE)
+			continue;
+		*nodes = '\0';
+		add_nodes(c, vm, migrate, fit, NULL, nodes, sizeof(nodes));
+		if (fit == FIT_MEMORY)
+			snprintf(cause, sizeof(cause), "%s for %llu MiB", fit_cause(fit),
+				 (unsigned long long)vm->mem_mib);
+		else if (fit == FIT_CPU)
+			snprintf(cause, sizeof(cause), "%s for %u vCPUs", fit_cause(fit),
+				 vm->vcpus);
+		else
+			snprintf(cause, sizeof(cause), "%s", fit_cause(fit));
+		add_cause(buf, cause, nodes);
+	}
+	if (c->n_nodes == 0)
+		snprintf(buf, HV_TEXT_MAX, "there is no node");
+	return buf;
+}
+
+static void describe_rule(const struct cluster *c, const struct vm *vm, const struct node *n,
+			  char *buf, size_t len)
+{
+	const struct rule *r = placement_rule(c, vm, n, vm->node != 0);
+
+	if (!r) /* it would be allowed as a start, or only as a move */
+		r = placement_rule(c, vm, n, vm->node == 0);
+	snprintf(buf, len, "rule %s (%s) forbids it", r ? r->name : "?",
+		 r ? rule_kind_name(r->kind) : "?");
+}
+
+void placement_describe(const struct cluster *c, const struct vm *vm, const struct node *n,
+			enum fit fit, char *buf, size_t len)
+{
+	unsigned long long mem_free = placement_free_mib(n);
+
+	switch (fit) {
+	case FIT_OK:
+	case FIT_BUSY:
+		snprintf(buf, len, "%llu of %llu MiB free, %u vCPUs on %u CPUs, %u VMs%s", mem_free,
+			 (unsigned long long)n->mem_mib, n->vcpus_used, n->cpus, n->vm_count,
+			 fit == FIT_BUSY ? "; busy with others now" : "");
+		return;
+	case FIT_AVOIDED:
+		snprintf(buf, len, "its start failed there; tried again after the others");
+		return;
+	case FIT_HERE:
+		snprintf(buf, len, "it is on this node");
+		return;
+	case FIT_OFFLINE:
+		snprintf(buf, len, "the node is %s", node_state_name(n->state));
+		return;
+	case FIT_DRAINED:
+		snprintf(buf, len, "the node is %s",
+			 n->leaving != NODE_STAYS    ? "about to go down"
+			 : n->admin == NODE_DRAINING ? "being drained"
+						     : "in maintenance");
+		return;
+	case FIT_HYPERVISOR:
+		snprintf(buf, len, "its hypervisor layer does not answer: %.80s",
+			 n->health_text ? n->health_text : "no cause given");
+		return;
+	case FIT_MEMORY:
+		snprintf(buf, len, "not enough memory: needs %llu MiB, %llu of %llu MiB free",
+			 (unsigned long long)vm->mem_mib, mem_free, (unsigned long long)n->mem_mib);
+		return;
+	case FIT_CPU:
+		snprintf(buf, len,
+			 "not enough processors: needs %u vCPUs, %u on %u CPUs, of which each may "
+			 "carry %u",
+			 vm->vcpus, n->vcpus_used, n->cpus, c->tuning.vcpus_per_cpu);
+		return;
+	case FIT_RULE:
+		describe_rule(c, vm, n, buf, len);
+		return;
+	case FIT_NEEDS:
+	case FIT_TURN:
+		break;
+	}
+	snprintf(buf, len, "waits for another VM");
+}
+
+size_t brain_explain_placement(const struct cluster *c, const struct vm *vm,
+			       struct placement_line *ret_lines, size_t max)
+{
+	bool migrate = vm->node != 0;
+	hv_node_id chosen = 0;
+	size_t count = 0;
+
+	if (placement_pick(c, vm, migrate, &chosen) != FIT_OK)
+		chosen = 0;
+	for (size_t i = 0; i < c->n_nodes && count < max; i++) {
+		const struct node *n = c->nodes[i];
+		enum fit fit = placement_fit(c, vm, n, migrate);
+		struct placement_line *l = &ret_lines[count++];
+
+		*l = (struct placement_line){.node = n->id,
+					     .fits = fit == FIT_OK || fit == FIT_BUSY,
+					     .chosen = n->id == chosen,
+					     .score = placement_score(c, vm, n)};
+		placement_describe(c, vm, n, fit, l->why, sizeof(l->why));
+	}
+	return count;
+}

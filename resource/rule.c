@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "resource/rule.h"
+
+#define KIND(r, name) ((r)->kind == HV__RULE_KIND__RULE_##name)
+
+bool vm_is_up(const struct vm *vm)
+{
+	return vm->state == VM_RUNNING || vm->state == VM_PAUSED || vm->state == VM_MIGRATING ||
+	       vm->state == VM_RESUMING;
+}
+
+bool vm_is_waiting(const struct vm *vm)
+{
+	return vm->state == VM_PENDING || vm->state == VM_BLOCKED || vm->state == VM_FAILED;
+}
+
+static const struct rule_node *rule_lists(const struct rule *r, hv_node_id node)
+{
+	for (size_t i = 0; i < r->n_nodes; i++)
+		if (r->nodes[i].node == node)
+			return &r->nodes[i];
+	return NULL;
+}
+
+/* ---- hard rules */
+
+const struct rule *rule_excludes(const struct vm *vm, hv_node_id node)
+{
+	for (size_t i = 0; i < vm->n_rules; i++) {
+		const struct rule *r = vm->rules[i];
+
+		if (KIND(r, NODES) && r->hard && !rule_lists(r, node))
+			return r;
+		if (KIND(r, BAN) && rule_lists(r, node))
+			return r;
+	}
+	return NULL;
+}
+
+/* Is it there, may it be there, or is it coming? */
+static bool vm_occupies(const struct cluster *c, const struct vm *vm, hv_node_id node)
+{
+	if (vm->node == node || vm->target == node || vm->seen_on == node)
+		return true;
+	for (size_t i = 0; vm->stale_ops && i < c->stale.count; i++) {
+		const struct operation *op = c->stale.items[i];
+
+		if (op->node == node && strcmp(op->vm, vm->uuid) == 0)
+			return true;
+	}
+	return false;
+}
+
+const struct rule *rule_forbids(const struct cluster *c, const struct vm *vm, hv_node_id node)
+{
+	for (size_t i = 0; i < vm->n_rules; i++) {
+		const struct rule *r = vm->rules[i];
+
+		if (!KIND(r, APART) || !r->hard)
+			continue;
+		for (size_t k = 0; k < r->n_vms; k++)
+			if (r->members[k] != vm && vm_occupies(c, r->members[k], node))
+				return r;
+	}
+	return rule_excludes(vm, node);
+}
+
+/* A partner that leaves is no reason to leave as well. */
+static bool partner_stays(const struct rule *r, const struct vm *vm, hv_node_id node)
+{
+	for (size_t k = 0; k < r->n_vms; k++)
+		if (r->members[k] != vm && vm_goes_to(r->members[k]) == node)
+			return true;
+	return false;
+}
+
+static bool partner_elsewhere(const struct rule *r, const struct vm *vm, hv_node_id node)
+{
+	for (size_t k = 0; k < r->n_vms; k++) {
+		const struct vm *other = r->members[k];
+
+		if (other != vm && vm_is_up(other) && vm_goes_to(other) != node)
+			return true;
+	}
+	return false;
+}
+
+const struct rule *rule_broken(const struct vm *vm)
+{
+	hv_node_id node = vm_goes_to(vm);
+
+	for (size_t i = 0; node && i < vm->n_rules; i++) {
+		const struct rule *r = vm->rules[i];
+
+		if (KIND(r, APART) && r->hard && partner_stays(r, vm, node))
+			return r;
+		if (KIND(r, TOGETHER) && r->hard && partner_elsewhere(r, vm, node))
+			return r;
+		if (KIND(r, FOLLOW) && r->members[0] == vm && vm_is_up(r->members[1]) &&
+		    vm_goes_to(r->members[1]) != node)
+			return r;
+	}
+	return node ? rule_excludes(vm, node) : NULL;
+}
+
+/* ---- dependence */
+
+/* The VM that this rule makes it depend on, NULL none. */
+static const struct vm *depends_on(const struct rule *r, const struct vm *vm)
+{
+	bool depends = KIND(r, FOLLOW) || KIND(r, AFTER);
+
+	return depends && r->members[0] == vm ? r->members[1] : NULL;
+}
+
+/* Will it not run, so that who follows it cannot either? One that just starts anew is waited for.
+ */
+static bool is_out(const struct vm *vm)
+{
+	return vm->intent == INTENT_STOPPED || vm->state == VM_STOPPED || vm->state == VM_BLOCKED ||
+	       vm->state == VM_FAILED;
+}
+
+const struct rule *rule_stops(const struct vm *vm, const struct vm **ret_needs)
+{
+	for (size_t i = 0; i < vm->n_rules; i++) {
+		const struct rule *r = vm->rules[i];
+		const struct vm *other = depends_on(r, vm);
+
+		*ret_needs = other;
+		if (!other)
+			continue;
+		if (KIND(r, FOLLOW) && is_out(other))
+			return r;
+		if (KIND(r, AFTER) && r->mandatory &&
+		    (is_out(other) || other->state == VM_PENDING || other->state == VM_STARTING))
+			return r;
+	}
+	return NULL;
+}
+
+static bool is_due(const struct vm *vm)
+{
+	return vm->intent == INTENT_STARTED &&
+	       (vm->state == VM_STOPPED || vm->state == VM_STARTING ||
+		(vm->state == VM_PENDING && !vm->retry_us));
+}
+
+enum gate rules_gate(const struct vm *vm, const struct vm **ret_other)
+{
+	enum gate gate = GATE_OPEN;
+
+	for (size_t i = 0; i < vm->n_rules; i++) {
+		const struct rule *r = vm->rules[i];
+		const struct vm *other = depends_on(r, vm);
+
+		if (!other)
+			continue;
+		if (KIND(r, FOLLOW) || r->mandatory) {
+			if (vm_is_up(other) && other->intent == INTENT_STARTED)
+				continue;
+			*ret_other = other;
+			return GATE_NEEDS;
+		}
+		if (is_due(other)) {
+			*ret_other = other;
+			gate = GATE_TURN;
+		}
+	}
+	return gate;
+}
+
+hv_node_id rules_leader_node(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_rules; i++)
+		if (KIND(vm->rules[i], FOLLOW) && vm->rules[i]->members[0] == vm)
+			return vm_goes_to(vm->rules[i]->members[1]);
+	return 0;
+}
+
+bool rules_hold_stop(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_rules; i++) {
+		const struct rule *r = vm->rules[i];
+		const struct vm *other = r->members[0];
+		bool ours = KIND(r, FOLLOW) || (KIND(r, AFTER) && r->mandatory);
+
+		if (ours && r->members[1] == vm &&
+		    (vm_is_up(other) || other->state == VM_STARTING ||
+		     other->state == VM_STOPPING || other->state == VM_CHECKING))
+			return true;
+	}
+	return false;
+}
+
+/* ---- how well a node suits */
+
+/* Soft rules about other VMs: does coming here go against it? */
+static bool goes_against(const struct rule *r, const struct vm *vm, hv_node_id node)
+{
+	if (r->hard)
+		return false;
+	if (KIND(r, APART))
+		return partner_stays(r, vm, node);
+	return KIND(r, TOGETHER) && partner_elsewhere(r, vm, node) && !partner_stays(r, vm, node);
+}
+
+struct standing rules_standing(const struct cluster *c, const struct vm *vm, hv_node_id node)
+{
+	struct standing s = {0};
+
+	(void)c;
+	for (size_t i = 0; i < vm->n_rules; i++) {
+		const struct rule *r = vm->rules[i];
+		const struct rule_node *n = KIND(r, NODES) ? rule_lists(r, node) : NULL;
+
+		s.listed += n != NULL;
+		s.priority += n ? n->priority : 0;
+		s.soft -= goes_against(r, vm, node);
+	}
+	return s;
+}
+
+static int cmp(int64_t a, int64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+int standing_cmp_nodes(const struct standing *a, const struct standing *b)
+{
+	int by_list = cmp(a->listed, b->listed);
+
+	return by_list ? by_list : cmp(a->priority, b->priority);
+}
+
+int standing_cmp(const struct standing *a, const struct standing *b)
+{
+	int by_nodes = standing_cmp_nodes(a, b);
+
+	return by_nodes ? by_nodes : cmp(a->soft, b->soft);
+}
+
+/* ---- who is not where it should be */
+
+/* Is there a node that its rules like better, whether it is available or not? */
+static bool could_be_better(const struct cluster *c, const struct vm *vm)
+{
+	struct standing here = rules_standing(c, vm, vm->node);
+
+	for (size_t i = 0; i < vm->n_rules; i++) {
+		const struct rule *r = vm->rules[i];
+
+		for (size_t k = 0; KIND(r, NODES) && k < r->n_nodes; k++) {
+			hv_node_id node = r->nodes[k].node;
+			struct standing there = rules_standing(c, vm, node);
+
+			if (node != vm->node && !rule_excludes(vm, node) &&
+			    standing_cmp_nodes(&there, &here) > 0)
+				return true;
+		}
+	}
+	return here.soft < 0;
+}
+
+static bool partner_waits(const struct vm *vm)
+{
+	for (size_t i = 0; vm->group && i < vm->group->n_vms; i++)
+		if (vm_is_waiting(vm->group->vms[i]))
+			return true;
+	return false;
+}
+
+bool rules_uneasy(const struct cluster *c, const struct vm *vm)
+{
+	const struct vm *other;
+
+	if (!vm->n_rules || (vm->state != VM_RUNNING && vm->state != VM_PAUSED))
+		return false;
+	return rule_broken(vm) || rule_stops(vm, &other) || partner_waits(vm) ||
+	       could_be_better(c, vm);
+}
+
+bool rules_look(struct cluster *c)
+{
+	bool uneasy = false;
+
+	for (size_t i = 0; i < c->noticed.count; i++) {
+		struct vm *vm = c->noticed.items[i];
+		bool now = rules_uneasy(c, vm);
+
+		vm->noticed = false;
+		if (now != vm->uneasy)
+			now ? (void)set_add(&c->uneasy, vm) : (void)set_remove(&c->uneasy, vm);
+		vm->uneasy = now;
+		uneasy |= now;
+		/* Its stop may have waited for those that need it. */
+		if (vm->intent == INTENT_STOPPED && vm_is_up(vm))
+			vm_dirty(c, vm);
+	}
+	if (c->noticed.count)
+		c->freed = true;
+	c->noticed.count = 0;
+	return uneasy;
+}
