@@ -12,7 +12,7 @@ static bool is_free(struct cluster *c, const struct vm *vm)
 
 	return !vm->op && !vm->stale_ops && !vm->retry_us && !vm->request && !vm->lock &&
 	       vm->managed && vm->intent == INTENT_STARTED && node_reachable(n) &&
-	       (vm->state == VM_RUNNING || vm->state == VM_PAUSED) &&
+	       (vm->state == VM_RUNNING || (vm->state == VM_PAUSED && vm->live_migration)) &&
 	       vm->reason.code != REASON_UNKNOWN;
 }
 
@@ -27,8 +27,14 @@ static bool may_move(struct cluster *c, const struct vm *vm)
 
 static void move_to(struct cluster *c, struct vm *vm, hv_node_id target, struct why why)
 {
-	if (placement_fit(c, vm, node_get(c, target), true) == FIT_OK)
+	if (placement_fit(c, vm, node_get(c, target), true) != FIT_OK)
+		return;
+	if (vm->live_migration) {
 		vm_migrate_to(c, vm, target, 0, why);
+		return;
+	}
+	vm->prefer = target;
+	vm_relocate(c, vm, why);
 }
 
 /* It may be no worse off elsewhere by its rules, and must be better off to be moved. */

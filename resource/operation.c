@@ -88,6 +88,7 @@ void op_end(struct cluster *c, struct operation *op, enum hv_rc rc, const char *
 	if (vm) {
 		vm_touch(c, vm);
 		vm_dirty(c, vm);
+		rules_notice(c, vm); /* moves wait while something else is done with it */
 	}
 	op->state = rc == HV_OK ? OP_DONE : OP_FAILED;
 	op->rc = rc;

@@ -99,8 +99,9 @@ bool rule_index(struct cluster *c, struct rule *r)
 	for (size_t k = 0; k < r->n_vms; k++) {
 		r->members[k] = vm_get(c, r->vms[k]);
 		hv_assert(r->members[k]);
-		vm_rule_add(c, r->members[k], r);
 	}
+	for (size_t k = 0; k < r->n_vms; k++)
+		vm_rule_add(c, r->members[k], r);
 	rule_touch(c, r);
 	c->freed = true;
 	return true;

@@ -433,6 +433,48 @@ void set(struct world *w, const char *key, const char *value)
 		_m.key = (char *)key; _m.value = (char *)value);
 }
 
+static size_t split(char *text, char **words, size_t max)
+{
+	size_t n = 0;
+	char *rest = NULL;
+
+	for (char *s = strtok_r(text, " ", &rest); s && n < max; s = strtok_r(NULL, " ", &rest))
+		words[n++] = s;
+	return n;
+}
+
+void rule_add(struct world *w, const char *name, Hv__RuleKind kind, const char *vms,
+	      const char *nodes, bool hard)
+{
+	char vm_text[512], node_text[256], *vm_words[32], *node_words[32];
+	Hv__RuleNode node[32], *node_list[32];
+	size_t n_nodes;
+
+	snprintf(vm_text, sizeof(vm_text), "%s", vms);
+	snprintf(node_text, sizeof(node_text), "%s", nodes);
+	n_nodes = split(node_text, node_words, 32);
+	for (size_t i = 0; i < n_nodes; i++) {
+		char *value = strchr(node_words[i], '=');
+
+		if (value)
+			*value++ = '\0';
+		hv__rule_node__init(&node[i]);
+		node[i].node = node_words[i];
+		node[i].priority = value ? (int32_t)strtol(value, NULL, 10) : 0;
+		node_list[i] = &node[i];
+	}
+	COMMAND(w, rule_add, RULE_ADD, Hv__RuleAdd _m = HV__RULE_ADD__INIT; _m.name = (char *)name;
+		_m.kind = kind; _m.hard = _m.mandatory = hard; _m.vms = vm_words;
+		_m.n_vms = split(vm_text, vm_words, 32); _m.nodes = node_list;
+		_m.n_nodes = n_nodes);
+}
+
+void rule_remove(struct world *w, const char *name)
+{
+	COMMAND(w, rule_remove, RULE_REMOVE, Hv__RuleRemove _m = HV__RULE_REMOVE__INIT;
+		_m.name = (char *)name);
+}
+
 /* ---- worlds */
 
 struct world *world_configured(unsigned nodes)

@@ -84,6 +84,10 @@ void fence_confirm(struct world *w, const char *node);
 void fence_confirm_seen(struct world *w, const char *node, uint64_t incarnation, bool member);
 void op_cancel_cmd(struct world *w, hv_op_id op);
 void set(struct world *w, const char *key, const char *value);
+/* VMs: "web1 web2". Nodes with priorities: "host1=2 host2", a missing one is 0. */
+void rule_add(struct world *w, const char *name, Hv__RuleKind kind, const char *vms,
+	      const char *nodes, bool hard);
+void rule_remove(struct world *w, const char *name);
 
 /* ---- many steps */
 /* A VM that runs on that node: added, placed, started. */
