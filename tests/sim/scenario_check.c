@@ -90,7 +90,7 @@ static bool state_is(struct scenario_run *r, int k, const struct vm *vm, enum sc
 	case SC_S_UNKNOWN:
 		return vm && is_unknown(r, vm);
 	case SC_S_UNMANAGED:
-		return vm && !vm->managed;
+		return !vm || !vm->managed;
 	case SC_S_STOP_FAILED:
 		return vm && stop_failed(r, k, vm);
 	}

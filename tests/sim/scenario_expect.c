@@ -287,6 +287,33 @@ static bool one_attempts(struct reader *r, json_t *v, int vm, struct sc_attempts
 	return true;
 }
 
+/* {"a": 2, "b": 1}: by node. */
+static bool attempts_by_node(struct reader *r, json_t *v, int vm, struct sc_attempts **ret,
+			     size_t *n)
+{
+	const char *name;
+	json_t *item;
+
+	json_object_foreach(v, name, item)
+	{
+		int node = node_named(r->sc, name);
+
+		if (node < 0)
+			return bad(r, "start_attempts: no node \"%.60s\"", name);
+		if (!one_attempts(r, item, vm, ret, n))
+			return false;
+		(*ret)[*n - 1].nodes = 1ULL << node;
+	}
+	return true;
+}
+
+static bool is_by_node(const struct reader *r, json_t *v)
+{
+	const char *first = json_object_iter_key(json_object_iter(v));
+
+	return first && node_named(r->sc, first) >= 0;
+}
+
 static bool read_attempts(struct reader *r, json_t *v, struct sc_attempts **ret, size_t *n)
 {
 	const char *name;
@@ -312,7 +339,9 @@ static bool read_attempts(struct reader *r, json_t *v, struct sc_attempts **ret,
 		vm = vm_named(r->sc, name);
 		if (vm < 0)
 			return bad(r, "start_attempts: no VM \"%.60s\"", name);
-		if (!one_attempts(r, item, vm, ret, n))
+		if (json_is_object(item) && is_by_node(r, item)
+			? !attempts_by_node(r, item, vm, ret, n)
+			: !one_attempts(r, item, vm, ret, n))
 			return false;
 	}
 	return true;

@@ -347,11 +347,35 @@ static size_t vm_add(struct scenario_run *r, const struct sc_event *e)
 	return here ? cmd_vm_start(r, e->vm, home(r, e->vm)) : request;
 }
 
+/* What runs is no longer the cluster's, and runs on. */
+static size_t vm_remove(struct scenario_run *r, const struct sc_event *e)
+{
+	size_t request = cmd_vm_remove(r, e->vm);
+
+	r->there[e->vm] = false;
+	r->unmanaged[e->vm] = true;
+	if (!cmd_wait(r, request) || r->requests[request].rc == HV_OK)
+		return request;
+	cmd_wait(r, cmd_vm_set(r, e->vm, "managed", "off"));
+	return cmd_vm_remove(r, e->vm);
+}
+
+/* One that does not run goes along in thought: it starts there. */
+static size_t migrate(struct scenario_run *r, const struct sc_event *e)
+{
+	size_t request = cmd_vm_migrate(r, e->vm, r->sc->nodes[e->node].name);
+
+	cmd_wait(r, request);
+	if (!r->wanted[e->vm] && !r->holder[e->vm] && e->expect != SC_REJECTED)
+		r->last[e->vm] = (hv_node_id)e->node + 1;
+	return request;
+}
+
 static size_t vm_request(struct scenario_run *r, const struct sc_event *e)
 {
 	switch (e->op) {
 	case SC_MIGRATE:
-		return cmd_vm_migrate(r, e->vm, r->sc->nodes[e->node].name);
+		return migrate(r, e);
 	case SC_STOP_REQUEST:
 		watch(r);
 		r->wanted[e->vm] = false;
@@ -361,8 +385,7 @@ static size_t vm_request(struct scenario_run *r, const struct sc_event *e)
 	case SC_VM_ADD:
 		return vm_add(r, e);
 	case SC_VM_REMOVE:
-		r->there[e->vm] = false;
-		return cmd_vm_remove(r, e->vm);
+		return vm_remove(r, e);
 	case SC_SET_LOCK:
 		return cmd_vm_lock(r, e->vm, e->lock ? e->lock : "");
 	case SC_POWER_ON:

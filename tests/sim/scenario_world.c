@@ -13,6 +13,7 @@
 #define READY_US (60 * SEC)
 #define PLACED_US (180 * SEC)
 #define NOTICED_US (2 * SEC) /* a loss is seen, and a new view has formed */
+#define TRIED_US (2 * SEC)
 
 #define NODE_NAME(r, i) ((r)->sc->nodes[i].name)
 
@@ -59,6 +60,13 @@ static bool move_fails(struct sim *s, hv_node_id src, hv_node_id dst, int k)
 	return true;
 }
 
+static bool move_waits(struct sim *s, hv_node_id src, int k)
+{
+	const struct scenario_run *r = s->scenario;
+
+	return !r->live && r->sc->vms[k].state != SC_VM_MIGRATE_FAILED_SOURCE;
+}
+
 /* ---- the rack */
 
 /*
@@ -101,6 +109,7 @@ static void build_rack(struct scenario_run *r)
 	r->w->hooks.start_fails = start_fails;
 	r->w->hooks.stop_fails = stop_fails;
 	r->w->hooks.move_fails = move_fails;
+	r->w->hooks.move_waits = move_waits;
 	for (size_t i = 0; i < s->n; i++) {
 		r->w->host_mem_mib[i] = NO_LIMIT_MIB;
 		r->w->host_cpus[i] = NO_LIMIT_CPUS;
@@ -215,6 +224,50 @@ static bool add_vms(struct scenario_run *r)
 			cmd_vm_start(r, (int)k, NODE_NAME(r, r->sc->vms[k].node));
 	return wait_for(r, placed, PLACED_US) ||
 	       cannot(r, "its VMs do not all come to run where they are");
+}
+
+static bool moves_before(const struct scenario_run *r, size_t k)
+{
+	return r->sc->vms[k].state >= SC_VM_MIGRATING && r->sc->vms[k].migrating_to >= 0;
+}
+
+static bool moves_begun(struct scenario_run *r)
+{
+	for (size_t k = 0; k < r->sc->n_vms; k++) {
+		const struct sc_vm *vm = &r->sc->vms[k];
+
+		if (moves_before(r, k) && vm->state != SC_VM_MIGRATE_FAILED_SOURCE &&
+		    vms_dom(&r->s, (hv_node_id)vm->migrating_to + 1, (int)k)->state != DOM_INCOMING)
+			return false;
+	}
+	return true;
+}
+
+/* Migrations that are under way, or have failed; stops that have. */
+static bool begin_vm_states(struct scenario_run *r)
+{
+	bool any = false;
+
+	for (size_t k = 0; k < r->sc->n_vms; k++) {
+		const struct sc_vm *vm = &r->sc->vms[k];
+
+		if (moves_before(r, k))
+			cmd_wait(r, cmd_vm_migrate(r, (int)k, NODE_NAME(r, vm->migrating_to)));
+		else if (vm->state == SC_VM_STOP_FAILED)
+			cmd_wait(r, cmd_vm_stop(r, (int)k, false));
+		else
+			continue;
+		any = true;
+	}
+	if (!any)
+		return true;
+	if (!wait_for(r, moves_begun, PLACED_US))
+		return cannot(r, "a migration does not begin");
+	run_for(r, TRIED_US);
+	for (size_t k = 0; k < r->sc->n_vms; k++)
+		if (r->sc->vms[k].state == SC_VM_STOP_FAILED && r->sc->vms[k].wanted)
+			cmd_wait(r, cmd_vm_start(r, (int)k, NULL));
+	return true;
 }
 
 static void add_wanted(struct scenario_run *r)
@@ -429,11 +482,54 @@ static void crash(struct scenario_run *r, int k)
 		mind_wake(h->proc.mind);
 }
 
-static void vm_faults(struct scenario_run *r)
+/* Its source has ended, and the target's copy came to nothing. */
+static void fail_on_target(struct scenario_run *r, int k)
 {
-	for (size_t k = 0; k < r->sc->n_vms; k++)
-		if (r->sc->vms[k].state == SC_VM_FAILED)
-			crash(r, (int)k);
+	hv_node_id src = (hv_node_id)r->sc->vms[k].node + 1,
+		   dst = (hv_node_id)r->sc->vms[k].migrating_to + 1;
+
+	vms_dom(&r->s, dst, k)->whole = true;
+	vms_set(&r->s, sim_host(&r->s, dst), k, DOM_ABSENT, HV__CAUSE__CAUSE_FAILED);
+	vms_set(&r->s, sim_host(&r->s, src), k, DOM_ABSENT, HV__CAUSE__CAUSE_MIGRATED);
+}
+
+/* It runs on the source; the target's copy is whole and paused, and the answer that said so is
+ * lost. */
+static void leave_on_both(struct scenario_run *r, int k)
+{
+	hv_node_id src = (hv_node_id)r->sc->vms[k].node + 1,
+		   dst = (hv_node_id)r->sc->vms[k].migrating_to + 1;
+
+	vms_dom(&r->s, dst, k)->whole = true;
+	vms_move_abort(&r->s, src, k);
+}
+
+static void vm_fault(struct scenario_run *r, int k)
+{
+	const struct sc_vm *vm = &r->sc->vms[k];
+
+	switch (vm->state) {
+	case SC_VM_FAILED:
+		crash(r, k);
+		break;
+	case SC_VM_UNKNOWN:
+		vms_dom(&r->s, (hv_node_id)vm->node + 1, k)->stalled = true;
+		vms_tell(&r->s, sim_host(&r->s, (hv_node_id)vm->node + 1), k,
+			 HV__CAUSE__CAUSE_NONE);
+		break;
+	case SC_VM_MIGRATE_FAILED_TARGET:
+		fail_on_target(r, k);
+		break;
+	case SC_VM_MAYBE_ON_BOTH:
+		leave_on_both(r, k);
+		break;
+	case SC_VM_RUNNING:
+	case SC_VM_STOPPED:
+	case SC_VM_STOP_FAILED:
+	case SC_VM_MIGRATING:
+	case SC_VM_MIGRATE_FAILED_SOURCE:
+		break;
+	}
 }
 
 /* Runs, and is to be stopped; or is to be started now, since its starts count. */
@@ -463,7 +559,9 @@ static void go_live(struct scenario_run *r, bool armed)
 	watch_start(r);
 	for (size_t i = 0; i < r->sc->n_nodes; i++)
 		node_fault(r, i);
-	vm_faults(r);
+	for (size_t k = 0; k < r->sc->n_vms; k++)
+		if (!r->sc->vms[k].late)
+			vm_fault(r, (int)k);
 	memset(r->hold_starts, 0, sizeof(r->hold_starts));
 	if (any_lost(r))
 		run_for(r, NOTICED_US);
@@ -499,15 +597,20 @@ bool world_make(struct scenario_run *r)
 	drain_voters(r);
 	if (!add_vms(r))
 		return false;
+	if (!begin_vm_states(r))
+		return false;
 	r->cannot_disarm = !keeps_quorum(r);
 	r->cannot_disarm = !ask_arm(r, true);
 	armed = r->cannot_disarm;
-	limit_sizes(r);
+	if (armed)
+		limit_sizes(r);
 	settings(r);
 	leave_unmanaged(r);
 	if (!rules(r))
 		return false;
 	add_wanted(r);
+	if (!armed)
+		limit_sizes(r);
 	/* Too few will be left to say so: it is armed, and they go at once. */
 	if (!armed && !majority_left(r) && !r->sc->decision) {
 		ask_arm(r, false);

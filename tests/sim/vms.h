@@ -137,6 +137,7 @@ struct vms_hooks {
 	bool (*start_fails)(struct sim *s, hv_node_id host, int vm);
 	bool (*stop_fails)(struct sim *s, hv_node_id host, int vm);
 	bool (*move_fails)(struct sim *s, hv_node_id src, hv_node_id dst, int vm);
+	bool (*move_waits)(struct sim *s, hv_node_id src, int vm); /* its memory is on the way */
 };
 
 struct vms_swarm { /* permille of the chance steps, or of the calls */

@@ -240,6 +240,14 @@ static void target_gone(struct sim *s, struct move *v, const char *how)
 		fails(s, v, how);
 }
 
+static bool waits(struct sim *s, const struct move *v)
+{
+	const struct vms_hooks *hooks = &vms_of(s)->hooks;
+
+	return v->phase == MOVE_PERFORM && !v->cancel && hooks->move_waits &&
+	       hooks->move_waits(s, v->src, v->vm);
+}
+
 static void advance(struct sim *s, struct move *v)
 {
 	struct vms_world *w = vms_of(s);
@@ -295,6 +303,8 @@ static void on_move(struct sim *s, struct host *h, uint64_t arg)
 			target_gone(s, v, "the target is silent");
 		else
 			move_at(s, v, LOOK_AGAIN_US);
+	} else if (waits(s, v)) {
+		move_at(s, v, LOOK_AGAIN_US);
 	} else {
 		v->silent_us = 0;
 		advance(s, v);
