@@ -49,7 +49,8 @@ struct scenario_run {
 	struct sim_result result;
 	const struct scenario *sc;
 	struct vms_world *w;
-	bool live; /* t = 0 has come: faults of VMs are on, and all is watched */
+	bool by_hand; /* what is seen now was done by a person */
+	bool live;    /* t = 0 has come: faults of VMs are on, and all is watched */
 	bool cannot_disarm;
 	uint64_t t0_us;
 	struct {
@@ -76,6 +77,8 @@ struct scenario_run {
 	bool was_on[SIM_HOSTS];
 	uint64_t powers_seen[SIM_HOSTS];
 
+	bool refused[SC_RULES];
+	char refused_why[256];
 	char *fails[SC_FAILS];
 	size_t n_fails;
 };

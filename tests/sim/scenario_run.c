@@ -296,13 +296,17 @@ static void external_move(struct scenario_run *r, const struct sc_event *e)
 	r->last[e->vm] = to;
 	if (!src || from == to || !dst->power)
 		return;
-	vms_note(&r->s, VMS_MOVED, e->vm, from, to, true);
+	watch(r);
+	vms_dom(&r->s, to, e->vm)->stray = true;
+	vms_set(&r->s, dst, e->vm, DOM_RUNNING, HV__CAUSE__CAUSE_MIGRATED);
 	vms_set(&r->s, src, e->vm, DOM_ABSENT, HV__CAUSE__CAUSE_MIGRATED);
-	vms_set(&r->s, dst, e->vm, DOM_RUNNING, HV__CAUSE__CAUSE_ADMIN);
-	if (process_runs(src))
-		mind_wake(src->proc.mind);
+	r->by_hand = true;
+	watch(r);
+	r->by_hand = false;
 	if (process_runs(dst))
 		mind_wake(dst->proc.mind);
+	if (process_runs(src))
+		mind_wake(src->proc.mind);
 }
 
 /* Where it was last, or where the file has it. */
@@ -565,6 +569,8 @@ static char *verdict(struct scenario_run *r)
 
 	if (r->s.failed)
 		run_fail(r, "%s", r->result.failure);
+	if (r->n_fails && r->refused_why[0])
+		run_fail(r, "%s", r->refused_why);
 	for (size_t i = 0; i < r->n_fails; i++) {
 		char *more =
 		    text ? hv_xasprintf("%s; %s", text, r->fails[i]) : hv_xstrdup(r->fails[i]);

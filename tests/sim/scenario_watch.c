@@ -138,7 +138,7 @@ static void watch_start_of(struct scenario_run *r, int vm, hv_node_id node)
 static void watch_arrival(struct scenario_run *r, int vm, hv_node_id node)
 {
 	for (size_t i = 0; r->live && i < r->sc->n_rules; i++)
-		if (!rule_allows(r, &r->sc->rules[i], vm, node))
+		if (!r->refused[i] && !rule_allows(r, &r->sc->rules[i], vm, node))
 			run_fail(r, "%s came to run on %s against a hard rule (%s)", VM_NAME(r, vm),
 				 HOST_NAME(r, node), rule_word(&r->sc->rules[i]));
 }
@@ -151,9 +151,10 @@ static void runs(struct scenario_run *r, const struct vms_event *e)
 	/* Only let go on: no change of place. */
 	if (r->holder[e->vm] == e->host)
 		return;
-	if (!from)
+	if (!from && !r->by_hand)
 		watch_start_of(r, e->vm, e->host);
-	watch_arrival(r, e->vm, e->host);
+	if (!r->by_hand)
+		watch_arrival(r, e->vm, e->host);
 	f = fact_add(r, FACT_START, e->vm, e->host, e->at_us);
 	f->from = from;
 	f->moves = !from && r->last[e->vm] && r->last[e->vm] != e->host;
@@ -312,7 +313,8 @@ static void parted(struct scenario_run *r, const struct sc_rule *rule)
 void watch_end(struct scenario_run *r)
 {
 	for (size_t i = 0; i < r->sc->n_rules; i++)
-		if (r->sc->rules[i].hard && r->sc->rules[i].kind == HV__RULE_KIND__RULE_TOGETHER)
+		if (!r->refused[i] && r->sc->rules[i].hard &&
+		    r->sc->rules[i].kind == HV__RULE_KIND__RULE_TOGETHER)
 			parted(r, &r->sc->rules[i]);
 	still(r);
 }

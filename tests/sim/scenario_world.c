@@ -330,18 +330,21 @@ static void settings(struct scenario_run *r)
 		cmd_wait(r, cmd_fence_add(r, r->s.hosts[i].id));
 }
 
-static bool rules(struct scenario_run *r)
+/* One that contradicts others is refused, and the scenario goes on without it, as the cluster does.
+ */
+static void rules(struct scenario_run *r)
 {
 	for (size_t i = 0; i < r->sc->n_rules; i++) {
 		size_t request = cmd_rule(r, &r->sc->rules[i], (unsigned)i + 1);
 
 		if (cmd_wait(r, request) && r->requests[request].rc == HV_OK)
 			continue;
-		run_fail(r, "rule %zu is refused: %s", i + 1,
+		r->refused[i] = true;
+		if (r->refused_why[0])
+			continue;
+		snprintf(r->refused_why, sizeof(r->refused_why), "rule %zu was refused: %s", i + 1,
 			 request == NO_REQUEST ? "nobody answers" : r->requests[request].text);
-		return false;
 	}
-	return true;
 }
 
 static bool ask_arm(struct scenario_run *r, bool disarm)
@@ -606,8 +609,7 @@ bool world_make(struct scenario_run *r)
 		limit_sizes(r);
 	settings(r);
 	leave_unmanaged(r);
-	if (!rules(r))
-		return false;
+	rules(r);
 	add_wanted(r);
 	if (!armed)
 		limit_sizes(r);
