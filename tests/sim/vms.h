@@ -12,6 +12,8 @@
  *   vms_chance.c   what guests, libvirt, storage and people at a host's console do by themselves
  *   vms_admin.c    administrators' commands
  *   vms_policy.c   those about nodes and the whole cluster: fencing on request, shutdowns
+ *   vms_wishes.c   those about VMs: attributes, locks, rules; and what they promise
+ *   vms_garbage.c  entries that make no sense
  *   vms_check.c    what must be true after every step, and when all is healed
  *
  * A world without swarm (all weights 0) has no chance in it but durations: the scenario runner
@@ -142,7 +144,7 @@ struct vms_hooks {
 
 struct vms_swarm { /* permille of the chance steps, or of the calls */
 	unsigned start_fails, call_fails, crash, shut_down, deaf, stall, io_error, libvirt_hangs,
-	    libvirt_ends, hvd_ends, move_fails, outside, fence_breaks, foolish, garbage;
+	    libvirt_ends, hvd_ends, move_fails, outside, fence_breaks, foolish, garbage, wishes;
 };
 
 struct asked {
@@ -287,6 +289,18 @@ void admin_policy(struct sim *s, struct host *h, struct host *target); /* vms_po
 void admin_step(struct sim *s);
 void admin_reply(struct mind *m, const struct action *a);
 void admin_heal(struct sim *s);
+
+/* ---- vms_wishes.c */
+void vms_wish(struct sim *s, struct host *h, struct prng *r, int k);
+void vms_wishes_over(struct sim *s, struct host *h);
+/* The step has begun it: may it? */
+void vms_check_wishes(struct mind *m, uint64_t index, const struct operation *op);
+
+/* ---- vms_garbage.c */
+void vms_garbage_step(struct sim *s);
+/* The state as text, if the entry makes no sense; the caller frees. ev NULL: it is no event. */
+char *vms_garbage_before(const struct mind *m, const Hv__Event *ev);
+void vms_garbage_after(const struct mind *m, uint64_t index, const char *before);
 
 /* ---- vms_check.c */
 void vms_check_before(struct mind *m, uint64_t index);

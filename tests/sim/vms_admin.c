@@ -467,8 +467,11 @@ void admin_step(struct sim *s)
 	while (i < ARRAY_SIZE(kinds) && x >= kinds[i].weight)
 		x -= kinds[i++].weight;
 	if (i == ARRAY_SIZE(kinds)) {
-		if (prng_chance(&a.r, 60))
-			admin_policy(s, a.h, &s->hosts[a.k % s->n]);
+		x = prng_range(&a.r, 0, 999);
+		if (x < 60)
+			admin_policy(s, a.h, &s->hosts[(size_t)a.k % s->n]);
+		else if (x < 60 + w->swarm.wishes)
+			vms_wish(s, a.h, &a.r, a.k);
 		return;
 	}
 	kinds[i].fn(&a);
@@ -533,6 +536,7 @@ static void all_back(struct sim *s, struct host *unused, uint64_t again)
 	ask_init(&a, s);
 	if (a.h) {
 		settings_back(s, a.h);
+		vms_wishes_over(s, a.h);
 		for (size_t i = 0; i < s->n; i++)
 			node_back(s, a.h, s->hosts[i].id);
 		devices_missing(&a);

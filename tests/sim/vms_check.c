@@ -96,8 +96,10 @@ static void check_vms(struct mind *m, bool forget)
 		there[k] = true;
 		check_epoch(m, vm, k, forget);
 		d = vm->node ? vms_dom(m->s, vm->node, k) : NULL;
-		if (d && d->stray && vm->state != VM_STARTING && vm->state != VM_CHECKING)
-			d->stray = false; /* taken over */
+		/* Taken over; a node that catches up tells old stories. */
+		if (d && d->stray && vm->state != VM_STARTING && vm->state != VM_CHECKING &&
+		    mind_current(m))
+			d->stray = false;
 		if (forget)
 			m->wanted[k] = vm->intent == INTENT_STARTED;
 	}
@@ -106,14 +108,11 @@ static void check_vms(struct mind *m, bool forget)
 			m->vm_epoch[k] = m->vm_node[k] = 0;
 }
 
-static int vm_named(const struct sim *s, const char *name)
+static int vm_named(const struct mind *m, const char *name)
 {
-	const struct vms_world *w = s->mind_world;
+	const struct vm *vm = cluster_vm_by_name(m->c, name);
 
-	for (int k = 0; k < VMS; k++)
-		if (strcmp(w->name[k], name) == 0)
-			return k;
-	return -1;
+	return vm ? vms_find(m->s, vm->uuid) : -1;
 }
 
 static void want(struct mind *m, int k, bool started)
@@ -132,13 +131,13 @@ static void follow_command(struct mind *m, const Hv__Command *cmd)
 		want(m, vms_find(m->s, cmd->vm_add->uuid), cmd->vm_add->started);
 		return;
 	case HV__COMMAND__BODY_VM_START:
-		want(m, vm_named(m->s, cmd->vm_start->name), true);
+		want(m, vm_named(m, cmd->vm_start->name), true);
 		return;
 	case HV__COMMAND__BODY_VM_STOP:
-		want(m, vm_named(m->s, cmd->vm_stop->name), false);
+		want(m, vm_named(m, cmd->vm_stop->name), false);
 		return;
 	case HV__COMMAND__BODY_VM_REMOVE:
-		want(m, vm_named(m->s, cmd->vm_remove->name), false);
+		want(m, vm_named(m, cmd->vm_remove->name), false);
 		return;
 	case HV__COMMAND__BODY_OP_CANCEL:
 		op = cluster_op(m->c, cmd->op_cancel->op);
@@ -159,6 +158,7 @@ static void check_begun(struct mind *m, uint64_t index)
 
 		if (op->id < index * 4096)
 			return;
+		vms_check_wishes(m, index, op);
 		k = op->vm ? vms_find(m->s, op->vm) : -1;
 		if (op->kind == OP_VM_START && k >= 0 && !m->wanted[k])
 			sim_fail(m->s, "node %u, entry %llu: %s is started, and is to be stopped",

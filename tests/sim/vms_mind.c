@@ -144,9 +144,11 @@ static void vms_apply(struct mind *m, const struct rl_entry *e)
 {
 	Hv__Event *ev = hv__event__unpack(NULL, e->len, e->data);
 	Hv__Event nothing = HV__EVENT__INIT;
+	_cleanup_free_ char *before = vms_garbage_before(m, ev);
 
 	vms_check_before(m, e->index);
 	brain_step(m->c, e->index, ev ? ev : &nothing, &m->actions);
+	vms_garbage_after(m, e->index, before);
 	cluster_time_applied(&m->time, cluster_now_us(m->c), mind_mono(m));
 	vms_check_step(m, e->index, ev ? ev : &nothing);
 	take_actions(m);
@@ -268,6 +270,7 @@ static void chance(struct sim *s, struct host *h, uint64_t arg)
 		return;
 	vms_chance_step(s);
 	admin_step(s);
+	vms_garbage_step(s);
 	sim_at(s, prng_range(sim_stream(s, STREAM_ADMIN), 10 * MS, 400 * MS), chance, NULL, 0);
 }
 
