@@ -509,14 +509,27 @@ static void settings_back(struct sim *s, struct host *h)
 	}
 }
 
-/* Where no device ever proves anything, somebody goes there and pulls the plug. */
-static void by_hand(struct sim *s, struct host *h)
+/* Another one that answers. */
+static struct host *host_beside(struct sim *s, const struct host *victim)
 {
 	for (size_t i = 0; i < s->n; i++) {
-		const struct node *n = cluster_node(h->proc.mind->c, s->hosts[i].id);
+		struct host *h = &s->hosts[i];
+
+		if (h != victim && process_runs(h) && mind_current(h->proc.mind))
+			return h;
+	}
+	return NULL;
+}
+
+/* Where no device ever proves anything, somebody goes there and pulls the plug. */
+static void by_hand(struct sim *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct host *h = host_beside(s, &s->hosts[i]);
+		const struct node *n = h ? cluster_node(h->proc.mind->c, s->hosts[i].id) : NULL;
 		struct ask a;
 
-		if (!n || &s->hosts[i] == h || (n->state != NODE_LOST && n->state != NODE_FENCING))
+		if (!n || (n->state != NODE_LOST && n->state != NODE_FENCING))
 			continue;
 		sim_trace(s, "host %zu is switched off by hand", i + 1);
 		vms_fence_by_hand(s, &s->hosts[i]);
@@ -540,9 +553,9 @@ static void all_back(struct sim *s, struct host *unused, uint64_t again)
 		for (size_t i = 0; i < s->n; i++)
 			node_back(s, a.h, s->hosts[i].id);
 		devices_missing(&a);
-		if (again < 3)
-			by_hand(s, a.h);
 	}
+	if (again < 3)
+		by_hand(s);
 	if (again)
 		sim_at(s, 10 * SEC, all_back, NULL, again - 1);
 	else

@@ -260,6 +260,8 @@ void vms_garbage_after(const struct mind *m, uint64_t index, const char *before)
 	_cleanup_free_ char *after = before ? state_text(m) : NULL;
 
 	if (before && strcmp(before, after) != 0)
+		sim_trace(m->s, "before:%safter:%s", before, after);
+	if (before && strcmp(before, after) != 0)
 		sim_fail(m->s, "I8: node %u, entry %llu makes no sense, and has changed the state",
 			 m->h->id, (unsigned long long)index);
 }
