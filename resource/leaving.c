@@ -50,12 +50,25 @@ static void leaving_op_end(struct cluster *c, struct node *n, enum hv_rc rc, con
 
 /* ---- frozen */
 
+/* Back, and has not reported: what it still has of them it will say. */
+static void owned_thaw(struct cluster *c, struct node *n)
+{
+	for (size_t i = 0; i < n->owned.count; i++) {
+		struct vm *vm = n->owned.items[i];
+
+		if (vm->state == VM_FROZEN)
+			vm_move(c, vm, VM_RECOVERING, WHY(NODE_RETURNED, .subject = n->name));
+	}
+}
+
 void leaving_thaw(struct cluster *c, struct node *n, bool back)
 {
 	bool any = n->frozen;
 
 	n->frozen = false;
 	node_touch(c, n);
+	if (node_is_member(n))
+		owned_thaw(c, n);
 	for (size_t i = 0; any && c->vms_in_state[VM_FROZEN] && i < c->vms.count; i++) {
 		struct vm *vm = c->vms.items[i];
 
@@ -225,6 +238,7 @@ static void finish(struct cluster *c, struct node *n, uint32_t left, uint32_t st
 			    WHY(HELD, .text = held));
 		leaving_op_end(c, n, HV_HELD, held);
 	}
+	leaving_timer(c, n); /* it is waited for from here on */
 }
 
 void leaving_settle(struct cluster *c, struct node *n)
