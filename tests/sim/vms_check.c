@@ -98,8 +98,10 @@ static void check_vms(struct mind *m, bool forget)
 		d = vm->node ? vms_dom(m->s, vm->node, k) : NULL;
 		/* Taken over; a node that catches up tells old stories. */
 		if (d && d->stray && vm->state != VM_STARTING && vm->state != VM_CHECKING &&
-		    mind_current(m))
+		    mind_current(m)) {
 			d->stray = false;
+			d->owed = d->state != DOM_ABSENT;
+		}
 		if (forget)
 			m->wanted[k] = vm->intent == INTENT_STARTED;
 	}

@@ -174,7 +174,7 @@ void vms_set(struct sim *s, struct host *h, int k, enum dom to, Hv__Cause cause)
 			vms_note(s, VMS_STOPPED, k, h->id, 0, true);
 	} else if (to == DOM_RUNNING) {
 		d->whole = d->arrived = false;
-		d->owed = true;
+		d->owed = !d->stray;
 		vms_note(s, from == DOM_ABSENT ? VMS_STARTED : VMS_RESUMED, k, h->id, 0, true);
 		check_single(s, h->id, k);
 	} else if (to == DOM_PAUSED) {
