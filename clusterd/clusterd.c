@@ -59,6 +59,7 @@ static void join(struct clusterd *d)
 	free(d->waiting_for);
 	d->waiting_for = NULL;
 	d->executor = executor_new(d->loop, d->list.self, &clusterd_executor_ops, d);
+	d->guard = guard_new(&clusterd_guard_ops, d);
 	rc = driver_open(d->loop, d->options->state_dir, &d->list, &clusterd_driver_ops, d,
 			 &d->driver, &text);
 	if (rc != HV_OK) {
@@ -182,6 +183,7 @@ static void stop(struct clusterd *d)
 	ipc_server_free(d->ipc);
 	control_free(d->control);
 	executor_free(d->executor);
+	guard_free(d->guard);
 	driver_close(d->driver);
 	hv_client_free(d->hv);
 	intake_free(d->intake);

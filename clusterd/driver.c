@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/driver_priv.h"
 
+#include "clusterd/guard.h"
 #include "clusterd/host_time.h"
 #include "clusterd/logging.h"
 
@@ -46,9 +47,20 @@ static void on_confchg(void *user, struct rl_ring ring, const hv_node_id *member
 	feed(user, &in);
 }
 
+/* With quorum_loss=ignore the log is told otherwise. */
+static void feed_votes(struct driver *d)
+{
+	struct rl_input in = d->votes;
+
+	selfguard_quorum(d->ignoring ? SELFGUARD_IGNORE : SELFGUARD_FREEZE, &in.quorate,
+			 &in.quorum);
+	feed(d, &in);
+}
+
 static void on_quorum(void *user, struct rl_ring ring, bool quorate, uint32_t quorum_votes,
 		      uint32_t device_votes)
 {
+	struct driver *d = user;
 	struct rl_input in = {.kind = RL_IN_QUORUM,
 			      .ring = ring,
 			      .quorate = quorate,
@@ -57,7 +69,20 @@ static void on_quorum(void *user, struct rl_ring ring, bool quorate, uint32_t qu
 
 	log_info("corosync: ring %u/%llu is %s", ring.node, (unsigned long long)ring.seq,
 		 quorate ? "quorate" : "not quorate");
-	feed(user, &in);
+	d->votes = in;
+	feed_votes(d);
+}
+
+/* The administrator may have said that this view is to do without quorum, or no longer. */
+static void look_at_policy(struct driver *d)
+{
+	bool ignoring = guard_policy(d->cluster) == SELFGUARD_IGNORE;
+
+	if (ignoring == d->ignoring)
+		return;
+	d->ignoring = ignoring;
+	if (d->votes.kind == RL_IN_QUORUM && !d->votes.quorate)
+		feed_votes(d);
 }
 
 static void on_deliver(void *user, hv_node_id sender, const uint8_t *data, size_t len)
@@ -128,9 +153,11 @@ static void on_tick(void *user)
 		log_warning("this host stood still for %llu ms",
 			    (unsigned long long)(gap / HV_US_PER_MS));
 		d->must_leave = true;
+		d->ops.stalled(d->user);
 	}
 	if (d->must_leave)
 		rejoin(d);
+	look_at_policy(d);
 	feed(d, &in);
 }
 

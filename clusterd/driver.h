@@ -33,6 +33,8 @@ struct driver_ops {
 	void (*gossip)(void *user, hv_node_id node, const Hv__Gossip *gossip);
 	/* The proposal was dropped (see proposer.h). */
 	void (*dropped)(void *user, uint64_t mark, enum hv_rc rc);
+	/* This host stood still for a while. */
+	void (*stalled)(void *user);
 	/* This process cannot go on; the text says why and what to do. */
 	void (*fatal)(void *user, enum hv_rc rc, const char *text);
 };

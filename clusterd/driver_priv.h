@@ -30,6 +30,8 @@ struct driver {
 	char *store_warning;
 	qb_loop_timer_handle tick;
 	uint64_t last_tick_us;
+	struct rl_input votes; /* votequorum's answer, as it came */
+	bool ignoring;	       /* quorum_loss=ignore is in force */
 	unsigned divergences;
 	bool turning, unsettled, closing, must_leave;
 	enum rl_phase phase; /* as logged last */

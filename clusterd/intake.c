@@ -137,6 +137,13 @@ void intake_hypervisor_gone(struct intake *in, const char *why, uint64_t now_us)
 	free(text);
 }
 
+bool intake_has(const struct intake *in, const char *uuid)
+{
+	const struct mirror_item *item = domain_mirror_find(in->mirror, uuid);
+
+	return item && item->observed != HV__OBSERVED__OBSERVED_ABSENT;
+}
+
 bool intake_health_ok(const struct intake *in, const char **ret_why)
 {
 	*ret_why = in->health_text;

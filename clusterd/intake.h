@@ -58,6 +58,9 @@ void intake_reconcile(struct intake *in, const struct cluster *c, uint64_t now_u
 /* When to call that again though nothing happened (CLOCK_MONOTONIC), 0: never. */
 uint64_t intake_next_us(const struct intake *in);
 
+/* Does a domain of that uuid exist on this host, running or not, as far as is known? */
+bool intake_has(const struct intake *in, const char *uuid);
+
 /* For status: is the hypervisor layer all right, and if not why. */
 bool intake_health_ok(const struct intake *in, const char **ret_why);
 

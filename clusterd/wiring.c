@@ -207,6 +207,7 @@ static void on_settled(void *user)
 		at_us = sooner(at_us, intake_next_us(d->intake));
 		at_us = sooner(at_us, reconcile_ticker(d));
 	}
+	at_us = sooner(at_us, guard_reconcile(d->guard, c, d->intake, current, mono_us()));
 	arm_due(d, at_us);
 	control_settled(d->control);
 	say_status(d, current);
@@ -225,6 +226,13 @@ static void on_dropped(void *user, uint64_t mark, enum hv_rc rc)
 	struct clusterd *d = user;
 
 	control_dropped(d->control, mark, rc);
+}
+
+static void on_stalled(void *user)
+{
+	struct clusterd *d = user;
+
+	guard_stalled(d->guard);
 }
 
 static void on_fatal(void *user, enum hv_rc rc, const char *text)
@@ -343,6 +351,7 @@ const struct driver_ops clusterd_driver_ops = {
     .settled = on_settled,
     .gossip = on_gossip,
     .dropped = on_dropped,
+    .stalled = on_stalled,
     .fatal = on_fatal,
 };
 const struct intake_ops clusterd_intake_ops = {.propose = propose_plain, .pending = pending};

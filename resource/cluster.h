@@ -373,6 +373,10 @@ struct setting_info {
 size_t setting_count(void);
 const struct setting_info *setting_at(size_t i);
 const char *cluster_setting(const struct cluster *c, const char *key);
+/* quorum_loss as its place among the setting's words (fence/selfguard.h), and its grace. */
+unsigned cluster_quorum_loss(const struct cluster *c, uint64_t *ret_grace_us);
+/* How long a graceful shutdown of this VM may take. */
+uint32_t cluster_stop_timeout_s(const struct cluster *c, const struct vm *vm);
 
 /* ---- attributes of VMs that the administrator sets: a table as well */
 struct vm_attribute_info {

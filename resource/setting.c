@@ -112,6 +112,12 @@ static const struct setting table[] = {
      0,
      0,
      "freeze|stop|self-fence|ignore"},
+    {{"quorum_loss_grace_ms", "30000",
+      "how long a node is without quorum before it does what quorum_loss says: 1000 to 3600000"},
+     KIND_NUMBER,
+     1000,
+     3600000,
+     NULL},
     {{"restart_window_s", "600",
       "a VM that ends by itself sooner than this after its start is restarted with growing pauses: "
       "0 to 86400"},
@@ -276,6 +282,17 @@ void settings_load(struct cluster *c)
 	    .fence_timeout_s = (uint32_t)number(c, "fence_timeout_s"),
 	    .drain_tries = (uint32_t)number(c, "drain_tries"),
 	};
+}
+
+unsigned cluster_quorum_loss(const struct cluster *c, uint64_t *ret_grace_us)
+{
+	*ret_grace_us = number(c, "quorum_loss_grace_ms") * HV_US_PER_MS;
+	return word_number(c, "quorum_loss");
+}
+
+uint32_t cluster_stop_timeout_s(const struct cluster *c, const struct vm *vm)
+{
+	return vm->stop_timeout_s ? vm->stop_timeout_s : c->tuning.stop_timeout_s;
 }
 
 static bool value_fits(const struct setting *s, const char *value)

@@ -179,6 +179,24 @@ static void conf_in(struct sim *s, struct host *h, const struct item *it)
 	process_feed(s, h, &in);
 }
 
+static void votes_in(struct sim *s, struct host *h, const struct item *it)
+{
+	struct rl_input in = {.kind = RL_IN_QUORUM, .ring = it->ring};
+
+	in.quorate = it->quorate;
+	in.quorum = it->quorum;
+	in.device_votes = it->device_votes;
+	if (s->mind->told_votes)
+		s->mind->told_votes(h->proc.mind, &in.quorate, &in.quorum);
+	process_feed(s, h, &in);
+}
+
+void host_votes_again(struct sim *s, struct host *h)
+{
+	if (h->proc.votes.kind == ITEM_VOTES)
+		votes_in(s, h, &h->proc.votes);
+}
+
 static void read_item(struct sim *s, struct host *h, const struct item *it)
 {
 	struct rl_input in = {0};
@@ -188,12 +206,8 @@ static void read_item(struct sim *s, struct host *h, const struct item *it)
 		conf_in(s, h, it);
 		break;
 	case ITEM_VOTES:
-		in.kind = RL_IN_QUORUM;
-		in.ring = it->ring;
-		in.quorate = it->quorate;
-		in.quorum = it->quorum;
-		in.device_votes = it->device_votes;
-		process_feed(s, h, &in);
+		h->proc.votes = *it;
+		votes_in(s, h, it);
 		break;
 	case ITEM_MESSAGE:
 		in.kind = RL_IN_DELIVER;

@@ -139,6 +139,8 @@ struct mind_ops {
 	uint64_t (*digest)(struct mind *m);
 	uint64_t (*cluster_us)(struct mind *m);			    /* of the last applied event */
 	void (*status)(struct mind *m, const struct rl_status *st); /* the log's status changed */
+	/* What the log is told of votequorum's answer (setting quorum_loss); NULL: as it is. */
+	void (*told_votes)(struct mind *m, bool *quorate, uint32_t *quorum);
 	bool (*settled)(
 	    struct mind *m); /* all outputs are carried out; true: it may have made more */
 	/* Something to do at a time of its own (simulated; 0: no), and then it is done. */
@@ -156,6 +158,7 @@ extern const struct mind_ops plain_mind;
 /* ---- host */
 struct process {
 	bool up, paused, joined;
+	struct item votes; /* the latest that it was told */
 	uint64_t incarnation;
 	struct replog *log;
 	struct mind *mind;
@@ -262,6 +265,7 @@ void disk_damage(struct host *h);
 void disk_done(struct disk *d);
 
 /* host.c */
+void host_votes_again(struct sim *s, struct host *h); /* the latest, to the process */
 void host_power_on(struct sim *s, struct host *h);
 void host_power_off(struct sim *s, struct host *h);
 void host_hang(struct sim *s, struct host *h, bool hang);

@@ -5,6 +5,7 @@
  *
  *   vms_mind.c     one node's brain, as clusterd's driver and wiring have it
  *   vms_exec.c     its executor: operations of the state addressed to this node, level-triggered
+ *   vms_guard.c    what a node does by itself without quorum (setting quorum_loss)
  *   vms_qemu.c     what really runs where, and who is told; I1 and I2 are checked here
  *   vms_call.c     hypervisord's jobs: order, waiting, deadlines, answers that are lost
  *   vms_move.c     live migrations between two libvirtds, phase by phase
@@ -23,6 +24,7 @@
 #define HV_TESTS_SIM_VMS_H
 
 #include "clusterd/cluster_time.h"
+#include "clusterd/guard.h"
 #include "clusterd/intake.h"
 #include "clusterd/proposer.h"
 #include "clusterd/ticker.h"
@@ -158,6 +160,7 @@ struct request {
 	bool acked;
 };
 struct vms_world {
+	uint64_t self_resets[SIM_HOSTS]; /* by quorum_loss=self-fence */
 	char uuid[VMS][HV_UUID_LEN + 1], name[VMS][HV_NAME_MAX + 1];
 	uint64_t mem_mib[VMS];
 	struct domain dom[SIM_HOSTS][VMS];
@@ -214,6 +217,9 @@ struct mind {
 	size_t n_jobs, cap_jobs;
 	bool was_current, unsettled, inventory_sent;
 	uint64_t due_us; /* cluster time */
+	struct guard *guard;
+	uint64_t guard_due_us; /* host's clock */
+	bool ignoring;	       /* quorum_loss=ignore is in force */
 	/* what the checks remember of each VM */
 	uint64_t vm_epoch[VMS];
 	hv_node_id vm_node[VMS];
@@ -228,6 +234,11 @@ bool mind_current(const struct mind *m);
 void mind_wake(struct mind *m);
 uint64_t mind_propose(struct mind *m, const Hv__Event *ev, enum rl_entry_type type,
 		      hv_node_id fenced);
+
+/* ---- vms_guard.c */
+void mind_guard_start(struct mind *m);
+void mind_guard_look(struct mind *m); /* when all is settled */
+void mind_told_votes(struct mind *m, bool *quorate, uint32_t *quorum);
 
 /* ---- vms_exec.c */
 void exec_reconcile(struct mind *m);

@@ -98,6 +98,7 @@ static struct mind *vms_new(struct sim *s, struct host *h)
 	snprintf(boot_id, sizeof(boot_id), "boot-%u-%llu", h->id, (unsigned long long)h->powers);
 	m->intake = intake_new(boot_id, &intake_ops, m);
 	intake_set_self(m->intake, h->id, h->proc.incarnation);
+	mind_guard_start(m);
 	make_list(s, h, &m->list);
 	return m;
 }
@@ -107,6 +108,7 @@ static void vms_free(struct mind *m)
 	/* Its hypervisord ends with it. */
 	if (m->h->power)
 		vms_hypervisord_ends(m->s, m->h);
+	guard_free(m->guard);
 	intake_free(m->intake);
 	proposer_free(m->proposer);
 	action_list_done(&m->actions);
@@ -219,6 +221,7 @@ static bool vms_settled(struct mind *m)
 			    ticker_reconcile(&m->ticker, m->c, &m->list, rl_status(m->h->proc.log),
 					     mind_cluster_us(m), &ops, m);
 	}
+	mind_guard_look(m);
 	m->unsettled = false;
 	proposer_flush(m->proposer, mind_cluster_us(m), host_wall_ms(m->s, m->h));
 	return true;
@@ -249,6 +252,8 @@ static uint64_t vms_next(struct mind *m)
 		at = m->h->proc.started_us + 300 * MS + 1;
 	if (next)
 		at = earlier(at, host_when_us(m->s, m->h, next));
+	if (m->guard_due_us)
+		at = earlier(at, host_when_us(m->s, m->h, m->guard_due_us));
 	if (m->due_us)
 		at = earlier(at, host_when_us(m->s, m->h, mono_of(&m->time, m->due_us)));
 	return at;
@@ -260,7 +265,8 @@ static void vms_poll(struct mind *m)
 
 	if (!m->inventory_sent && m->s->now_us - m->h->proc.started_us > 300 * MS)
 		vms_inventory(m);
-	if ((next && mind_mono(m) >= next) || (m->due_us && mind_cluster_us(m) >= m->due_us))
+	if ((next && mind_mono(m) >= next) ||
+	    (m->guard_due_us && mind_mono(m) >= m->guard_due_us) || (m->due_us && mind_cluster_us(m) >= m->due_us))
 		m->unsettled = true;
 }
 
@@ -355,6 +361,7 @@ const struct mind_ops vms_mind = {
     .digest = vms_digest,
     .cluster_us = mind_cluster_us,
     .status = vms_status,
+    .told_votes = mind_told_votes,
     .settled = vms_settled,
     .next_us = vms_next,
     .poll = vms_poll,

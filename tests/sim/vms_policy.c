@@ -75,11 +75,15 @@ static void go_down(struct sim *s, struct host *h, uint64_t patience)
 
 static void set_policy(struct sim *s, struct host *h)
 {
-	static const char *const values[] = {"conditional", "freeze", "failover", "migrate"};
-	uint64_t i = prng_range(sim_stream(s, STREAM_ADMIN), 0, 3);
+	static const char *const shutdown[] = {"conditional", "freeze", "failover", "migrate"};
+	/* Not ignore: it lets two parts of a cluster act, and says so. */
+	static const char *const loss[] = {"freeze", "stop", "self-fence"};
+	struct prng *r = sim_stream(s, STREAM_ADMIN);
 
-	admin_set(s, h, "node_shutdown", values[i]);
-	admin_set(s, h, "frozen_timeout_s", i % 2 ? "0" : "30");
+	admin_set(s, h, "node_shutdown", shutdown[prng_range(r, 0, 3)]);
+	admin_set(s, h, "frozen_timeout_s", prng_chance(r, 500) ? "0" : "30");
+	admin_set(s, h, "quorum_loss", loss[prng_range(r, 0, 2)]);
+	admin_set(s, h, "quorum_loss_grace_ms", prng_chance(r, 500) ? "2000" : "10000");
 }
 
 void admin_policy(struct sim *s, struct host *h, struct host *target)

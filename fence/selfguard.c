@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "fence/selfguard.h"
+
+static enum selfguard_order order_of(enum selfguard_policy policy)
+{
+	switch (policy) {
+	case SELFGUARD_STOP:
+		return GUARD_STOP;
+	case SELFGUARD_SELF_FENCE:
+		return GUARD_RESET;
+	case SELFGUARD_FREEZE:
+	case SELFGUARD_IGNORE:
+		break;
+	}
+	return GUARD_NONE;
+}
+
+enum selfguard_order selfguard_step(struct selfguard *g, const struct selfguard_input *in)
+{
+	if (in->active || in->stalled || !g->begun)
+		g->ok_us = in->now_us;
+	g->begun = true;
+	if (in->active || in->now_us - g->ok_us < in->grace_us)
+		return GUARD_NONE;
+	return order_of(in->policy);
+}
+
+uint64_t selfguard_due_us(const struct selfguard *g, const struct selfguard_input *in)
+{
+	uint64_t due = g->ok_us + in->grace_us;
+
+	if (in->active || order_of(in->policy) == GUARD_NONE || in->now_us >= due)
+		return 0;
+	return due;
+}

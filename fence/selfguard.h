@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * selfguard.h - what a node without quorum does with its VMs, decided by itself alone.
+ *
+ * PURE. One machine per process. The setting quorum_loss, as it stood in the state that was
+ * committed last, says what happens when this node could not act for quorum_loss_grace_ms:
+ *
+ *     freeze      nothing: they run on
+ *     stop        they are shut down
+ *     self-fence  the host resets itself
+ *     ignore      nothing here: the log goes on without quorum (selfguard_quorum())
+ *
+ *     t = 0 s     corosync loses the others: not active
+ *     t = 0..30   the grace: a switch that restarts costs nothing
+ *     t = 30 s    STOP or RESET, and for as long as this node is not active
+ *
+ * The order is a level: it is given at every step until the node is active again, and whoever
+ * carries it out begins each thing once. The other nodes count nothing of it as proof: a VM of a
+ * node that is gone waits for its fence.
+ *
+ * After a stall (the host or this process stood still) the grace begins anew, since what this node
+ * believed of its quorum while it stood is worth nothing: it watches first.
+ */
+#ifndef HV_FENCE_SELFGUARD_H
+#define HV_FENCE_SELFGUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* In the order of the setting's words. */
+enum selfguard_policy {
+	SELFGUARD_FREEZE,
+	SELFGUARD_STOP,
+	SELFGUARD_SELF_FENCE,
+	SELFGUARD_IGNORE,
+};
+enum selfguard_order {
+	GUARD_NONE,
+	GUARD_STOP,  /* shut down every VM of the cluster that runs here */
+	GUARD_RESET, /* reset this host */
+};
+
+/* All zero at the start of the process. */
+struct selfguard {
+	bool begun;
+	uint64_t ok_us; /* since when the grace runs: the latest step at which all was well */
+};
+struct selfguard_input {
+	uint64_t now_us; /* CLOCK_MONOTONIC */
+	bool active;	 /* may act: member of an active, quorate epoch */
+	bool stalled;	 /* stood still since the step before */
+	enum selfguard_policy policy;
+	uint64_t grace_us;
+};
+
+enum selfguard_order selfguard_step(struct selfguard *g, const struct selfguard_input *in);
+/* When to step again though nothing changed, 0: never. After a step with the same input. */
+uint64_t selfguard_due_us(const struct selfguard *g, const struct selfguard_input *in);
+
+/*
+ * What the log is told of votequorum's answer. With `ignore` a view without quorum counts as
+ * quorate with whatever votes are there; its epoch is a whole one if it has the majority of nodes,
+ * else a minority one behind its barrier: each lost member is fenced before anything is done.
+ */
+static inline void selfguard_quorum(enum selfguard_policy policy, bool *quorate, uint32_t *quorum)
+{
+	if (*quorate || policy != SELFGUARD_IGNORE)
+		return;
+	*quorate = true;
+	*quorum = 1;
+}
+
+#endif

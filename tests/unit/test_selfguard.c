@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "fence/selfguard.h"
+
+#include <criterion/criterion.h>
+
+#define S 1000000ULL
+
+static struct selfguard guard;
+
+static enum selfguard_order at(uint64_t s, bool active, enum selfguard_policy policy)
+{
+	struct selfguard_input in = {
+	    .now_us = s * S, .active = active, .policy = policy, .grace_us = 30 * S};
+
+	return selfguard_step(&guard, &in);
+}
+
+Test(selfguard, vms_are_stopped_after_the_grace_and_not_before)
+{
+	cr_assert_eq(at(100, true, SELFGUARD_STOP), GUARD_NONE);
+	cr_assert_eq(at(101, false, SELFGUARD_STOP), GUARD_NONE);
+	cr_assert_eq(at(129, false, SELFGUARD_STOP), GUARD_NONE);
+	cr_assert_eq(at(130, false, SELFGUARD_STOP), GUARD_STOP, "since it last was well: 100 s");
+	cr_assert_eq(at(500, false, SELFGUARD_STOP), GUARD_STOP, "as long as it lasts");
+	cr_assert_eq(at(501, true, SELFGUARD_STOP), GUARD_NONE);
+	cr_assert_eq(at(502, false, SELFGUARD_STOP), GUARD_NONE, "a new grace");
+}
+
+Test(selfguard, each_policy_has_its_order)
+{
+	at(100, true, SELFGUARD_FREEZE);
+	cr_assert_eq(at(200, false, SELFGUARD_FREEZE), GUARD_NONE);
+	cr_assert_eq(at(200, false, SELFGUARD_IGNORE), GUARD_NONE);
+	cr_assert_eq(at(200, false, SELFGUARD_SELF_FENCE), GUARD_RESET);
+	cr_assert_eq(at(200, false, SELFGUARD_STOP), GUARD_STOP);
+}
+
+Test(selfguard, a_process_that_starts_without_quorum_has_its_grace)
+{
+	cr_assert_eq(at(1000, false, SELFGUARD_STOP), GUARD_NONE);
+	cr_assert_eq(at(1029, false, SELFGUARD_STOP), GUARD_NONE);
+	cr_assert_eq(at(1030, false, SELFGUARD_STOP), GUARD_STOP);
+}
+
+Test(selfguard, after_a_stall_it_watches_first)
+{
+	struct selfguard_input in = {
+	    .now_us = 500 * S, .stalled = true, .policy = SELFGUARD_SELF_FENCE, .grace_us = 30 * S};
+
+	at(100, true, SELFGUARD_SELF_FENCE);
+	cr_assert_eq(selfguard_step(&guard, &in), GUARD_NONE);
+	cr_assert_eq(at(529, false, SELFGUARD_SELF_FENCE), GUARD_NONE);
+	cr_assert_eq(at(530, false, SELFGUARD_SELF_FENCE), GUARD_RESET);
+}
+
+Test(selfguard, it_says_when_it_wants_to_look_again)
+{
+	struct selfguard_input in = {
+	    .now_us = 110 * S, .policy = SELFGUARD_STOP, .grace_us = 30 * S};
+
+	at(100, true, SELFGUARD_STOP);
+	selfguard_step(&guard, &in);
+	cr_assert_eq(selfguard_due_us(&guard, &in), 130 * S);
+	in.policy = SELFGUARD_FREEZE;
+	cr_assert_eq(selfguard_due_us(&guard, &in), 0);
+	in.policy = SELFGUARD_STOP;
+	in.active = true;
+	cr_assert_eq(selfguard_due_us(&guard, &in), 0);
+	in.active = false;
+	in.now_us = 131 * S;
+	cr_assert_eq(selfguard_due_us(&guard, &in), 0, "it is due already");
+}
+
+Test(selfguard, only_ignore_makes_a_view_quorate)
+{
+	bool quorate = false;
+	uint32_t quorum = 2;
+
+	selfguard_quorum(SELFGUARD_STOP, &quorate, &quorum);
+	cr_assert(!quorate && quorum == 2);
+	selfguard_quorum(SELFGUARD_IGNORE, &quorate, &quorum);
+	cr_assert(quorate && quorum == 1);
+	quorum = 2;
+	selfguard_quorum(SELFGUARD_IGNORE, &quorate, &quorum);
+	cr_assert_eq(quorum, 2, "a real quorum counts as it is");
+}
