@@ -104,6 +104,9 @@ static void answer(struct sim *s, struct host *h, size_t n)
 	if (call.vm >= 0 && call.out.observed == HV__OBSERVED__OBSERVED_ABSENT)
 		vms_dom(s, h->id, call.vm)->owed = false;
 	exec_result(h->proc.mind, &call, &call.out);
+	/* What happened since the answer was written comes after it in the socket. */
+	if (call.vm >= 0 && vms_observed(s, h->id, call.vm) != call.out.observed)
+		vms_tell(s, h, call.vm, HV__CAUSE__CAUSE_NONE);
 	mind_wake(h->proc.mind);
 }
 
