@@ -26,16 +26,6 @@ static void set_intent(struct cluster *c, struct vm *vm, enum vm_intent intent, 
 	vm_dirty(c, vm);
 }
 
-/* What is asked anew is tried anew: no pause, no grudge. */
-static void forget_failures(struct cluster *c, struct vm *vm)
-{
-	vm->attempts = vm->restarts = 0;
-	vm->n_avoid = 0;
-	if (vm->retry_us)
-		vm_set_retry(c, vm, 0);
-	vm_touch(c, vm);
-}
-
 static struct answer ask(struct cluster *c, struct vm *vm, enum vm_request r, uint32_t flags,
 			 uint32_t timeout_s, hv_node_id target)
 {
@@ -100,6 +90,20 @@ struct answer admin_vm_add(struct cluster *c, const char *actor, const Hv__VmAdd
 	return cmd->started ? ask(c, vm, REQ_START, 0, 0, 0) : answer_ok(0);
 }
 
+/* Hands off: someone else is at work on it. */
+static struct answer refuse_held(const struct vm *vm)
+{
+	char hint[128];
+
+	if (!vm->managed) {
+		snprintf(hint, sizeof(hint), "hvcluster vm set %s managed=on", vm->name);
+		return answer_no(HV_REFUSED, hint, "VM '%s' is not managed by the cluster",
+				 vm->name);
+	}
+	snprintf(hint, sizeof(hint), "hvcluster vm unlock %s", vm->name);
+	return answer_no(HV_REFUSED, hint, "VM '%s' is locked: %s", vm->name, vm->lock);
+}
+
 /* A guest that does not run cannot shut itself down: it would only be waited for. */
 static struct answer refuse_paused(const struct vm *vm)
 {
@@ -118,14 +122,16 @@ struct answer admin_vm_remove(struct cluster *c, const char *actor, const Hv__Vm
 
 	if (!vm)
 		return answer_no_vm(cmd->name);
-	if (vm->state != VM_STOPPED && !cmd->stop_first) {
+	if (vm->lock)
+		return refuse_held(vm);
+	if (vm->state != VM_STOPPED && !cmd->stop_first && vm->managed) {
 		snprintf(hint, sizeof(hint),
 			 "hvcluster vm stop %s --wait, or hvcluster vm remove %s --stop", vm->name,
 			 vm->name);
 		return answer_no(HV_REFUSED, hint, "VM '%s' is %s, not stopped", vm->name,
 				 vm_state_name(vm->state));
 	}
-	if (vm->state == VM_PAUSED)
+	if (vm->state == VM_PAUSED && vm->managed)
 		return refuse_paused(vm);
 	vm->removing = true;
 	vm_reason(c, vm, asked(actor));
@@ -173,6 +179,8 @@ struct answer admin_vm_start(struct cluster *c, const char *actor, const Hv__VmS
 		return answer_no_vm(cmd->name);
 	if (vm->removing)
 		return refuse_removing(vm);
+	if (vm_held(vm))
+		return refuse_held(vm);
 	if (*cmd->node) {
 		struct answer a = check_start_node(c, vm, cmd->node, &node);
 
@@ -184,7 +192,7 @@ struct answer admin_vm_start(struct cluster *c, const char *actor, const Hv__VmS
 		return answer_no(HV_REFUSED, hint, "VM '%s' is paused on %s", vm->name,
 				 node_name(c, vm->node));
 	}
-	forget_failures(c, vm);
+	vm_forget_failures(c, vm);
 	vm->prefer = vm->node ? 0 : node;
 	if (vm->state != VM_RUNNING)
 		vm_reason(c, vm, asked(actor));
@@ -202,6 +210,8 @@ struct answer admin_vm_stop(struct cluster *c, const char *actor, const Hv__VmSt
 		return answer_no_vm(cmd->name);
 	if (vm->removing)
 		return refuse_removing(vm);
+	if (vm_held(vm))
+		return refuse_held(vm);
 	if (vm->state == VM_PAUSED && !cmd->force)
 		return refuse_paused(vm);
 	if (vm->state != VM_RECOVERING && vm->state != VM_CHECKING)
@@ -217,6 +227,8 @@ static struct answer check_migrate(struct cluster *c, const struct vm *vm)
 
 	if (vm->removing)
 		return refuse_removing(vm);
+	if (vm_held(vm))
+		return refuse_held(vm);
 	snprintf(hint, sizeof(hint), "hvcluster vm explain %s", vm->name);
 	if (vm->state == VM_STOPPED)
 		return answer_no(HV_REFUSED, "hvcluster vm start NAME NODE",
@@ -294,6 +306,8 @@ struct answer admin_vm_pause(struct cluster *c, const char *actor, const Hv__VmP
 		return answer_no_vm(cmd->name);
 	if (vm->removing)
 		return refuse_removing(vm);
+	if (vm_held(vm))
+		return refuse_held(vm);
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
 		return answer_no(HV_REFUSED, "hvcluster vm list", "VM '%s' is %s, not running",
 				 vm->name, vm_state_name(vm->state));
@@ -315,6 +329,8 @@ struct answer admin_vm_resume(struct cluster *c, const char *actor, const Hv__Vm
 		return answer_no_vm(cmd->name);
 	if (vm->removing)
 		return refuse_removing(vm);
+	if (vm_held(vm))
+		return refuse_held(vm);
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED && vm->state != VM_RESUMING)
 		return answer_no(HV_REFUSED, "hvcluster vm list", "VM '%s' is %s, not paused",
 				 vm->name, vm_state_name(vm->state));

@@ -3,6 +3,7 @@
 #include "resource/admin.h"
 #include "resource/journal.h"
 #include "resource/vm_attribute.h"
+#include "resource/vm_machine.h"
 
 /* All or none: every pair is looked at before the first is stored. */
 static struct answer check_pairs(const Hv__VmSet *cmd)
@@ -48,9 +49,19 @@ struct answer admin_vm_set(struct cluster *c, const char *actor, const Hv__VmSet
 	return a;
 }
 
+/* Where and as it is: that must be clear, and must not be about to change. */
+static bool lockable(const struct vm *vm)
+{
+	bool calm = vm->state == VM_RUNNING || vm->state == VM_PAUSED || vm->state == VM_STOPPED;
+	bool meant = (vm->intent == INTENT_STOPPED) == (vm->state == VM_STOPPED);
+
+	return calm && meant && !vm->op && !vm->request && !vm->removing;
+}
+
 struct answer admin_vm_lock(struct cluster *c, const char *actor, const Hv__VmLock *cmd)
 {
 	struct vm *vm = vm_find_name(c, cmd->name);
+	_cleanup_free_ char *text = NULL;
 	bool lock = *cmd->reason;
 
 	if (!vm)
@@ -58,11 +69,16 @@ struct answer admin_vm_lock(struct cluster *c, const char *actor, const Hv__VmLo
 	if (lock && vm->lock)
 		return answer_no(HV_REFUSED, "hvcluster vm unlock NAME",
 				 "VM '%s' is locked already: %s", vm->name, vm->lock);
-	if (!lock && !vm->lock)
+	if (!lock) {
+		vm_unlock(c, vm, WHY(ADMIN, .subject = actor));
 		return answer_ok(0);
-	journal_why(c, SEV_NOTICE, "vm", vm->name, lock ? "unlocked" : "locked",
-		    lock ? "locked" : "unlocked",
-		    lock ? WHY(LOCKED, .text = cmd->reason) : WHY(ADMIN, .subject = actor));
-	vm_set_lock(c, vm, lock ? cmd->reason : NULL);
+	}
+	if (!lockable(vm))
+		return answer_no(HV_BUSY, "hvcluster vm explain NAME",
+				 "VM '%s' is %s: it can be locked when that is over", vm->name,
+				 vm_state_name(vm->state));
+	text = hv_xasprintf("locked: %s", cmd->reason);
+	journal_why(c, SEV_NOTICE, "vm", vm->name, "unlocked", text, WHY(ADMIN, .subject = actor));
+	vm_set_lock(c, vm, cmd->reason);
 	return answer_ok(0);
 }

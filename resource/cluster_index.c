@@ -145,7 +145,7 @@ void vm_dirty(struct cluster *c, struct vm *vm)
 /* In the sets that depend on state and retry_us: what must be, is made so. */
 static void vm_queue(struct cluster *c, struct vm *vm)
 {
-	bool ready = !vm->gone && vm->state == VM_PENDING && vm->retry_us == 0;
+	bool ready = !vm->gone && vm->state == VM_PENDING && vm->retry_us == 0 && !vm_held(vm);
 
 	if (ready == vm->ready)
 		return;
@@ -306,6 +306,15 @@ void vm_set_lock(struct cluster *c, struct vm *vm, const char *reason)
 	free(vm->lock);
 	vm->lock = copy;
 	c->freed = true;
+	vm_queue(c, vm);
+	vm_touch(c, vm);
+	vm_dirty(c, vm);
+}
+
+void vm_set_managed(struct cluster *c, struct vm *vm, bool managed)
+{
+	vm->managed = managed;
+	vm_queue(c, vm);
 	vm_touch(c, vm);
 	vm_dirty(c, vm);
 }

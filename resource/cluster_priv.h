@@ -129,6 +129,12 @@ static inline bool node_takes_vms(const struct node *n)
 void fence_device_free(struct fence_device *d);
 
 /* ---- VMs: every member that an index depends on has its setter */
+/* Hands off: not started, stopped or moved by the cluster. What it began before goes on. */
+static inline bool vm_held(const struct vm *vm)
+{
+	return !vm->managed || vm->lock;
+}
+struct why vm_held_why(const struct vm *vm); /* borrows its lock's text */
 struct vm *vm_get(struct cluster *c, const char *uuid);
 struct vm *vm_find_name(struct cluster *c, const char *name);
 struct vm *vm_new(void);
@@ -143,6 +149,7 @@ void vm_set_node(struct cluster *c, struct vm *vm, hv_node_id node);
 void vm_set_target(struct cluster *c, struct vm *vm, hv_node_id target);
 void vm_set_retry(struct cluster *c, struct vm *vm, uint64_t retry_us);
 void vm_set_lock(struct cluster *c, struct vm *vm, const char *reason); /* NULL: unlocked */
+void vm_set_managed(struct cluster *c, struct vm *vm, bool managed);
 void vm_set_priority(struct cluster *c, struct vm *vm, int32_t priority);
 void vm_set_home(struct cluster *c, struct vm *vm, hv_node_id home);
 void vm_count_node(struct cluster *c, struct vm *vm,

@@ -24,6 +24,8 @@ enum drain_item drain_item(const struct cluster *c, const struct node *n, const 
 	*ret_why = NULL;
 	if (vm->op)
 		return ITEM_MOVING;
+	if (vm_held(vm))
+		return stuck(ret_why, why_sentence(vm_held_why(vm)));
 	if (!n->hypervisor_ok)
 		return stuck(ret_why,
 			     hv_xasprintf("the hypervisor layer of %s does not answer", n->name));
@@ -32,14 +34,10 @@ enum drain_item drain_item(const struct cluster *c, const struct node *n, const 
 						     : stuck(ret_why, reason_sentence(&vm->reason));
 	if (vm->intent == INTENT_STOPPED || vm->stale_ops)
 		return ITEM_MOVING;
-	if (!vm->managed)
-		return stuck(ret_why, hv_xstrdup("it is not managed by the cluster"));
-	if (vm->lock)
-		return stuck(ret_why, hv_xasprintf("locked: %s", vm->lock));
 	if (!vm->live_migration && vm->state == VM_PAUSED)
 		return stuck(ret_why, hv_xstrdup("it is paused, and not to be migrated live"));
-	if (vm->migrate_attempts >= c->tuning.drain_tries)
-		return stuck(ret_why, reason_sentence(&vm->reason));
+	if (vm->retry_us && vm->migrate_attempts >= c->tuning.drain_tries)
+		return stuck(ret_why, reason_sentence(&vm->reason)); /* after a pause it tries on */
 	if (vm->retry_us)
 		return ITEM_MOVING;
 	switch (placement_pick(c, vm, vm->live_migration, &target)) {
@@ -145,11 +143,23 @@ static void drain_held(struct cluster *c, struct node *n)
 	node_touch(c, n);
 }
 
+/* By stop and start: as many at a time as would be migrated live. */
+static bool offline_slot_free(const struct cluster *c, const struct node *n)
+{
+	uint32_t busy = 0;
+
+	for (size_t i = 0; i < n->owned.count; i++)
+		busy += ((const struct vm *)n->owned.items[i])->relocating;
+	return busy < c->tuning.migrate_parallel;
+}
+
 void drain_one(struct cluster *c, struct node *n, struct vm *vm, hv_op_id parent, struct why why)
 {
 	hv_node_id target = 0;
 
 	if (placement_pick(c, vm, vm->live_migration, &target) != FIT_OK)
+		return;
+	if (vm_held(vm) || (!vm->live_migration && !offline_slot_free(c, n)))
 		return;
 	if (c->tuning.maintenance_return && !vm->home)
 		vm_set_home(c, vm, n->id);

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#define LINES_MAX 8
+#define LINES_MAX 16
 
 struct lines {
 	char **line;
@@ -64,6 +64,31 @@ static void add_placement(struct lines *l, const struct cluster *c, const struct
 		add(l, hv_xasprintf("nodes that do not take it: %s", why));
 }
 
+/* What an administrator has set that decides here, and how far its tries are used up. */
+static void add_limits(struct lines *l, const struct vm *vm)
+{
+	if (!vm->managed)
+		add(l, hv_xasprintf("the cluster only watches it, until 'hvcluster vm set %s "
+				    "managed=on'",
+				    vm->name));
+	if (vm->lock)
+		add(l, hv_xasprintf("it is locked (%s): neither moved, stopped nor started until "
+				    "'hvcluster vm unlock %s'",
+				    vm->lock, vm->name));
+	if (vm->attempts)
+		add(l, hv_xasprintf("its start has failed %u times in a row", vm->attempts));
+	if (vm->local_tries)
+		add(l, hv_xasprintf("%u of %u further tries on its node are used up",
+				    vm->local_tries, vm->start_retries));
+	if (vm->relocations && vm->max_relocate != VM_RELOCATE_UNLIMITED)
+		add(l, hv_xasprintf("it was taken to %u other nodes, of %u that it may be taken to",
+				    vm->relocations, vm->max_relocate));
+	if (vm->given_up)
+		add(l, hv_xasprintf("it is tried again when a node joins, its limits change, or "
+				    "after 'hvcluster vm start %s'",
+				    vm->name));
+}
+
 char **brain_explain_vm(const struct cluster *c, const struct vm *vm, size_t *ret_count)
 {
 	struct lines l = {.line = hv_xcalloc(LINES_MAX, sizeof(char *))};
@@ -78,8 +103,7 @@ char **brain_explain_vm(const struct cluster *c, const struct vm *vm, size_t *re
 				 (unsigned long long)op->id, op->attempt));
 	add_wait(&l, c, vm);
 	add_placement(&l, c, vm);
-	if (vm->attempts)
-		add(&l, hv_xasprintf("its start has failed %u times in a row", vm->attempts));
+	add_limits(&l, vm);
 	*ret_count = l.count;
 	return l.line;
 }

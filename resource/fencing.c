@@ -9,10 +9,19 @@
 #include "resource/operation.h"
 #include "resource/vm_machine.h"
 
+/* One that is not managed is not recovered: no reason to fence. */
+static bool owns_managed(const struct node *n)
+{
+	for (size_t i = 0; i < n->owned.count; i++)
+		if (((const struct vm *)n->owned.items[i])->managed)
+			return true;
+	return false;
+}
+
 bool fencing_needed(const struct cluster *c, const struct node *n)
 {
-	return c->tuning.fence_always || n->barrier || n->fence_wanted || n->owned.count ||
-	       n->incoming.count || n->stale_ops;
+	return c->tuning.fence_always || n->barrier || n->fence_wanted || n->incoming.count ||
+	       n->stale_ops || owns_managed(n);
 }
 
 void barrier_lifted(struct cluster *c)
@@ -128,6 +137,10 @@ void fencing_settle(struct cluster *c, struct node *n)
 	if (n->deadline_us) {
 		n->deadline_us = 0;
 		node_touch(c, n);
+	}
+	if (!fencing_needed(c, n) && n->owned.count) {
+		node_reason(c, n, WHY(UNMANAGED)); /* what it has may run on: it is not off */
+		return;
 	}
 	if (!fencing_needed(c, n)) {
 		failover_over(c, n->id, "nothing depends on it any more");

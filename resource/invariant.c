@@ -114,7 +114,11 @@ static const char *check_vm(const struct cluster *c, const struct vm *vm)
 	}
 	MUST(vm->state != VM_FROZEN || (frozen_for(c, vm) && frozen_for(c, vm)->frozen),
 	     "a VM is frozen for a node that is not waited for");
-	MUST(vm->state != VM_FAILED || vm->retry_us, "a failed VM is not tried again");
+	MUST(vm->state != VM_FAILED || vm->retry_us || vm->given_up,
+	     "a failed VM is not tried again");
+	MUST(!vm->given_up || vm->state == VM_FAILED, "a VM is given up and has not failed");
+	MUST(!vm->relocating || vm->state == VM_STOPPING,
+	     "a VM is moved by stop and start and does not stop");
 	MUST(vm->state == VM_RUNNING || vm->state == VM_STOPPED || vm->reason.code != REASON_NONE,
 	     "a VM is not where it should be, without a reason");
 	return check_vm_op(c, vm);

@@ -374,8 +374,10 @@ void node_report(struct cluster *c, const Hv__NodeReport *ev)
 	set_text(&n->health_text, ev->inventory_known ? "" : "it cannot tell what runs");
 	node_touch(c, n);
 	c->freed = true;
-	if (n->state == NODE_JOINING)
+	if (n->state == NODE_JOINING) {
 		node_move(c, n, NODE_ONLINE, WHY(REPORTED, .subject = n->name));
+		vm_retry_given_up(c);
+	}
 	if (n->frozen && n->leaving == NODE_STAYS && n->inventory_known) {
 		leaving_thaw(c, n, true);
 		n->deadline_us = 0;
@@ -452,9 +454,8 @@ static void free_its_vms(struct cluster *c, struct node *n)
 	_cleanup_free_ struct vm **owned = hv_xmemdup(n->owned.items, count * sizeof(*owned));
 
 	for (size_t i = 0; i < count; i++) {
-		owned[i]->attempts = 0;
-		owned[i]->restarts = 0;
-		owned[i]->n_avoid = 0;
+		vm_forget_failures(c, owned[i]);
+		vm_unlock(c, owned[i], WHY(NODE_LOST, .subject = n->name));
 		vm_absent(c, owned[i], WHY(RECOVERED, .subject = n->name));
 	}
 }

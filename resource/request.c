@@ -140,9 +140,9 @@ static void begin_move(struct cluster *c, struct vm *vm, struct operation *req)
 		vm_migrate_to(c, vm, req->target, req->id, why_same(&vm->reason));
 		return;
 	}
-	req->flags |= OP_F_OFFLINE;
 	vm->prefer = req->target;
-	vm_relocate(c, vm, why_same(&vm->reason));
+	if (vm_relocate(c, vm, why_same(&vm->reason)))
+		req->flags |= OP_F_OFFLINE;
 }
 
 /* A guest that is paused cannot shut itself down, and would lose what it has in memory. */
@@ -160,6 +160,12 @@ static void move_one(struct cluster *c, struct vm *vm, struct operation *req)
 	if (vm->op || req->done || (req->flags & OP_F_OFFLINE) || vm->stale_ops ||
 	    (vm->state != VM_RUNNING && vm->state != VM_PAUSED))
 		return;
+	if (vm_held(vm)) {
+		_cleanup_free_ char *text = why_sentence(vm_held_why(vm));
+
+		request_end(c, vm, HV_REFUSED, text);
+		return;
+	}
 	if (cannot_move(vm)) {
 		request_end(c, vm, HV_REFUSED, "it is paused, and not to be migrated live");
 		return;

@@ -2,6 +2,8 @@
 /* What the administrator sets of a VM: a table of keys, how each is read, shown and stored. */
 #include "resource/vm_attribute.h"
 
+#include "resource/vm_machine.h"
+
 #include <stdio.h>
 
 #define UNLIMITED "unlimited"
@@ -29,10 +31,33 @@ struct attribute {
 
 PLAIN(failback, bool)
 PLAIN(live_migration, bool)
-PLAIN(managed, bool)
-PLAIN(max_relocate, uint32_t)
-PLAIN(start_retries, uint32_t)
 PLAIN(stop_timeout_s, uint32_t)
+
+/* Another limit is another chance for what was given up. */
+#define LIMIT(member)                                                                              \
+	static int64_t get_##member(const struct vm *vm)                                           \
+	{                                                                                          \
+		return vm->member;                                                                 \
+	}                                                                                          \
+	static void set_##member(struct cluster *c, struct vm *vm, int64_t value)                  \
+	{                                                                                          \
+		vm->member = (uint32_t)value;                                                      \
+		if (vm->given_up)                                                                  \
+			vm_forget_failures(c, vm);                                                 \
+	}
+
+LIMIT(max_relocate)
+LIMIT(start_retries)
+
+static int64_t get_managed(const struct vm *vm)
+{
+	return vm->managed;
+}
+
+static void set_managed(struct cluster *c, struct vm *vm, int64_t value)
+{
+	vm_set_managed(c, vm, value);
+}
 
 static int64_t get_priority(const struct vm *vm)
 {

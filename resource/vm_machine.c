@@ -66,6 +66,7 @@ void vm_move(struct cluster *c, struct vm *vm, enum vm_state to, struct why why)
 	vm->tries = 0;
 	if (to != VM_STOPPING)
 		vm->relocating = false;
+	vm->given_up = false;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -110,6 +111,8 @@ void vm_running(struct cluster *c, struct vm *vm, struct why why)
 	failover_vm_settled(c, vm, true, HV_OK);
 	vm->arriving = false;
 	vm->attempts = 0;
+	vm->local_tries = 0;
+	vm->relocations = 0;
 	vm->n_avoid = 0;
 	vm->seen_on = 0;
 	vm->recover_from = 0;
@@ -152,7 +155,7 @@ void vm_adopt(struct cluster *c, struct vm *vm, hv_node_id node)
 
 	vm_set_node(c, vm, node);
 	vm->epoch++;
-	if (vm->intent == INTENT_STARTED)
+	if (vm->intent == INTENT_STARTED || vm_held(vm))
 		vm_running(c, vm, why);
 	else
 		vm_move(c, vm, VM_STOPPING, why);
@@ -189,7 +192,6 @@ static void vm_waits(struct cluster *c, struct vm *vm, hv_node_id was, struct wh
 void vm_absent(struct cluster *c, struct vm *vm, struct why why)
 {
 	hv_node_id target = vm->target, was = vm->node;
-	const char *owner = node_name(c, vm->node);
 
 	hv_assert(vm->op == 0);
 	if (vm->state == VM_CHECKING && vm_follow(c, vm))
@@ -203,7 +205,7 @@ void vm_absent(struct cluster *c, struct vm *vm, struct why why)
 	vm->migrate_attempts = 0;
 	vm_touch(c, vm);
 	if (vm->relocating)
-		why = WHY(OFFLINE_MOVE, .subject = owner);
+		why = WHY(OFFLINE_MOVE, .subject = node_name(c, was));
 	if (vm->intent == INTENT_STARTED) {
 		vm_waits(c, vm, was, why);
 		return;
@@ -212,6 +214,26 @@ void vm_absent(struct cluster *c, struct vm *vm, struct why why)
 	failover_vm_settled(c, vm, false, HV_CANCELLED);
 	vm->recover_from = 0;
 	vm_move(c, vm, VM_STOPPED, why);
+}
+
+struct why vm_held_why(const struct vm *vm)
+{
+	return vm->managed ? WHY(LOCKED, .text = vm->lock) : WHY(UNMANAGED);
+}
+
+static struct why why_recovering(const struct cluster *c, const struct vm *vm)
+{
+	if (!vm->managed)
+		return WHY(UNMANAGED); /* no one fences for it */
+	return WHY(WAIT_FENCE, .subject = node_name(c, vm->node));
+}
+
+void vm_unlock(struct cluster *c, struct vm *vm, struct why why)
+{
+	if (!vm->lock)
+		return;
+	journal_why(c, SEV_NOTICE, "vm", vm->name, "locked", "unlocked", why);
+	vm_set_lock(c, vm, NULL);
 }
 
 void vm_owner_lost(struct cluster *c, struct vm *vm)
@@ -233,7 +255,7 @@ void vm_owner_lost(struct cluster *c, struct vm *vm)
 	}
 	if (target)
 		vm_destroy_copy(c, vm, target);
-	if (seen)
+	if (seen && vm->managed)
 		vm_destroy_copy(c, vm, seen);
 	failover_vm_settled(c, vm, false, HV_NODE_LOST); /* in the record of an earlier loss */
 	vm->migrate_attempts = 0;
@@ -244,28 +266,9 @@ void vm_owner_lost(struct cluster *c, struct vm *vm)
 	}
 	vm->recover_from = owner;
 	if (vm->state != VM_RECOVERING)
-		vm_move(c, vm, VM_RECOVERING, WHY(WAIT_FENCE, .subject = node_name(c, owner)));
+		vm_move(c, vm, VM_RECOVERING, why_recovering(c, vm));
 	if (MUTANT(takeover_without_proof))
 		vm_absent(c, vm, WHY(RECOVERED, .subject = node_name(c, owner)));
-}
-
-static bool vm_avoids(const struct vm *vm, hv_node_id node)
-{
-	for (size_t i = 0; i < vm->n_avoid; i++)
-		if (vm->avoid[i] == node)
-			return true;
-	return false;
-}
-
-void vm_start_failed(struct cluster *c, struct vm *vm, const char *text)
-{
-	hv_node_id node = vm->node;
-
-	if (!vm_avoids(vm, node) && vm->n_avoid < HV_MAX_NODES)
-		vm->avoid[vm->n_avoid++] = node;
-	if (vm->attempts < UINT32_MAX)
-		vm->attempts++;
-	vm_absent(c, vm, WHY(START_FAILED, .subject = node_name(c, node), .text = text));
 }
 
 /* ---- decisions */
@@ -281,6 +284,8 @@ bool vm_start_on(struct cluster *c, struct vm *vm, hv_node_id node, const char *
 		return false;
 	if (vm->recover_from)
 		why = WHY(RECOVERED, .subject = node_name(c, vm->recover_from));
+	if (vm->prefer != node)
+		vm->local_tries = 0; /* of another node */
 	vm_set_node(c, vm, node);
 	vm->epoch += !MUTANT(ownership_epoch_stays);
 	vm->prefer = 0;
@@ -308,7 +313,7 @@ bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id
 
 	hv_assert((vm->state == VM_RUNNING || vm->state == VM_PAUSED) && vm->op == 0);
 	hv_assert(target != vm->node && vm->stale_ops == 0);
-	if (!op_room(c))
+	if (vm_held(vm) || !op_room(c))
 		return false;
 	if (vm->state == VM_PAUSED)
 		spec.flags = OP_F_PAUSED;
@@ -318,11 +323,14 @@ bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id
 	return true;
 }
 
-void vm_relocate(struct cluster *c, struct vm *vm, struct why why)
+bool vm_relocate(struct cluster *c, struct vm *vm, struct why why)
 {
 	hv_assert(vm->state == VM_RUNNING && vm->op == 0 && vm->intent == INTENT_STARTED);
+	if (vm_held(vm))
+		return false;
 	vm_move(c, vm, VM_STOPPING, why);
 	vm->relocating = true;
+	return true;
 }
 
 /* The state's own operation, if its node can take it now. */
@@ -364,6 +372,8 @@ static void vm_settle_busy(struct cluster *c, struct vm *vm)
 	bool back = !stop && !vm->relocating; /* it was to stop, and is to run again */
 
 	hv_assert(op && op->state == OP_RUNNING);
+	if (vm_held(vm))
+		return;
 	if (stop && (op->kind == OP_VM_START || op->kind == OP_VM_MIGRATE))
 		op_cancel(c, op);
 	if (vm->stale_ops && op->kind == OP_VM_START)
@@ -372,18 +382,34 @@ static void vm_settle_busy(struct cluster *c, struct vm *vm)
 		op_cancel(c, op);
 }
 
+static void vm_settle_removed(struct cluster *c, struct vm *vm)
+{
+	if (vm->stale_ops)
+		return;
+	journal_why(c, SEV_NOTICE, "vm", vm->name, vm_state_name(vm->state), "removed",
+		    why_same(&vm->reason));
+	request_end(c, vm, HV_OK, NULL);
+	vm_delete(c, vm);
+}
+
 static void vm_settle_stopped(struct cluster *c, struct vm *vm)
 {
-	if (vm->removing) {
-		if (vm->stale_ops)
-			return;
-		journal_why(c, SEV_NOTICE, "vm", vm->name, vm_state_name(vm->state), "removed",
-			    why_same(&vm->reason));
-		request_end(c, vm, HV_OK, NULL);
-		vm_delete(c, vm);
-	} else if (vm->intent == INTENT_STARTED) {
+	if (vm->removing)
+		vm_settle_removed(c, vm);
+	else if (vm->intent == INTENT_STARTED && !vm_held(vm))
 		vm_move(c, vm, VM_PENDING, why_same(&vm->reason));
-	}
+}
+
+/* It waits to be started. */
+static void vm_settle_down(struct cluster *c, struct vm *vm)
+{
+	if (vm->intent == INTENT_STOPPED)
+		vm_absent(c, vm, why_same(&vm->reason));
+	else if (vm->state == VM_FAILED && vm->retry_us == 0 && !vm->given_up &&
+		 !MUTANT(failed_for_ever))
+		vm_move(c, vm, VM_PENDING, why_same(&vm->reason));
+	else if (vm->state == VM_PENDING && vm_held(vm))
+		vm_reason(c, vm, vm_held_why(vm));
 }
 
 /* Those that need it are stopped first, unless it is to be destroyed at once. */
@@ -396,7 +422,7 @@ static bool must_wait_to_stop(struct cluster *c, const struct vm *vm)
 
 static void vm_settle_up(struct cluster *c, struct vm *vm)
 {
-	bool stop = vm->intent == INTENT_STOPPED;
+	bool stop = vm->intent == INTENT_STOPPED && !vm_held(vm);
 	bool doubtful = vm->reason.code == REASON_UNKNOWN && vm->state != VM_RESUMING;
 
 	if (doubtful && node_reachable(node_get(c, vm->node)))
@@ -406,7 +432,7 @@ static void vm_settle_up(struct cluster *c, struct vm *vm)
 		vm_move(c, vm, VM_STOPPING, why_same(&vm->reason));
 	else if (stop)
 		return;
-	else if (vm->state == VM_RUNNING && vm->want_paused)
+	else if (vm->state == VM_RUNNING && vm->want_paused && !vm_held(vm))
 		vm_begin(c, vm, OP_VM_PAUSE, c->tuning.start_timeout_s);
 	else if (vm->state == VM_PAUSED && vm->arriving && !vm->want_paused)
 		vm_move(c, vm, VM_RESUMING, why_same(&vm->reason));
@@ -422,6 +448,10 @@ void vm_settle(struct cluster *c, struct vm *vm)
 		vm_settle_busy(c, vm);
 		return;
 	}
+	if (vm->removing && !vm->managed) {
+		vm_settle_removed(c, vm); /* whatever it does */
+		return;
+	}
 	switch (vm->state) {
 	case VM_STOPPED:
 		vm_settle_stopped(c, vm);
@@ -429,10 +459,7 @@ void vm_settle(struct cluster *c, struct vm *vm)
 	case VM_PENDING:
 	case VM_FAILED:
 	case VM_BLOCKED:
-		if (vm->intent == INTENT_STOPPED)
-			vm_absent(c, vm, why_same(&vm->reason));
-		else if (vm->state == VM_FAILED && vm->retry_us == 0 && !MUTANT(failed_for_ever))
-			vm_move(c, vm, VM_PENDING, why_same(&vm->reason));
+		vm_settle_down(c, vm);
 		return;
 	case VM_RUNNING:
 	case VM_PAUSED:
@@ -440,7 +467,8 @@ void vm_settle(struct cluster *c, struct vm *vm)
 		vm_settle_up(c, vm);
 		return;
 	case VM_STOPPING:
-		vm_begin_stop(c, vm);
+		if (!vm_held(vm))
+			vm_begin_stop(c, vm);
 		return;
 	case VM_CHECKING:
 		vm_begin(c, vm, OP_VM_PROBE, c->tuning.start_timeout_s);
@@ -453,6 +481,8 @@ void vm_settle(struct cluster *c, struct vm *vm)
 			vm_absent(c, vm, why_same(&vm->reason));
 		return;
 	case VM_RECOVERING:
+		if (vm->managed == (vm->reason.code == REASON_UNMANAGED))
+			vm_reason(c, vm, why_recovering(c, vm));
 		return;
 	}
 }

@@ -31,6 +31,8 @@ void vm_running(struct cluster *c, struct vm *vm, struct why why);
 void vm_absent(struct cluster *c, struct vm *vm, struct why why);
 /* Its owner is lost. */
 void vm_owner_lost(struct cluster *c, struct vm *vm);
+/* The job that had locked it is over, or gone with its node. */
+void vm_unlock(struct cluster *c, struct vm *vm, struct why why);
 /* A copy on `node` is nobody's: destroyed, and until then the VM is not started anywhere. */
 void vm_destroy_copy(struct cluster *c, struct vm *vm, hv_node_id node);
 /* It was found running where it had no owner. */
@@ -42,13 +44,22 @@ bool vm_start_on(struct cluster *c, struct vm *vm, hv_node_id node, const char *
  * Move it without live migration: shut down where it runs, then started on vm->prefer if that can
  * take it, else where placement says (its old node is no worse than others there). It must be
  * RUNNING without an operation and meant to run; the caller has made sure that some node can take
- * it, and sets vm->prefer first.
+ * it, and sets vm->prefer first. False: it is held.
  */
-void vm_relocate(struct cluster *c, struct vm *vm, struct why why);
+bool vm_relocate(struct cluster *c, struct vm *vm, struct why why);
 bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id parent,
 		   struct why why);
-/* Its start failed on its node, where it is absent. */
+/* ---- vm_limits.c: starts that fail */
+/*
+ * Its start failed on its node, where it is absent; vm->attempts counts it already. It is tried
+ * start_retries times more there, after growing pauses, then on other nodes, max_relocate of them,
+ * then given up. Without that limit it is tried everywhere, again and again, with growing pauses.
+ */
 void vm_start_failed(struct cluster *c, struct vm *vm, const char *text);
+/* What is asked anew is tried anew: no pause, no grudge. */
+void vm_forget_failures(struct cluster *c, struct vm *vm);
+/* The cause may have gone: those that were given up are tried again. */
+void vm_retry_given_up(struct cluster *c);
 
 /* ---- vm_result.c: an executor's answer to the VM's own operation, or to a copy's destruction */
 void vm_op_result(struct cluster *c, struct operation *op, const Hv__OpResult *res);

@@ -4,6 +4,15 @@
 #include "proto/mutant.h"
 #include "resource/vm_machine.h"
 
+/* Its owner has it: what was seen elsewhere is nobody's. Not managed, it is left alone even so. */
+static void forget_seen(struct cluster *c, struct vm *vm)
+{
+	if (vm->seen_on && vm->managed)
+		vm_destroy_copy(c, vm, vm->seen_on);
+	vm->seen_on = 0;
+	vm_touch(c, vm);
+}
+
 static void owner_runs(struct cluster *c, struct vm *vm)
 {
 	struct why why = WHY(REPORTED, .subject = node_name(c, vm->node));
@@ -13,9 +22,8 @@ static void owner_runs(struct cluster *c, struct vm *vm)
 				  NULL);
 		return;
 	}
-	if (vm->seen_on)
-		vm_destroy_copy(c, vm, vm->seen_on);
-	if (vm->state == VM_STOPPING && vm->intent == INTENT_STOPPED)
+	forget_seen(c, vm);
+	if (vm->state == VM_STOPPING && vm->intent == INTENT_STOPPED && !vm_held(vm))
 		return;
 	if (vm->state == VM_RUNNING && vm->reason.code != REASON_UNKNOWN)
 		return;
@@ -43,10 +51,7 @@ static void owner_has_it_paused(struct cluster *c, struct vm *vm, bool incoming,
 				  NULL);
 		return;
 	}
-	if (vm->seen_on)
-		vm_destroy_copy(c, vm, vm->seen_on);
-	vm->seen_on = 0;
-	vm_touch(c, vm);
+	forget_seen(c, vm);
 	if (vm->state == VM_STOPPING || vm->state == VM_PAUSED || vm->state == VM_RESUMING)
 		return;
 	if (vm->want_paused) {
@@ -65,12 +70,17 @@ static void owner_has_it_paused(struct cluster *c, struct vm *vm, bool incoming,
 static void owner_lost_it(struct cluster *c, struct vm *vm, struct why gone)
 {
 	bool ran = vm->state == VM_RUNNING || vm->state == VM_PAUSED;
+	hv_node_id node = vm->node;
 
+	if (vm->state == VM_RECOVERING || vm->state == VM_FROZEN)
+		vm_unlock(c, vm, WHY(NODE_RETURNED, .subject = node_name(c, node)));
 	if (ran && c->now_us - vm->since_us > c->tuning.restart_window_us)
 		vm->restarts = 0;
 	else if (ran && vm->restarts < UINT32_MAX)
 		vm->restarts++;
 	vm_absent(c, vm, gone);
+	if (vm->state == VM_PENDING)
+		vm->prefer = node; /* it is no worse than any other, and has been its place */
 	if (ran && vm->state == VM_PENDING && vm->restarts > 1)
 		vm_set_retry(c, vm,
 			     c->now_us + backoff_us(c->tuning.start_retry_us,
@@ -121,6 +131,8 @@ void vm_copy_seen(struct cluster *c, struct vm *vm, hv_node_id node, Hv__Observe
 		return;
 	if (vm->target == node)
 		return; /* the source's answer decides */
+	if (!vm->managed && (!runs || !ask) && vm->node)
+		return; /* someone else moves it */
 	if (runs && vm->node == 0 && vm->stale_ops == 0) {
 		vm_adopt(c, vm, node);
 	} else if (runs && ask && calm && !vm->op && !vm->stale_ops) {

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What an executor answered. `observed` is believed first, the result code second. */
-#include "resource/failover.h"
 #include "proto/mutant.h"
+#include "resource/failover.h"
+#include "resource/node_machine.h"
 #include "resource/operation.h"
 #include "resource/vm_machine.h"
+
+#define STOP_TRIES 3 /* after which it counts as one that cannot be stopped */
 
 static bool result_good(enum op_kind kind, const Hv__OpResult *res)
 {
@@ -38,6 +41,12 @@ static struct why unknown(struct cluster *c, const struct vm *vm)
 	return WHY(UNKNOWN, .subject = node_name(c, vm->node));
 }
 
+static void count_attempt(struct vm *vm)
+{
+	if (vm->attempts < UINT32_MAX)
+		vm->attempts++;
+}
+
 static void start_result(struct cluster *c, struct vm *vm, const Hv__OpResult *res, bool cancelled)
 {
 	failover_vm_tried(c, vm, res);
@@ -46,15 +55,17 @@ static void start_result(struct cluster *c, struct vm *vm, const Hv__OpResult *r
 		vm_running(c, vm, why_same(&vm->reason));
 		return;
 	case HV__OBSERVED__OBSERVED_ABSENT:
-		if (cancelled && res->rc == HV_CANCELLED)
+		if (cancelled && res->rc == HV_CANCELLED) {
 			vm_absent(c, vm, why_same(&vm->reason));
-		else
-			vm_start_failed(c, vm, res->text);
+			return;
+		}
+		count_attempt(vm);
+		vm_start_failed(c, vm, res->text);
 		return;
 	case HV__OBSERVED__OBSERVED_PAUSED:
 	case HV__OBSERVED__OBSERVED_INCOMING:
 		/* Half started, never seen to run: destroyed and tried again. */
-		vm->attempts++;
+		count_attempt(vm);
 		vm_move(c, vm, VM_STOPPING,
 			WHY(START_FAILED, .subject = node_name(c, vm->node),
 			    .text = "it was left paused"));
@@ -67,8 +78,18 @@ static void start_result(struct cluster *c, struct vm *vm, const Hv__OpResult *r
 		vm_absent(c, vm, unknown(c, vm));
 		return;
 	}
-	vm->attempts++;
+	count_attempt(vm);
 	vm_move(c, vm, VM_CHECKING, unknown(c, vm));
+}
+
+/* The setting on_stop_failure: its node is fenced, or (preset, or no device) it is tried for ever.
+ */
+static void cannot_stop(struct cluster *c, const struct vm *vm, hv_node_id node, const char *text)
+{
+	struct node *n = node_get(c, node);
+
+	if (c->tuning.fence_on_stop_failure && !vm_held(vm) && !n->fence_wanted)
+		node_want_fence(c, n, WHY(STOP_FAILED_FENCE, .subject = vm->name, .text = text));
 }
 
 static void stop_result(struct cluster *c, struct vm *vm, const Hv__OpResult *res)
@@ -77,6 +98,10 @@ static void stop_result(struct cluster *c, struct vm *vm, const Hv__OpResult *re
 
 	bool back = vm->intent == INTENT_STARTED && !vm->relocating;
 
+	if (res->observed == HV__OBSERVED__OBSERVED_ABSENT && back && vm->attempts) {
+		vm_start_failed(c, vm, "it was left paused");
+		return;
+	}
 	if (res->observed == HV__OBSERVED__OBSERVED_ABSENT) {
 		vm_absent(c, vm, why_same(&vm->reason));
 		return;
@@ -90,6 +115,8 @@ static void stop_result(struct cluster *c, struct vm *vm, const Hv__OpResult *re
 		vm_touch(c, vm);
 	} else {
 		vm_again_later(c, vm, failed);
+		if (vm->tries >= STOP_TRIES)
+			cannot_stop(c, vm, vm->node, res->text);
 	}
 }
 
@@ -114,6 +141,17 @@ static void migrate_arrived(struct cluster *c, struct vm *vm, bool stay_paused)
 		vm_owner_lost(c, vm);
 	else
 		vm_move(c, vm, stay_paused ? VM_PAUSED : VM_RESUMING, why_same(&vm->reason));
+}
+
+/* After so many failures that a drain says that it is held, the pause is the longest. */
+static uint64_t migrate_pause_us(const struct cluster *c, const struct vm *vm)
+{
+	const struct node *n = cluster_node(c, vm->node);
+
+	if (vm->migrate_attempts >= c->tuning.drain_tries && n->admin == NODE_DRAINING)
+		return c->tuning.start_retry_max_us;
+	return backoff_us(c->tuning.start_retry_us, c->tuning.start_retry_max_us,
+			  vm->migrate_attempts);
 }
 
 void vm_migrate_failed(struct cluster *c, struct vm *vm, Hv__Observed source, bool stay_paused,
@@ -143,10 +181,7 @@ void vm_migrate_failed(struct cluster *c, struct vm *vm, Hv__Observed source, bo
 		return;
 	}
 	if (!cancelled)
-		vm_set_retry(c, vm,
-			     c->now_us + backoff_us(c->tuning.start_retry_us,
-						    c->tuning.start_retry_max_us,
-						    vm->migrate_attempts));
+		vm_set_retry(c, vm, c->now_us + migrate_pause_us(c, vm));
 }
 
 static void migrate_result(struct cluster *c, struct vm *vm, const struct operation *op,
@@ -262,6 +297,8 @@ static void copy_result(struct cluster *c, struct operation *op, const Hv__OpRes
 	op->deadline_us = c->now_us + backoff_us(c->tuning.start_retry_us,
 						 c->tuning.start_retry_max_us, op->attempt);
 	op_touch(c, op);
+	if (op->attempt >= STOP_TRIES)
+		cannot_stop(c, vm_get(c, op->vm), op->node, res->text);
 }
 
 void vm_op_result(struct cluster *c, struct operation *op, const Hv__OpResult *res)

@@ -195,3 +195,505 @@ Test(brain_limits, a_stop_asked_for_in_the_middle_of_an_offline_move_stops_it)
 	assert_vm(w, "web1", VM_STOPPED, 0);
 	world_free(w);
 }
+
+/* ---- start_retries, max_relocate */
+
+static struct world *failing(const char *retries, const char *relocate)
+{
+	struct world *w = world_new(3);
+
+	vm_add(w, "web1", 512, 0, false);
+	vm_set(w, "web1", "start_retries", retries);
+	vm_set(w, "web1", "max_relocate", relocate);
+	vm_start(w, "web1", "host2");
+	assert_vm(w, "web1", VM_STARTING, 2);
+	return w;
+}
+
+/* Its start fails, and what pauses then is over. */
+static void fails(struct world *w)
+{
+	result(w, "web1", HV_HYPERVISOR, ABSENT);
+	if (vm(w, "web1")->state == VM_PENDING)
+		tick(w, 60001);
+}
+
+Test(brain_limits, a_start_is_tried_again_on_its_node_before_it_goes_elsewhere)
+{
+	struct world *w = failing("2", "1");
+
+	result(w, "web1", HV_HYPERVISOR, ABSENT);
+	assert_vm(w, "web1", VM_PENDING, 0);
+	tick(w, 1001);
+	assert_vm(w, "web1", VM_STARTING, 2);
+	result(w, "web1", HV_HYPERVISOR, ABSENT);
+	tick(w, 1001);
+	assert_vm(w, "web1", VM_PENDING, 0); /* the pauses grow */
+	tick(w, 1001);
+	assert_vm(w, "web1", VM_STARTING, 2);
+	result(w, "web1", HV_HYPERVISOR, ABSENT);
+	assert_vm(w, "web1", VM_STARTING, 1); /* at once: it is another node */
+	cr_assert_eq(vm(w, "web1")->relocations, 1);
+	result(w, "web1", HV_OK, RUNNING);
+	cr_assert_eq(op(w, w->op)->state, OP_DONE);
+	cr_assert_eq(vm(w, "web1")->local_tries + vm(w, "web1")->relocations, 0, "forgotten");
+	world_free(w);
+}
+
+Test(brain_limits, with_every_try_used_up_it_is_given_up)
+{
+	struct world *w = failing("1", "1");
+	size_t n;
+	char **lines;
+
+	for (int i = 0; i < 3; i++) {
+		fails(w);
+		cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	}
+	fails(w);
+	assert_vm(w, "web1", VM_FAILED, 0);
+	cr_assert(vm(w, "web1")->given_up);
+	cr_assert_eq(vm(w, "web1")->reason.code, REASON_GIVEN_UP);
+	cr_assert_eq(op(w, w->op)->state, OP_FAILED, "the client is told");
+	cr_assert(strstr(op(w, w->op)->text, "4 times, at last on host1"), "%s",
+		  op(w, w->op)->text);
+	tick(w, 3600000);
+	assert_vm(w, "web1", VM_FAILED, 0);
+	cr_assert_eq(brain_next_deadline_us(w->c), 0, "nothing is waited for");
+
+	lines = brain_explain_vm(w->c, vm(w, "web1"), &n);
+	cr_assert(strstr(lines[0], "its start failed as often as it may"), "%s", lines[0]);
+	cr_assert(strstr(lines[n - 1], "after 'hvcluster vm start web1'"), "%s", lines[n - 1]);
+	for (size_t i = 0; i < n; i++)
+		free(lines[i]);
+	free(lines);
+	world_free(w);
+}
+
+static struct world *given_up(void)
+{
+	struct world *w = failing("0", "0");
+
+	fails(w);
+	assert_vm(w, "web1", VM_FAILED, 0);
+	cr_assert(vm(w, "web1")->given_up);
+	return w;
+}
+
+Test(brain_limits, given_up_it_is_tried_again_when_asked_for)
+{
+	struct world *w = given_up();
+
+	vm_start(w, "web1", "");
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	world_free(w);
+}
+
+Test(brain_limits, given_up_it_is_tried_again_when_a_node_comes)
+{
+	struct world *w = given_up();
+
+	view(w, "12", "", false);
+	assert_vm(w, "web1", VM_FAILED, 0);
+	w->incarnation[3]++;
+	w->seq[3] = 0;
+	view(w, "123", "", false);
+	assert_vm(w, "web1", VM_FAILED, 0);
+	report(w, 3, "");
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	world_free(w);
+}
+
+Test(brain_limits, given_up_it_is_tried_again_when_its_limit_changes)
+{
+	struct world *w = given_up();
+
+	vm_set(w, "web1", "max_relocate", "1");
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	fails(w);
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	fails(w);
+	cr_assert(vm(w, "web1")->given_up);
+	vm_stop(w, "web1", false);
+	assert_vm(w, "web1", VM_STOPPED, 0);
+	world_free(w);
+}
+
+Test(brain_limits, distinct_nodes_come_first_however_often_it_may_move)
+{
+	struct world *w = failing("0", "5");
+	unsigned tried[4] = {0};
+
+	for (int i = 0; i < 3; i++) {
+		tried[vm(w, "web1")->node]++;
+		fails(w);
+	}
+	cr_assert(tried[1] == 1 && tried[2] == 1 && tried[3] == 1);
+	assert_vm(w, "web1", VM_FAILED, 0);
+	cr_assert(!vm(w, "web1")->given_up);
+	for (int i = 0; i < 3; i++) {
+		tick(w, 60001);
+		cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+		fails(w);
+	}
+	cr_assert(vm(w, "web1")->given_up);
+	world_free(w);
+}
+
+Test(brain_limits, a_recovery_begins_with_all_its_tries)
+{
+	struct world *w = failing("1", "0");
+
+	fails(w);
+	result(w, "web1", HV_OK, RUNNING);
+	view(w, "13", "", false);
+	fence_result(w, 2, HV_OK);
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	fails(w);
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	fails(w);
+	cr_assert(vm(w, "web1")->given_up);
+	world_free(w);
+}
+
+/* ---- a guest that ends is started where it was */
+
+Test(brain_limits, a_guest_that_crashed_is_started_where_it_was)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "other", 1);
+	running_vm(w, "web1", 1);
+	observed(w, 1, "web1", ABSENT, HV__CAUSE__CAUSE_CRASHED);
+	assert_vm(w, "web1", VM_STARTING, 1);
+	world_free(w);
+}
+
+/* ---- managed=off */
+
+static struct world *unmanaged(void)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "web1", 1);
+	vm_set(w, "web1", "managed", "off");
+	return w;
+}
+
+Test(brain_limits, unmanaged_it_is_neither_started_nor_stopped_nor_moved)
+{
+	struct world *w = unmanaged();
+
+	vm_stop(w, "web1", false);
+	cr_assert_eq(w->rc, HV_REFUSED);
+	cr_assert_str_eq(w->hint, "hvcluster vm set web1 managed=on");
+	vm_migrate(w, "web1", "host2");
+	cr_assert_eq(w->rc, HV_REFUSED);
+	node_drain(w, "host1");
+	tick(w, 60000);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	cr_assert(strstr(op(w, w->op)->text, "vm web1: not managed"), "%s", op(w, w->op)->text);
+	node_resume(w, "host1");
+
+	observed(w, 1, "web1", ABSENT, HV__CAUSE__CAUSE_CRASHED);
+	tick(w, 60000);
+	assert_vm(w, "web1", VM_PENDING, 0);
+	cr_assert_eq(vm(w, "web1")->reason.code, REASON_UNMANAGED);
+	cr_assert_eq(running_count(w, OP_VM_START), 0);
+	vm_start(w, "web1", "");
+	cr_assert_eq(w->rc, HV_REFUSED);
+
+	vm_set(w, "web1", "managed", "on");
+	assert_vm(w, "web1", VM_STARTING, 1);
+	world_free(w);
+}
+
+Test(brain_limits, unmanaged_it_is_followed_wherever_others_move_it)
+{
+	struct world *w = unmanaged();
+
+	observed(w, 2, "web1", INCOMING, HV__CAUSE__CAUSE_NONE);
+	cr_assert_eq(running_count(w, OP_VM_DESTROY), 0, "someone else's migration");
+	observed(w, 1, "web1", ABSENT, HV__CAUSE__CAUSE_MIGRATED);
+	observed(w, 2, "web1", RUNNING, HV__CAUSE__CAUSE_NONE);
+	assert_vm(w, "web1", VM_RUNNING, 2);
+	vm_set(w, "web1", "managed", "on");
+	assert_vm(w, "web1", VM_RUNNING, 2);
+	cr_assert_eq(running_count(w, OP_VM_DESTROY), 0);
+	world_free(w);
+}
+
+Test(brain_limits, unmanaged_and_seen_twice_it_is_only_asked_after)
+{
+	struct world *w = unmanaged();
+
+	observed(w, 2, "web1", RUNNING, HV__CAUSE__CAUSE_NONE);
+	assert_vm(w, "web1", VM_CHECKING, 1);
+	result(w, "web1", HV_OK, RUNNING);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	cr_assert_eq(running_count(w, OP_VM_DESTROY), 0);
+	world_free(w);
+}
+
+Test(brain_limits, unmanaged_it_is_no_reason_to_fence_until_it_is_managed_again)
+{
+	struct world *w = unmanaged();
+
+	view(w, "23", "", false);
+	assert_node(w, 1, NODE_LOST);
+	assert_vm(w, "web1", VM_RECOVERING, 1);
+	cr_assert_eq(vm(w, "web1")->reason.code, REASON_UNMANAGED);
+	cr_assert_eq(running_count(w, OP_FENCE), 0);
+	tick(w, 600000);
+	cr_assert_eq(running_count(w, OP_FENCE), 0);
+
+	vm_set(w, "web1", "managed", "on");
+	assert_node(w, 1, NODE_FENCING);
+	cr_assert_eq(vm(w, "web1")->reason.code, REASON_WAIT_FENCE);
+	fence_result(w, 1, HV_OK);
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	world_free(w);
+}
+
+Test(brain_limits, unmanaged_on_a_node_that_comes_back_it_is_as_that_says)
+{
+	struct world *w = unmanaged();
+
+	view(w, "23", "", false);
+	w->incarnation[1]++;
+	w->seq[1] = 0;
+	view(w, "123", "", false);
+	report(w, 1, "web1=running");
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	world_free(w);
+}
+
+Test(brain_limits, unmanaged_it_can_be_removed_while_it_runs)
+{
+	struct world *w = unmanaged();
+
+	vm_remove(w, "web1", false);
+	cr_assert_eq(w->rc, HV_OK, "%s", w->text);
+	cr_assert_null(vm(w, "web1"));
+	cr_assert_eq(running_count(w, OP_VM_STOP), 0);
+	cr_assert_eq(op(w, w->op)->state, OP_DONE);
+	world_free(w);
+}
+
+Test(brain_limits, what_was_begun_before_it_became_unmanaged_is_finished)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 1);
+	vm_migrate(w, "web1", "host2");
+	vm_set(w, "web1", "managed", "off");
+	result(w, "web1", HV_OK, ABSENT);
+	assert_vm(w, "web1", VM_RESUMING, 2);
+	result(w, "web1", HV_OK, RUNNING);
+	assert_vm(w, "web1", VM_RUNNING, 2);
+	world_free(w);
+}
+
+/* ---- vm lock */
+
+static struct world *locked(void)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "web1", 1);
+	vm_lock(w, "web1", "backup");
+	cr_assert_eq(w->rc, HV_OK, "%s", w->text);
+	return w;
+}
+
+Test(brain_limits, a_locked_vm_is_neither_moved_nor_stopped_until_it_is_unlocked)
+{
+	struct world *w = locked();
+
+	vm_migrate(w, "web1", "host2");
+	cr_assert_eq(w->rc, HV_REFUSED);
+	cr_assert_str_eq(w->text, "VM 'web1' is locked: backup");
+	cr_assert_str_eq(w->hint, "hvcluster vm unlock web1");
+	vm_stop(w, "web1", true);
+	cr_assert_eq(w->rc, HV_REFUSED);
+	vm_remove(w, "web1", true);
+	cr_assert_eq(w->rc, HV_REFUSED);
+	node_drain(w, "host1");
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	cr_assert_eq(op(w, w->op)->rc, HV_HELD, "the drain says what holds it");
+	cr_assert(strstr(op(w, w->op)->text, "vm web1: locked: backup"), "%s", op(w, w->op)->text);
+	vm_lock(w, "web1", "again");
+	cr_assert_eq(w->rc, HV_REFUSED);
+
+	vm_lock(w, "web1", "");
+	assert_vm(w, "web1", VM_MIGRATING, 1);
+	vm_lock(w, "web1", "late");
+	cr_assert_eq(w->rc, HV_BUSY);
+	world_free(w);
+}
+
+Test(brain_limits, a_locked_guest_that_crashed_waits_until_it_is_unlocked)
+{
+	struct world *w = locked();
+
+	observed(w, 1, "web1", ABSENT, HV__CAUSE__CAUSE_CRASHED);
+	tick(w, 60000);
+	assert_vm(w, "web1", VM_PENDING, 0);
+	cr_assert_eq(vm(w, "web1")->reason.code, REASON_LOCKED);
+	vm_lock(w, "web1", "");
+	assert_vm(w, "web1", VM_STARTING, 1);
+	world_free(w);
+}
+
+Test(brain_limits, the_loss_of_its_node_ends_a_lock)
+{
+	struct world *w = locked();
+
+	view(w, "23", "", false);
+	cr_assert(vm(w, "web1")->lock, "it may still be at work there");
+	fence_result(w, 1, HV_OK);
+	cr_assert_null(vm(w, "web1")->lock);
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	world_free(w);
+}
+
+Test(brain_limits, a_lock_outlasts_a_node_that_was_only_cut_off)
+{
+	struct world *w = locked();
+
+	view(w, "23", "", false);
+	w->incarnation[1]++;
+	w->seq[1] = 0;
+	view(w, "123", "", false);
+	report(w, 1, "web1=running");
+	cr_assert(vm(w, "web1")->lock);
+	view(w, "23", "", false);
+	w->incarnation[1]++;
+	w->seq[1] = 0;
+	view(w, "123", "", false);
+	report(w, 1, "");
+	cr_assert_null(vm(w, "web1")->lock, "it does not run there: nor does the job");
+	assert_vm(w, "web1", VM_STARTING, 1);
+	world_free(w);
+}
+
+/* ---- on_stop_failure */
+
+static void stop_fails(struct world *w, unsigned times)
+{
+	for (unsigned i = 0; i < times; i++) {
+		result(w, "web1", HV_HYPERVISOR, RUNNING);
+		tick(w, 60001);
+	}
+}
+
+Test(brain_limits, a_vm_that_cannot_be_stopped_stays_and_is_tried_again)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 1);
+	vm_stop(w, "web1", false);
+	stop_fails(w, 5);
+	assert_vm(w, "web1", VM_STOPPING, 1);
+	cr_assert_eq(vm(w, "web1")->reason.code, REASON_STOP_FAILED);
+	cr_assert_eq(running_count(w, OP_FENCE), 0);
+	result(w, "web1", HV_OK, ABSENT);
+	assert_vm(w, "web1", VM_STOPPED, 0);
+	world_free(w);
+}
+
+Test(brain_limits, or_its_node_is_fenced)
+{
+	struct world *w = world_new(3);
+
+	set(w, "on_stop_failure", "fence");
+	running_vm(w, "other", 1);
+	running_vm(w, "web1", 1);
+	vm_stop(w, "web1", false);
+	stop_fails(w, 2);
+	assert_node(w, 1, NODE_ONLINE);
+	result(w, "web1", HV_HYPERVISOR, RUNNING);
+	assert_node(w, 1, NODE_FENCING);
+	fence_result(w, 1, HV_OK);
+	assert_vm(w, "web1", VM_STOPPED, 0);
+	cr_assert_eq(vm(w, "other")->state, VM_STARTING);
+	world_free(w);
+}
+
+/* ---- drains */
+
+Test(brain_limits, a_drain_stops_and_starts_what_is_not_to_be_migrated_live)
+{
+	struct world *w = stays_put();
+	hv_op_id drain;
+
+	running_vm(w, "web2", 1);
+	node_drain(w, "host1");
+	drain = w->op;
+	assert_vm(w, "web1", VM_STOPPING, 1);
+	assert_vm(w, "web2", VM_MIGRATING, 1);
+	result(w, "web1", HV_OK, ABSENT);
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	cr_assert_neq(vm(w, "web1")->node, 1);
+	all_succeed(w);
+	cr_assert_eq(op(w, drain)->state, OP_DONE);
+	cr_assert_eq(node(w, 1)->admin, NODE_MAINTENANCE);
+	world_free(w);
+}
+
+Test(brain_limits, a_drain_stops_as_many_at_a_time_as_it_would_migrate)
+{
+	struct world *w = world_new(2);
+	static const char *const names[] = {"a", "b", "c"};
+
+	set(w, "migrate_parallel", "2");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		running_vm(w, names[i], 1);
+		vm_set(w, names[i], "live_migration", "off");
+	}
+	node_drain(w, "host1");
+	cr_assert_eq(running_count(w, OP_VM_STOP), 2);
+	all_succeed(w);
+	cr_assert_eq(node(w, 1)->admin, NODE_MAINTENANCE);
+	world_free(w);
+}
+
+Test(brain_limits, a_drain_that_is_held_by_failing_migrations_tries_on_after_a_pause)
+{
+	struct world *w = world_new(2);
+	hv_op_id drain;
+
+	running_vm(w, "web1", 1);
+	node_drain(w, "host1");
+	drain = w->op;
+	for (int i = 0; i < 3; i++) {
+		result(w, "web1", HV_HYPERVISOR, RUNNING);
+		all_succeed(w);
+		if (i < 2)
+			tick(w, 60001);
+	}
+	cr_assert_eq(op(w, drain)->rc, HV_HELD);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	tick(w, 60001);
+	assert_vm(w, "web1", VM_MIGRATING, 1);
+	all_succeed(w);
+	cr_assert_eq(node(w, 1)->admin, NODE_MAINTENANCE);
+	world_free(w);
+}
+
+Test(brain_limits, a_drain_that_is_held_by_a_stop_goes_on_when_it_succeeds)
+{
+	struct world *w = stays_put();
+	hv_op_id drain;
+
+	node_drain(w, "host1");
+	drain = w->op;
+	stop_fails(w, 4);
+	cr_assert_eq(op(w, drain)->rc, HV_HELD);
+	cr_assert(strstr(op(w, drain)->text, "it could not be stopped on host1"), "%s",
+		  op(w, drain)->text);
+	all_succeed(w);
+	cr_assert_eq(vm(w, "web1")->state, VM_RUNNING);
+	cr_assert_eq(node(w, 1)->admin, NODE_MAINTENANCE);
+	world_free(w);
+}

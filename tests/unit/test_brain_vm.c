@@ -86,6 +86,9 @@ Test(brain_vm, a_start_that_left_it_paused_is_destroyed_and_begun_afresh)
 	assert_vm(w, "web1", VM_STOPPING, 1);
 	cr_assert_eq(vm_op(w, "web1")->kind, OP_VM_DESTROY);
 	result(w, "web1", HV_OK, ABSENT);
+	assert_vm(w, "web1", VM_FAILED, 0);
+	cr_assert_eq(vm(w, "web1")->attempts, 1, "a start that did not succeed");
+	tick(w, 1001);
 	assert_vm(w, "web1", VM_STARTING, 1);
 	world_free(w);
 }
@@ -240,7 +243,7 @@ Test(brain_vm, a_rejoined_node_that_cannot_tell_keeps_its_vms)
 	cr_assert_null(vm_op(w, "web1"), "its hypervisor layer does not answer yet");
 	health(w, 3, true);
 	result(w, "web1", HV_OK, ABSENT);
-	assert_vm(w, "web1", VM_STARTING, 1);
+	assert_vm(w, "web1", VM_STARTING, 3);
 	world_free(w);
 }
 
