@@ -117,10 +117,34 @@ void disk_kick(struct sim *s, struct host *h)
 	sim_at(s, latency, batch_done, h, p->batch[p->n_batch - 1].w.number);
 }
 
+static void write_fails(struct sim *s, struct host *h, uint64_t incarnation)
+{
+	struct rl_input in = {.kind = RL_IN_WRITE_FAILED};
+
+	if (!h->proc.up || h->proc.incarnation != incarnation)
+		return;
+	if (process_runs(h))
+		process_feed(s, h, &in);
+	else
+		sim_at(s, 50 * MS, write_fails, h, incarnation);
+}
+
+/* The store says it once and writes no more; after a restart of the process it tries again. */
+void disk_gives_up(struct sim *s, struct host *h)
+{
+	if (!h->proc.up || h->proc.disk_failed)
+		return;
+	disk_process_gone(s, h);
+	h->proc.disk_failed = true;
+	sim_at(s, 1, write_fails, h, h->proc.incarnation);
+}
+
 void disk_write(struct sim *s, struct host *h, const struct rl_write *w)
 {
 	struct process *p = &h->proc;
 
+	if (h->disk.full)
+		disk_gives_up(s, h);
 	if (p->disk_failed)
 		return;
 	if (p->n_queue == p->cap_queue) {

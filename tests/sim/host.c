@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define STALL_US (2 * SEC) /* as clusterd: it stood still for so long: it joins anew */
+#define STALL_STORM_US (100 * MS)
 #define POLL_US (100 * MS) /* a mind is not asked more often than so */
 #define POLL_STORM_US (10 * MS)
 
@@ -42,7 +44,7 @@ static void carry_out(struct sim *s, struct host *h, const struct rl_output *out
 
 	switch (out->kind) {
 	case RL_OUT_MULTICAST:
-		net_multicast(s, h, out->data, out->len);
+		p->must_leave = !net_multicast(s, h, out->data, out->len) || p->must_leave;
 		break;
 	case RL_OUT_WRITE:
 		disk_write(s, h, out->write);
@@ -78,6 +80,7 @@ static void carry_out(struct sim *s, struct host *h, const struct rl_output *out
 /* ---- timers: an event for the next thing that is due, and none when nothing is */
 
 static void tick(struct sim *s, struct host *h, uint64_t at_us);
+static void rejoin(struct sim *s, struct host *h);
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -102,6 +105,8 @@ static void arm(struct sim *s, struct host *h)
 		return;
 	due = rl_next_due_us(p->log);
 	at = earlier(due ? host_when_us(s, h, due) : 0, next_poll(s, h));
+	if (p->must_leave)
+		at = earlier(at, s->now_us + MS);
 	if (!at || (p->tick_at_us && p->tick_at_us <= at))
 		return;
 	if (at < s->now_us)
@@ -121,7 +126,9 @@ static void tick(struct sim *s, struct host *h, uint64_t at_us)
 	p->tick_at_us = 0;
 	if (!process_runs(h))
 		return;
-	due = rl_next_due_us(p->log);
+	if (p->must_leave)
+		rejoin(s, h);
+	due = p->up ? rl_next_due_us(p->log) : 0;
 	if (due && due <= host_mono_us(s, h))
 		process_feed(s, h, &in);
 	if (p->up) {
@@ -171,11 +178,12 @@ enum hv_rc process_propose(struct sim *s, struct host *h, enum rl_entry_type typ
 static void conf_in(struct sim *s, struct host *h, const struct item *it)
 {
 	struct rl_input in = {.kind = RL_IN_CONFCHG, .ring = it->ring};
+	const struct conf *c = (const void *)it->data->data;
 
-	in.members = it->members.ids;
-	in.n_members = it->members.n;
-	in.ring_members = it->ring_members.ids;
-	in.n_ring_members = it->ring_members.n;
+	in.members = c->members.ids;
+	in.n_members = c->members.n;
+	in.ring_members = c->ring_members.ids;
+	in.n_ring_members = c->ring_members.n;
 	process_feed(s, h, &in);
 }
 
@@ -208,6 +216,10 @@ static void read_item(struct sim *s, struct host *h, const struct item *it)
 	case ITEM_VOTES:
 		h->proc.votes = *it;
 		votes_in(s, h, it);
+		break;
+	case ITEM_DISCONNECT:
+		in.kind = RL_IN_DISCONNECT;
+		process_feed(s, h, &in);
 		break;
 	case ITEM_MESSAGE:
 		in.kind = RL_IN_DELIVER;
@@ -242,13 +254,74 @@ void process_receive(struct sim *s, struct host *h, const struct item *it)
 		return;
 	/* A process is in the group from its own join on. */
 	if (it->kind == ITEM_CONF && it->host == h->id && !it->leaves &&
-	    it->incarnation == p->incarnation)
+	    it->connection == p->connection)
 		p->joined = true;
-	if (it->kind != ITEM_VOTES && !p->joined)
+	if ((it->kind == ITEM_MESSAGE || it->kind == ITEM_CONF) && !p->joined)
 		return;
 	items_push(&p->inbox, it);
 	if (p->inbox.n == p->inbox_pos + 1)
 		read_inbox(s, h);
+}
+
+/* ---- leaving and joining anew */
+
+/* What CPG had for it; votequorum is another connection. */
+static void inbox_drop(struct process *p, bool votes_too)
+{
+	struct items kept = {0};
+
+	for (size_t i = p->inbox_pos; i < p->inbox.n && !votes_too; i++)
+		if (p->inbox.items[i].kind == ITEM_VOTES)
+			items_push(&kept, &p->inbox.items[i]);
+	items_clear(&p->inbox);
+	p->inbox = kept;
+	p->inbox_pos = 0;
+}
+
+void process_disconnected(struct sim *s, struct host *h)
+{
+	struct process *p = &h->proc;
+
+	if (!p->up)
+		return;
+	inbox_drop(p, true);
+	p->joined = false;
+	process_receive(s, h, &(struct item){.kind = ITEM_DISCONNECT});
+}
+
+/* As clusterd's driver does it: what was missed comes back through the ordinary join. */
+static void rejoin(struct sim *s, struct host *h)
+{
+	struct process *p = &h->proc;
+	struct rl_input in = {.kind = RL_IN_EVICTED};
+
+	sim_trace(s, "node %u leaves the group and joins it again", h->id);
+	p->must_leave = false;
+	process_feed(s, h, &in);
+	if (!p->up)
+		return;
+	inbox_drop(p, false);
+	p->joined = false;
+	net_leave(s, h);
+	net_join(s, h);
+}
+
+/* It goes on after a pause of its own or of the host: its timers first, or what corosync said. */
+static void wake(struct sim *s, struct host *h)
+{
+	struct process *p = &h->proc;
+	uint64_t stall = s->storm ? STALL_STORM_US : STALL_US;
+
+	if (!process_runs(h))
+		return;
+	if (s->now_us - p->stood_us > stall)
+		p->must_leave = true;
+	disk_kick(s, h);
+	if (p->must_leave && prng_chance(sim_stream(s, STREAM_WORLD), 500))
+		rejoin(s, h);
+	read_inbox(s, h);
+	if (process_runs(h))
+		arm(s, h);
 }
 
 /* ---- process */
@@ -267,9 +340,10 @@ static void config(struct sim *s, struct host *h, struct rl_config *cfg)
 	*cfg = (struct rl_config){.self = h->id, .incarnation = h->proc.incarnation, .feature = 1};
 	for (size_t i = 0; i < s->n; i++)
 		cfg->nodes[cfg->n_nodes++] = (struct rl_node_cfg){s->hosts[i].id, 1};
-	cfg->hello_timeout_us = s->storm ? 20 * MS : 300 * MS;
-	cfg->ack_timeout_us = s->storm ? 150 * MS : 2 * SEC;
-	cfg->heartbeat_us = s->storm ? 40 * MS : 250 * MS;
+	/* As clusterd has them; in a storm the world is that much faster. */
+	cfg->hello_timeout_us = s->storm ? 20 * MS : SEC;
+	cfg->ack_timeout_us = s->storm ? 150 * MS : 3 * SEC;
+	cfg->heartbeat_us = s->storm ? 40 * MS : 400 * MS;
 	cfg->snapshot_every = s->snapshot_every;
 	cfg->max_pending = 256;
 }
@@ -322,12 +396,11 @@ void process_pause(struct sim *s, struct host *h, bool pause)
 	if (!h->proc.up || h->proc.paused == pause)
 		return;
 	sim_trace(s, "node %u: process %s", h->id, pause ? "paused" : "goes on");
+	if (pause && !h->hung)
+		h->proc.stood_us = s->now_us;
 	h->proc.paused = pause;
-	if (pause)
-		return;
-	disk_kick(s, h);
-	read_inbox(s, h);
-	arm(s, h);
+	if (!pause)
+		wake(s, h);
 }
 
 /* ---- power */
@@ -344,7 +417,7 @@ void host_power_on(struct sim *s, struct host *h)
 		return;
 	sim_trace(s, "host %u: power on", h->id);
 	h->power = true;
-	h->hung = false;
+	h->hung = h->corosync_down = false;
 	h->seen_all = false;
 	h->powered_us = s->now_us;
 	h->clock.sim_us = s->now_us;
@@ -370,11 +443,10 @@ void host_hang(struct sim *s, struct host *h, bool hang)
 	if (!h->power || h->hung == hang)
 		return;
 	sim_trace(s, "host %u: %s", h->id, hang ? "hangs" : "thaws");
+	if (hang && !h->proc.paused)
+		h->proc.stood_us = s->now_us;
 	h->hung = hang;
 	net_changed(s, !hang);
-	if (hang)
-		return;
-	disk_kick(s, h);
-	read_inbox(s, h);
-	arm(s, h);
+	if (!hang && h->proc.up)
+		wake(s, h);
 }

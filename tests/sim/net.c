@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Corosync as the log sees it. A ring orders messages; every host of it delivers them in that
+ * Corosync as the log sees it, in three files: messages and the group here, votes.c, ring.c.
+ *
+ * A ring orders messages; every host of it delivers them in that
  * order, each at its own pace. When hosts fail or the network parts, the ring loses its token and
  * orders nothing more; after the token timeout the hosts that hear each other form a new one. Hosts
  * that move on together first deliver the same messages of the old ring (extended virtual
@@ -33,7 +35,7 @@ void items_clear(struct items *q)
 
 /* ---- within a ring */
 
-static void deliver_upto(struct sim *s, struct host *h, size_t reach)
+void net_deliver_upto(struct sim *s, struct host *h, size_t reach)
 {
 	struct ring *r = h->ring;
 
@@ -50,11 +52,11 @@ static void arrive(struct sim *s, struct host *h, uint64_t arg)
 {
 	uint64_t ring = arg >> 32, reach = arg & 0xffffffff;
 
-	if (!h->power || h->hung || !h->ring || h->ring->seq != ring)
+	if (!net_alive(h) || !h->ring || h->ring->seq != ring)
 		return;
 	if (h->reach < reach)
 		h->reach = (size_t)reach;
-	deliver_upto(s, h, h->reach);
+	net_deliver_upto(s, h, h->reach);
 }
 
 static void ring_add(struct sim *s, struct ring *r, const struct item *it)
@@ -65,41 +67,61 @@ static void ring_add(struct sim *s, struct ring *r, const struct item *it)
 		       r->seq << 32 | r->ordered.n);
 }
 
-static struct item conf_item(const struct ring *r)
+struct item net_conf_item(const struct ring *r)
 {
-	struct item it = {.kind = ITEM_CONF, .members = r->cpg, .ring_members = r->hosts};
+	struct conf c = {.members = r->cpg, .ring_members = r->hosts};
 
-	it.ring = (struct rl_ring){r->hosts.ids[0], r->seq};
-	return it;
+	return (struct item){.kind = ITEM_CONF,
+			     .ring = {r->hosts.ids[0], r->seq},
+			     .data = blob_copy((const uint8_t *)&c, sizeof(c))};
+}
+
+static void order_conf(struct sim *s, struct host *h, struct ring *r, const struct item *it)
+{
+	struct item conf;
+
+	/* A ghost: nobody is ever told that this member has left. */
+	if (it->leaves && h->ghost)
+		return;
+	if (it->leaves)
+		node_set_remove(&r->cpg, h->id);
+	else
+		node_set_add(&r->cpg, h->id);
+	conf = net_conf_item(r);
+	conf.host = h->id;
+	conf.connection = it->connection;
+	conf.leaves = it->leaves;
+	ring_add(s, r, &conf);
+	blob_unref(conf.data);
 }
 
 /* The next thing that this host had to say gets its place in the order. */
 static void order_next(struct sim *s, struct host *h, uint64_t arg)
 {
 	struct ring *r = h->ring;
-	struct item it, conf;
+	struct item it;
 
-	if (!h->power || h->hung || !r || r->stalled || h->outgoing_pos == h->outgoing.n)
+	if (!net_alive(h) || !r || r->stalled || h->outgoing_pos == h->outgoing.n)
 		return;
-	it = h->outgoing.items[h->outgoing_pos++];
-	if (it.kind == ITEM_MESSAGE) {
-		if (node_set_has(&r->cpg, h->id))
-			ring_add(s, r, &it);
-	} else {
-		if (it.leaves)
-			node_set_remove(&r->cpg, h->id);
-		else
-			node_set_add(&r->cpg, h->id);
-		conf = conf_item(r);
-		conf.host = h->id;
-		conf.incarnation = it.incarnation;
-		conf.leaves = it.leaves;
-		ring_add(s, r, &conf);
+	if (h->try_again_us > s->now_us) {
+		sim_at(s, h->try_again_us - s->now_us, order_next, h, 0);
+		return;
 	}
+	it = h->outgoing.items[h->outgoing_pos++];
+	if (it.kind != ITEM_MESSAGE)
+		order_conf(s, h, r, &it);
+	else if (node_set_has(&r->cpg, h->id))
+		ring_add(s, r, &it);
 	if (h->outgoing_pos == h->outgoing.n) {
 		items_clear(&h->outgoing);
 		h->outgoing_pos = 0;
 	}
+}
+
+void net_order_later(struct sim *s, struct host *h)
+{
+	for (size_t i = h->outgoing_pos; i < h->outgoing.n; i++)
+		sim_at(s, sim_range(s, 30, 600, 100, 4 * MS), order_next, h, 0);
 }
 
 static void say(struct sim *s, struct host *h, const struct item *it)
@@ -108,18 +130,22 @@ static void say(struct sim *s, struct host *h, const struct item *it)
 	sim_at(s, sim_range(s, 30, 300, 100, 4 * MS), order_next, h, 0);
 }
 
-void net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t len)
+bool net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t len)
 {
 	struct item it = {.kind = ITEM_MESSAGE, .host = h->id, .data = blob_copy(data, len)};
+	bool room = h->outgoing.n - h->outgoing_pos < NET_QUEUE_MAX;
 
-	say(s, h, &it);
+	if (room)
+		say(s, h, &it);
 	blob_unref(it.data);
+	return room;
 }
 
 void net_join(struct sim *s, struct host *h)
 {
+	h->proc.connection = ++h->connections;
 	say(s, h,
-	    &(struct item){.kind = ITEM_CONF, .host = h->id, .incarnation = h->proc.incarnation});
+	    &(struct item){.kind = ITEM_CONF, .host = h->id, .connection = h->proc.connection});
 }
 
 void net_leave(struct sim *s, struct host *h)
@@ -136,228 +162,13 @@ void net_leave(struct sim *s, struct host *h)
 	say(s, h,
 	    &(struct item){.kind = ITEM_CONF,
 			   .host = h->id,
-			   .incarnation = h->proc.incarnation,
+			   .connection = h->proc.connection,
 			   .leaves = true});
 }
 
-/* ---- votes */
-
-static void votes_arrive(struct sim *s, struct host *h, uint64_t ring)
+bool net_alive(const struct host *h)
 {
-	struct item it = {.kind = ITEM_VOTES};
-	struct ring *r = h->ring;
-	uint32_t expected = (uint32_t)s->n + (s->device ? 1 : 0);
-
-	if (!h->power || h->hung || !r || r->seq != ring)
-		return;
-	if (r->hosts.n == s->n)
-		h->seen_all = true;
-	it.ring = (struct rl_ring){r->hosts.ids[0], r->seq};
-	it.device_votes = r->has_device ? 1 : 0;
-	it.quorum = s->two_node ? 1 : expected / 2 + 1;
-	it.quorate = r->hosts.n + it.device_votes >= it.quorum && (!s->two_node || h->seen_all) &&
-		     !s->no_votes;
-	process_receive(s, h, &it);
-}
-
-void net_votes(struct sim *s, struct host *h)
-{
-	if (h->ring)
-		sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 0, 20 * MS), votes_arrive, h,
-		       h->ring->seq);
-}
-
-void net_votes_anew(struct sim *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		net_votes(s, &s->hosts[i]);
-}
-
-/* ffsplit: one side only; the larger one, or the one with the lowest node. It keeps what it has. */
-static void device_decides(struct sim *s, struct host *h, uint64_t arg)
-{
-	struct ring *best = NULL;
-
-	if (!s->device)
-		return;
-	for (struct ring *r = s->rings; r; r = r->next) {
-		bool better = !best || r->hosts.n > best->hosts.n ||
-			      (r->hosts.n == best->hosts.n && r->hosts.ids[0] < best->hosts.ids[0]);
-
-		if (!r->stalled && better)
-			best = r;
-	}
-	for (struct ring *r = s->rings; r; r = r->next) {
-		bool has = r == best;
-
-		if (r->has_device == has || r->stalled)
-			continue;
-		r->has_device = has;
-		for (size_t i = 0; i < r->hosts.n; i++)
-			sim_at(s, sim_range(s, 10, 900 * MS, 10, 40 * MS), votes_arrive,
-			       sim_host(s, r->hosts.ids[i]), r->seq);
-	}
-}
-
-/* ---- new rings */
-
-static void ring_drop_if_empty(struct sim *s, struct ring *r)
-{
-	struct ring **p = &s->rings;
-
-	for (size_t i = 0; i < s->n; i++)
-		if (s->hosts[i].ring == r)
-			return;
-	while (*p && *p != r)
-		p = &(*p)->next;
-	if (*p)
-		*p = r->next;
-	items_clear(&r->ordered);
-	free(r);
-}
-
-/* Those of `set` who were in the ring `old` deliver the same messages of it before they leave it.
- */
-static void finish_old(struct sim *s, const struct node_set *set, struct ring *old)
-{
-	size_t least = 0, cut;
-
-	for (size_t i = 0; i < set->n; i++) {
-		struct host *h = sim_host(s, set->ids[i]);
-
-		if (h->ring == old && h->pos > least)
-			least = h->pos;
-	}
-	cut = (size_t)prng_range(sim_stream(s, STREAM_WORLD), least, old->ordered.n);
-	for (size_t i = 0; i < set->n; i++) {
-		struct host *h = sim_host(s, set->ids[i]);
-
-		if (h->ring == old)
-			deliver_upto(s, h, cut);
-	}
-}
-
-/* Is the process of `h` in the group, as the ring that it comes from has it at the host's place? */
-static bool in_group(const struct host *h)
-{
-	return h->proc.up && h->proc.joined;
-}
-
-static void enter(struct sim *s, struct host *h, struct ring *r)
-{
-	struct ring *old = h->ring;
-	bool joins = false;
-
-	h->ring = r;
-	h->pos = h->reach = 0;
-	if (old)
-		ring_drop_if_empty(s, old);
-	for (size_t i = h->outgoing_pos; i < h->outgoing.n; i++) {
-		sim_at(s, sim_range(s, 30, 600, 100, 4 * MS), order_next, h, 0);
-		joins = joins ||
-			(h->outgoing.items[i].kind == ITEM_CONF && !h->outgoing.items[i].leaves);
-	}
-	/* Its join was ordered, but the ring broke before it came back to it. */
-	if (h->proc.up && !h->proc.joined && !joins)
-		net_join(s, h);
-}
-
-static void announce(struct sim *s, struct ring *r)
-{
-	struct item conf = conf_item(r);
-
-	for (size_t i = 0; i < r->hosts.n; i++) {
-		struct host *h = sim_host(s, r->hosts.ids[i]);
-		bool votes_first = prng_chance(sim_stream(s, STREAM_WORLD), 300);
-
-		if (votes_first)
-			votes_arrive(s, h, r->seq);
-		process_receive(s, h, &conf);
-		if (!votes_first)
-			sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 0, 8 * MS), votes_arrive,
-			       h, r->seq);
-	}
-	/* Everyone has had it: it stands first in the order too. */
-	items_push(&r->ordered, &conf);
-	for (size_t i = 0; i < r->hosts.n; i++)
-		sim_host(s, r->hosts.ids[i])->pos = 1;
-}
-
-static void form_ring(struct sim *s, const struct node_set *set)
-{
-	struct ring *r = hv_xcalloc(1, sizeof(*r));
-
-	for (size_t i = 0; i < set->n; i++) {
-		struct ring *old = sim_host(s, set->ids[i])->ring;
-		bool first = old;
-
-		for (size_t k = 0; k < i; k++)
-			first = first && sim_host(s, set->ids[k])->ring != old;
-		if (first)
-			finish_old(s, set, old);
-	}
-	r->seq = ++s->ring_seq;
-	r->hosts = *set;
-	r->next = s->rings;
-	s->rings = r;
-	for (size_t i = 0; i < set->n; i++)
-		if (in_group(sim_host(s, set->ids[i])))
-			node_set_add(&r->cpg, set->ids[i]);
-	sim_trace(s, "ring %llu of %zu hosts from %u", (unsigned long long)r->seq, set->n,
-		  set->ids[0]);
-	for (size_t i = 0; i < set->n; i++)
-		enter(s, sim_host(s, set->ids[i]), r);
-	announce(s, r);
-}
-
-static void regroup(struct sim *s, struct host *unused, uint64_t arg)
-{
-	struct node_set done = {.n = 0};
-
-	s->regroup_due = false;
-	for (size_t i = 0; i < s->n; i++) {
-		struct host *h = &s->hosts[i];
-		struct node_set set = {.n = 0};
-
-		if (!h->power || h->hung || node_set_has(&done, h->id))
-			continue;
-		for (size_t k = i; k < s->n; k++) {
-			struct host *o = &s->hosts[k];
-
-			if (o->power && !o->hung && o->group == h->group) {
-				node_set_add(&set, o->id);
-				node_set_add(&done, o->id);
-			}
-		}
-		if (!h->ring || h->ring->stalled || !node_set_equal(&set, &h->ring->hosts))
-			form_ring(s, &set);
-	}
-	sim_at(s, sim_range(s, 50 * MS, 2 * SEC, MS, 80 * MS), device_decides, NULL, 0);
-}
-
-/* A ring whose hosts do not all hear each other any more has lost its token. */
-static void stall_broken(struct sim *s)
-{
-	for (struct ring *r = s->rings; r; r = r->next)
-		for (size_t i = 0; i < r->hosts.n; i++) {
-			struct host *a = sim_host(s, r->hosts.ids[0]),
-				    *b = sim_host(s, r->hosts.ids[i]);
-
-			if (!b->power || b->hung || b->ring != r || a->group != b->group)
-				r->stalled = true;
-		}
-}
-
-void net_changed(struct sim *s, bool host_came)
-{
-	stall_broken(s);
-	if (s->regroup_due)
-		return;
-	s->regroup_due = true;
-	sim_at(s,
-	       host_came ? sim_range(s, 50 * MS, SEC, 2 * MS, 30 * MS)
-			 : sim_range(s, 300 * MS, 2500 * MS, 1 * MS, 30 * MS),
-	       regroup, NULL, 0);
+	return h->power && !h->hung && !h->corosync_down;
 }
 
 void net_host_off(struct sim *s, struct host *h)
@@ -373,6 +184,21 @@ void net_host_off(struct sim *s, struct host *h)
 	if (r)
 		ring_drop_if_empty(s, r);
 	net_changed(s, false);
+}
+
+void net_corosync(struct sim *s, struct host *h, bool down)
+{
+	if (!h->power || h->corosync_down == down)
+		return;
+	sim_trace(s, "host %u: corosync %s", h->id, down ? "dies" : "starts");
+	h->corosync_down = down;
+	h->seen_all = false;
+	if (!down) {
+		net_changed(s, true);
+		return;
+	}
+	net_host_off(s, h);
+	process_disconnected(s, h);
 }
 
 void net_done(struct sim *s)

@@ -248,7 +248,9 @@ static void plain_poll(struct mind *m)
 	struct prng *rng = sim_stream(m->s, STREAM_LOAD);
 	unsigned burst = prng_chance(rng, 20) ? 60 : 3;
 
-	m->next_us = m->s->now_us + sim_pick(m->s, rng, 10 * MS, 190 * MS, MS, 20 * MS);
+	/* The cluster's load does not grow with its size. */
+	m->next_us =
+	    m->s->now_us + sim_pick(m->s, rng, 30 * MS, 600 * MS, MS, 20 * MS) * m->s->n / 3;
 	if (rl_status(m->h->proc.log)->phase != RL_ACTIVE)
 		return;
 	fence(m);

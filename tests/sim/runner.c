@@ -78,6 +78,14 @@ static uint64_t cpu_us(void)
 	return (uint64_t)t.tv_sec * SEC + (uint64_t)t.tv_nsec / 1000;
 }
 
+static time_t now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
 bool run_seed(uint64_t seed, const struct sim_options *o, struct sim_result *ret)
 {
 	bool ok;
@@ -179,7 +187,7 @@ static void bar(uint64_t done, uint64_t all, const struct totals *t, time_t bega
 {
 	const unsigned width = 32;
 	unsigned full = (unsigned)(done * width / all);
-	time_t passed = time(NULL) - began;
+	time_t passed = now_s() - began;
 	char line[64];
 
 	for (unsigned i = 0; i < width; i++)
@@ -199,7 +207,7 @@ struct progress {
 
 static void progress(struct progress *p, const struct totals *t)
 {
-	time_t now = time(NULL);
+	time_t now = now_s();
 
 	p->done++;
 	if (p->terminal && (now != p->shown || p->done == p->all)) {
@@ -240,7 +248,7 @@ void run_many(uint64_t first, uint64_t last, unsigned jobs, const struct sim_opt
 {
 	struct runner runners[JOBS_MAX];
 	struct pollfd fds[JOBS_MAX];
-	struct progress p = {isatty(STDOUT_FILENO), 0, last - first + 1, time(NULL), time(NULL)};
+	struct progress p = {isatty(STDOUT_FILENO), 0, last - first + 1, now_s(), now_s()};
 	bool any = true;
 
 	hv_assert(jobs <= JOBS_MAX);

@@ -5,11 +5,14 @@
  * byte.
  *
  *   clock.c   events in time order, trace, failure
- *   net.c     rings with extended virtual synchrony, CPG membership, votequorum and a quorum device
+ *   net.c     messages in agreed order, CPG membership
+ *   ring.c    rings with extended virtual synchrony
+ *   votes.c   votequorum and a quorum device
  *   disk.c    durable state: atomic batches, lost when the power goes before they are done
  *   host.c    power, process, the driver of the log core (what clusterd does)
  *   inject.c  streams of chance; injections are numbered and counted
- *   faults.c  what goes wrong, and when all is healed
+ *   swarm.c   which cluster and which faults a seed has, and when; all is healed
+ *   faults.c  what goes wrong (faults.h)
  *   check.c   invariants of the log, looked at from outside
  *   plain.c   a trivial state machine as the mind: for the log alone
  *   vms_*.c   the real brain with hypervisors, fence devices and administrators around it (vms.h)
@@ -80,16 +83,19 @@ uint64_t host_when_us(const struct sim *s, const struct host *h, uint64_t mono_u
 void host_clock_rate(struct sim *s, struct host *h, int rate_ppm);
 
 /* ---- net: what is on its way, and what has been ordered */
-enum item_kind { ITEM_MESSAGE, ITEM_CONF, ITEM_VOTES };
+#define NET_QUEUE_MAX 4096 /* messages that a process has waiting, as clusterd has it */
+enum item_kind { ITEM_MESSAGE, ITEM_CONF, ITEM_VOTES, ITEM_DISCONNECT };
+struct conf {
+	struct node_set members, ring_members;
+};
 struct item {
 	enum item_kind kind;
-	hv_node_id host; /* MESSAGE: sender; CONF: who joined or left, 0 for a new ring */
-	uint64_t incarnation;
+	hv_node_id host;     /* MESSAGE: sender; CONF: who joined or left, 0 for a new ring */
+	uint64_t connection; /* CONF: of the process that joined */
 	bool leaves;
-	struct blob *data;
-	/* CONF, VOTES */
+	struct blob *data; /* MESSAGE: its bytes; CONF: a struct conf */
 	struct rl_ring ring;
-	struct node_set members, ring_members;
+	/* VOTES */
 	bool quorate;
 	uint32_t quorum, device_votes;
 };
@@ -120,7 +126,7 @@ struct disk {
 	struct blob *snapshot;
 	bool damaged;
 	uint64_t slow_us; /* added to each write */
-	bool stuck;
+	bool stuck, full;
 };
 struct write_copy {
 	struct rl_write w;
@@ -162,6 +168,9 @@ struct process {
 	uint64_t incarnation;
 	struct replog *log;
 	struct mind *mind;
+	uint64_t connection; /* to CPG */
+	bool must_leave;   /* it stood still, or could not send: it joins anew with its next tick */
+	uint64_t stood_us; /* since when it stands still */
 	struct items inbox; /* delivered by corosync, not yet read */
 	size_t inbox_pos;
 	struct write_copy *queue; /* writes not yet begun */
@@ -188,7 +197,10 @@ struct host {
 	hv_node_id id;
 	struct host_clock clock;
 	char name[HV_NAME_MAX + 1]; /* "host7", unless a scenario names it */
-	bool power, hung;
+	bool power, hung, corosync_down;
+	bool ghost;	       /* CPG keeps a member of it that has left */
+	uint64_t try_again_us; /* CPG takes no messages until then */
+	uint64_t connections;
 	unsigned group;	     /* network partition */
 	uint64_t powered_us; /* when */
 	uint64_t powers;     /* times powered on: boot id */
@@ -202,9 +214,11 @@ struct host {
 	struct disk disk;
 };
 
-struct swarm { /* which faults this seed has, in permille of the fault steps */
-	unsigned kill, power, partition, hang, pause, disk_slow, disk_stuck, disk_fail, damage,
-	    blackout;
+#define SIM_FAULTS 32
+struct swarm {			     /* which faults this seed has, and how often */
+	unsigned weight[SIM_FAULTS]; /* permille of the fault steps; of kinds in swarm.c */
+	unsigned pace;		     /* so many times the least time between two steps */
+	uint64_t faults_us;	     /* then all is healed */
 };
 struct sim {
 	uint64_t seed, now_us, order;
@@ -219,7 +233,7 @@ struct sim {
 	const struct mind_ops *mind;
 	struct host hosts[SIM_HOSTS];
 	size_t n;
-	bool two_node, device;
+	bool two_node, device, wait_for_all;
 	bool storm; /* everything fails all the time, and timeouts are short: many views a second */
 	uint64_t snapshot_every;
 	struct swarm swarm;
@@ -227,6 +241,9 @@ struct sim {
 	struct ring *rings;
 	uint64_t ring_seq;
 	bool regroup_due;
+	hv_node_id lonely; /* heard, or hears, one way only; 0: none */
+	bool one_way_flaps;
+	uint32_t one_way_count;
 
 	struct check *check;
 	void *mind_world;	       /* of the mind: clients, VMs */
@@ -244,21 +261,37 @@ bool sim_minority_possible(const struct sim *s);
 /* net.c */
 void items_push(struct items *q, const struct item *it); /* takes a reference */
 void items_clear(struct items *q);
-void net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t len);
+/* false: the queue is full. */
+bool net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t len);
 void net_join(struct sim *s, struct host *h);
-void net_votes_anew(struct sim *s); /* everyone is told */
-void net_votes(struct sim *s,
-	       struct host *h); /* a votequorum client connects: it gets the answer */
 void net_leave(struct sim *s, struct host *h); /* its process has ended or leaves */
+void net_host_off(struct sim *s, struct host *h);
+void net_corosync(struct sim *s, struct host *h, bool down);
+bool net_alive(const struct host *h); /* its corosync runs */
+void net_done(struct sim *s);
+void net_deliver_upto(struct sim *s, struct host *h, size_t reach); /* within its ring */
+void net_order_later(struct sim *s, struct host *h);
+struct item net_conf_item(const struct ring *r); /* its data is the caller's */
+
+/* ring.c */
 void net_changed(struct sim *s,
 		 bool host_came); /* hosts or partitions changed: rings will form anew */
-void net_host_off(struct sim *s, struct host *h);
-void net_done(struct sim *s);
+void net_one_way(struct sim *s, hv_node_id lonely, bool flaps);
+void net_one_way_over(struct sim *s);
+void ring_drop_if_empty(struct sim *s, struct ring *r);
+
+/* votes.c */
+void net_votes(struct sim *s,
+	       struct host *h);	    /* a votequorum client connects: it gets the answer */
+void net_votes_anew(struct sim *s); /* everyone is told */
+void votes_arrive(struct sim *s, struct host *h, uint64_t ring);
+void votes_device(struct sim *s, struct host *unused, uint64_t arg);
 
 /* disk.c */
 void disk_write(struct sim *s, struct host *h, const struct rl_write *w);
 void disk_process_gone(struct sim *s,
 		       struct host *h); /* what was queued is lost, what was under way may be */
+void disk_gives_up(struct sim *s, struct host *h);
 void disk_kick(struct sim *s, struct host *h);
 void disk_boot(struct host *h, struct rl_boot *ret, struct rl_entry **ret_entries);
 void disk_damage(struct host *h);
@@ -272,6 +305,8 @@ void host_hang(struct sim *s, struct host *h, bool hang);
 void process_start(struct sim *s, struct host *h);
 void process_kill(struct sim *s, struct host *h);
 void process_pause(struct sim *s, struct host *h, bool pause);
+/* Its connection to corosync is lost. */
+void process_disconnected(struct sim *s, struct host *h);
 /* Corosync has something for the process. */
 void process_receive(struct sim *s, struct host *h, const struct item *it);
 void process_feed(struct sim *s, struct host *h, struct rl_input *in);
@@ -281,10 +316,10 @@ enum hv_rc process_propose(struct sim *s, struct host *h, enum rl_entry_type typ
 uint64_t process_cluster_us(struct sim *s, struct host *h);
 bool process_runs(const struct host *h); /* up, and neither paused nor hung */
 
-/* faults.c */
-void faults_configure(struct sim *s);
-void faults_start(struct sim *s);
-void faults_heal(struct sim *s);
+/* swarm.c */
+void swarm_configure(struct sim *s);
+void swarm_start(struct sim *s);
+void swarm_heal(struct sim *s);
 
 /* check.c */
 void check_start(struct sim *s);

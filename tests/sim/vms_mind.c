@@ -277,7 +277,8 @@ static void chance(struct sim *s, struct host *h, uint64_t arg)
 	vms_chance_step(s);
 	admin_step(s);
 	vms_garbage_step(s);
-	sim_at(s, prng_range(sim_stream(s, STREAM_ADMIN), 10 * MS, 400 * MS), chance, NULL, 0);
+	sim_at(s, prng_range(sim_stream(s, STREAM_ADMIN), 10 * MS, 400 * MS) * s->swarm.pace,
+	       chance, NULL, 0);
 }
 
 static void vms_start(struct sim *s)

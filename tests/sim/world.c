@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define FAULTS_US (35 * SEC)
-#define STORM_US (8 * SEC)
 #define FORCE_US (12 * SEC)   /* after healing: the administrator looks */
 #define HEALED_US (400 * SEC) /* at most: backed-off retries are up to a minute apart */
 #define LOOK_US (2 * SEC)
@@ -36,7 +34,7 @@ static void world_start(struct sim *s)
 	for (size_t i = 0; i < s->n; i++)
 		sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 0, 2 * SEC), first_boot,
 		       &s->hosts[i], 0);
-	faults_start(s);
+	swarm_start(s);
 }
 
 void sim_end(struct sim *s)
@@ -107,11 +105,11 @@ bool sim_run(uint64_t seed, const struct sim_options *o, struct sim_result *ret)
 	s.options = o;
 	s.result = ret;
 	streams_start(&s);
-	faults_configure(&s);
+	swarm_configure(&s);
 	world_start(&s);
-	sim_run_until(&s, s.storm ? STORM_US : FAULTS_US);
+	sim_run_until(&s, s.swarm.faults_us);
 	if (!s.failed)
-		faults_heal(&s);
+		swarm_heal(&s);
 	until_quiet(&s);
 	if (!s.failed)
 		check_end(&s);

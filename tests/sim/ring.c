@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * New rings: who hears whom, and what those deliver who move on together. One host that is heard
+ * or hears on one way only disturbs all (measured: corosync 3.1.7): it forms a ring of its own
+ * every 1.2 s, and each time the others lose their token. They deliver nothing, or have a ring for
+ * a moment every 3 s.
+ */
+#include "tests/sim/sim.h"
+
+void ring_drop_if_empty(struct sim *s, struct ring *r)
+{
+	struct ring **p = &s->rings;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (s->hosts[i].ring == r)
+			return;
+	while (*p && *p != r)
+		p = &(*p)->next;
+	if (*p)
+		*p = r->next;
+	items_clear(&r->ordered);
+	free(r);
+}
+
+/* Those of `set` who were in the ring `old` deliver the same messages of it before they leave it.
+ */
+static void finish_old(struct sim *s, const struct node_set *set, struct ring *old)
+{
+	size_t least = 0, cut;
+
+	for (size_t i = 0; i < set->n; i++) {
+		struct host *h = sim_host(s, set->ids[i]);
+
+		if (h->ring == old && h->pos > least)
+			least = h->pos;
+	}
+	cut = (size_t)prng_range(sim_stream(s, STREAM_WORLD), least, old->ordered.n);
+	for (size_t i = 0; i < set->n; i++) {
+		struct host *h = sim_host(s, set->ids[i]);
+
+		if (h->ring == old)
+			net_deliver_upto(s, h, cut);
+	}
+}
+
+/* Is the process of `h` in the group, as the ring that it comes from has it at the host's place? */
+static bool in_group(const struct host *h)
+{
+	return h->proc.up && h->proc.joined;
+}
+
+static void enter(struct sim *s, struct host *h, struct ring *r)
+{
+	struct ring *old = h->ring;
+	bool joins = false;
+
+	h->ring = r;
+	h->pos = h->reach = 0;
+	if (old)
+		ring_drop_if_empty(s, old);
+	net_order_later(s, h);
+	for (size_t i = h->outgoing_pos; i < h->outgoing.n; i++)
+		joins = joins ||
+			(h->outgoing.items[i].kind == ITEM_CONF && !h->outgoing.items[i].leaves);
+	/* Its join was ordered, but the ring broke before it came back to it. */
+	if (h->proc.up && !h->proc.joined && !joins)
+		net_join(s, h);
+}
+
+static void announce(struct sim *s, struct ring *r)
+{
+	struct item conf = net_conf_item(r);
+
+	for (size_t i = 0; i < r->hosts.n; i++) {
+		struct host *h = sim_host(s, r->hosts.ids[i]);
+		bool votes_first = prng_chance(sim_stream(s, STREAM_WORLD), 300);
+
+		if (votes_first)
+			votes_arrive(s, h, r->seq);
+		process_receive(s, h, &conf);
+		if (!votes_first)
+			sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 0, 8 * MS), votes_arrive,
+			       h, r->seq);
+	}
+	/* Everyone has had it: it stands first in the order too. */
+	items_push(&r->ordered, &conf);
+	blob_unref(conf.data);
+	for (size_t i = 0; i < r->hosts.n; i++)
+		sim_host(s, r->hosts.ids[i])->pos = 1;
+}
+
+static void form_ring(struct sim *s, const struct node_set *set)
+{
+	struct ring *r = hv_xcalloc(1, sizeof(*r));
+
+	for (size_t i = 0; i < set->n; i++) {
+		struct ring *old = sim_host(s, set->ids[i])->ring;
+		bool first = old;
+
+		for (size_t k = 0; k < i; k++)
+			first = first && sim_host(s, set->ids[k])->ring != old;
+		if (first)
+			finish_old(s, set, old);
+	}
+	r->seq = ++s->ring_seq;
+	r->hosts = *set;
+	r->next = s->rings;
+	s->rings = r;
+	for (size_t i = 0; i < set->n; i++)
+		if (in_group(sim_host(s, set->ids[i])) || sim_host(s, set->ids[i])->ghost)
+			node_set_add(&r->cpg, set->ids[i]);
+	sim_trace(s, "ring %llu of %zu hosts from %u", (unsigned long long)r->seq, set->n,
+		  set->ids[0]);
+	for (size_t i = 0; i < set->n; i++)
+		enter(s, sim_host(s, set->ids[i]), r);
+	announce(s, r);
+}
+
+static void regroup(struct sim *s, struct host *unused, uint64_t arg)
+{
+	struct node_set done = {.n = 0};
+
+	s->regroup_due = false;
+	if (s->lonely)
+		return;
+	for (size_t i = 0; i < s->n; i++) {
+		struct host *h = &s->hosts[i];
+		struct node_set set = {.n = 0};
+
+		if (!net_alive(h) || node_set_has(&done, h->id))
+			continue;
+		for (size_t k = i; k < s->n; k++) {
+			struct host *o = &s->hosts[k];
+
+			if (net_alive(o) && o->group == h->group) {
+				node_set_add(&set, o->id);
+				node_set_add(&done, o->id);
+			}
+		}
+		if (!h->ring || h->ring->stalled || !node_set_equal(&set, &h->ring->hosts))
+			form_ring(s, &set);
+	}
+	sim_at(s, sim_range(s, 50 * MS, 2 * SEC, MS, 80 * MS), votes_device, NULL, 0);
+}
+
+/* A ring whose hosts do not all hear each other any more has lost its token. */
+static void stall_broken(struct sim *s)
+{
+	for (struct ring *r = s->rings; r; r = r->next)
+		for (size_t i = 0; i < r->hosts.n; i++) {
+			struct host *a = sim_host(s, r->hosts.ids[0]),
+				    *b = sim_host(s, r->hosts.ids[i]);
+
+			if (!net_alive(b) || b->ring != r || a->group != b->group)
+				r->stalled = true;
+		}
+}
+
+void net_changed(struct sim *s, bool host_came)
+{
+	stall_broken(s);
+	if (s->regroup_due || s->lonely)
+		return;
+	s->regroup_due = true;
+	sim_at(s,
+	       host_came ? sim_range(s, 50 * MS, SEC, 2 * MS, 30 * MS)
+			 : sim_range(s, 300 * MS, 2500 * MS, 1 * MS, 30 * MS),
+	       regroup, NULL, 0);
+}
+
+/* ---- loss one way */
+
+static void ring_of(struct sim *s, bool lonely)
+{
+	struct node_set set = {.n = 0};
+
+	for (size_t i = 0; i < s->n; i++)
+		if (net_alive(&s->hosts[i]) && (s->hosts[i].id == s->lonely) == lonely)
+			node_set_add(&set, s->hosts[i].id);
+	if (set.n)
+		form_ring(s, &set);
+}
+
+/* The lonely host forms its ring; in each third round, if they flap, the others do too. */
+static void disturb(struct sim *s, struct host *unused, uint64_t round)
+{
+	if (!s->lonely || round >> 32 != s->one_way_count)
+		return;
+	for (struct ring *r = s->rings; r; r = r->next)
+		r->stalled = true;
+	ring_of(s, true);
+	if (s->one_way_flaps && round % 3 == 0)
+		ring_of(s, false);
+	sim_at(s, 1, votes_device, NULL, 0);
+	sim_at(s, s->storm ? 15 * MS : 1200 * MS, disturb, NULL, round + 1);
+}
+
+void net_one_way(struct sim *s, hv_node_id lonely, bool flaps)
+{
+	sim_trace(s, "network: host %u is heard one way only%s", lonely, flaps ? ", flapping" : "");
+	s->lonely = lonely;
+	s->one_way_flaps = flaps;
+	disturb(s, NULL, (uint64_t)++s->one_way_count << 32);
+}
+
+void net_one_way_over(struct sim *s)
+{
+	if (!s->lonely)
+		return;
+	sim_trace(s, "network: host %u is heard again", s->lonely);
+	s->lonely = 0;
+	for (struct ring *r = s->rings; r; r = r->next)
+		r->stalled = true;
+	net_changed(s, true);
+}
