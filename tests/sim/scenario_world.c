@@ -95,6 +95,7 @@ static void build_rack(struct scenario_run *r)
 	if (s->n > SIM_HOSTS)
 		s->n = SIM_HOSTS;
 	s->two_node = !sc->decision && s->n == 2;
+	s->wait_for_all = s->two_node;
 	streams_start(s);
 	for (unsigned i = 0; i < STREAM_COUNT; i++)
 		s->streams[i].calm = true;
