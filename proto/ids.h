@@ -28,6 +28,7 @@ typedef uint64_t hv_op_id;
 #define HV_MAX_SETTINGS 64
 #define HV_MAX_RULES 1024
 #define HV_MAX_RULE_VMS 256 /* in one rule */
+#define HV_MAX_EVICTIONS 64 /* VMs that give way to one on one node */
 
 #define HV_NAME_MAX 63 /* ^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$ : node, VM and device names */
 #define HV_UUID_LEN 36

@@ -268,6 +268,27 @@ static struct answer refuse_target(const struct cluster *c, const struct vm *vm,
 			 "%s cannot take '%s': %s", n->name, vm->name, text);
 }
 
+static void prepare_to_migrate(struct cluster *c, struct vm *vm, struct why why)
+{
+	vm->migrate_attempts = 0;
+	vm_set_home(c, vm, 0);
+	vm_reason(c, vm, why);
+}
+
+/* Those that hard rules keep together with it go along. */
+static void migrate_group(struct cluster *c, struct vm *vm, hv_node_id target)
+{
+	for (size_t i = 0; i < vm->group->n_vms; i++) {
+		struct vm *m = vm->group->vms[i];
+
+		if (m == vm || !vm_is_up(m) || vm_goes_to(m) == target || m->removing ||
+		    m->intent == INTENT_STOPPED)
+			continue;
+		prepare_to_migrate(c, m, why_same(&vm->reason));
+		request_begin(c, m, REQ_MIGRATE, OP_F_NAMED, 0, target);
+	}
+}
+
 struct answer admin_vm_migrate(struct cluster *c, const char *actor, const Hv__VmMigrate *cmd)
 {
 	struct vm *vm = vm_find_name(c, cmd->name);
@@ -292,9 +313,11 @@ struct answer admin_vm_migrate(struct cluster *c, const char *actor, const Hv__V
 		return answer_no(HV_NO_CAPACITY, "hvcluster node list",
 				 "no other node can take '%s': %s", vm->name, text);
 	}
-	vm->migrate_attempts = 0;
-	vm_set_home(c, vm, 0);
-	vm_reason(c, vm, asked(actor));
+	prepare_to_migrate(c, vm, asked(actor));
+	if (vm->group) {
+		n = n ? n : node_get(c, placed);
+		migrate_group(c, vm, n->id);
+	}
 	return ask(c, vm, REQ_MIGRATE, n ? OP_F_NAMED : 0, 0, n ? n->id : 0);
 }
 

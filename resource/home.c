@@ -2,6 +2,7 @@
 #include "resource/home.h"
 
 #include "resource/placement.h"
+#include "resource/rule.h"
 #include "resource/vm_machine.h"
 
 bool home_calls(const struct cluster *c, const struct vm *vm)
@@ -47,9 +48,10 @@ static void go_home(struct cluster *c, struct vm *vm)
 static void look_at(struct cluster *c, struct vm *vm)
 {
 	const struct node *home = node_get(c, vm->home);
+	bool worse = home && rules_node_worse(c, vm, vm->home, vm->node);
 	bool arrived = vm->node == vm->home && is_up(vm) && node_takes_vms(home);
 
-	if (!home || arrived || !c->tuning.maintenance_return)
+	if (!home || arrived || (worse && is_up(vm)) || !c->tuning.maintenance_return)
 		vm_set_home(c, vm, 0);
 	else if (home_calls(c, vm) && is_free(c, vm))
 		go_home(c, vm);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/moves.h"
 
+#include "resource/balance.h"
 #include "resource/placement.h"
 #include "resource/rule.h"
 #include "resource/vm_machine.h"
 
-/* Nothing else is being done with it, and its node can act. */
-static bool is_free(struct cluster *c, const struct vm *vm)
+bool moves_free(struct cluster *c, const struct vm *vm)
 {
 	const struct node *n = node_get(c, vm->node);
 
@@ -21,7 +21,7 @@ static bool may_move(struct cluster *c, const struct vm *vm)
 {
 	const struct node *n = node_get(c, vm->node);
 
-	return is_free(c, vm) && node_takes_vms(n) &&
+	return moves_free(c, vm) && node_takes_vms(n) &&
 	       n->migrations_running < c->tuning.migrate_parallel;
 }
 
@@ -37,34 +37,65 @@ static void move_to(struct cluster *c, struct vm *vm, hv_node_id target, struct 
 	vm_relocate(c, vm, why);
 }
 
-/* It may be no worse off elsewhere by its rules, and must be better off to be moved. */
+/* By stop and start, or not at all for now: graceful, and its node must be able to. */
+static bool stop(struct cluster *c, struct vm *vm, struct why why)
+{
+	bool free = vm->state == VM_RUNNING && !vm->op && !vm->lock && vm->managed &&
+		    vm->intent == INTENT_STARTED && node_reachable(node_get(c, vm->node));
+
+	if (free)
+		vm_relocate(c, vm, why);
+	return free;
+}
+
+/* It is moved to repair what is broken, or to where its rules are better off. */
 static void move_alone(struct cluster *c, struct vm *vm, const struct rule *broken)
 {
 	hv_node_id target = 0;
+	enum fit fit = placement_pick(c, vm, true, &target);
 	struct standing here, there;
 
-	if (placement_pick(c, vm, true, &target) != FIT_OK)
+	if (fit != FIT_OK) {
+		/* Whom it follows is where it cannot be. */
+		if (fit != FIT_BUSY && broken && broken->kind == HV__RULE_KIND__RULE_FOLLOW)
+			stop(c, vm, WHY(NEEDS, .subject = broken->members[1]->name));
 		return;
+	}
 	if (broken) {
-		move_to(c, vm, target, WHY(RULE, .subject = broken->name, .text = "broken here"));
+		move_to(c, vm, target,
+			WHY(RULE, .subject = broken->name, .text = "it does not belong there"));
 		return;
 	}
 	here = rules_standing(c, vm, vm->node);
 	there = rules_standing(c, vm, target);
 	if (vm->failback && standing_cmp_nodes(&there, &here) > 0)
 		move_to(c, vm, target, WHY(PREFERRED, .subject = node_name(c, target)));
+	else if (!c->tuning.sticky && standing_cmp_nodes(&there, &here) == 0 &&
+		 there.soft > here.soft)
+		move_to(c, vm, target, WHY(BALANCE, .text = "its rules would rather have it so"));
 }
 
 static void move_with_group(struct cluster *c, struct vm *vm)
 {
 	hv_node_id home = placement_group_home(c, vm);
+	const struct rule *r = rule_broken(vm);
 
-	if (home && home != vm->node)
-		move_to(c, vm, home, WHY(RULE, .subject = vm->name, .text = "its group gathers"));
+	if (!home || home == vm->node)
+		return;
+	if (r)
+		move_to(c, vm, home, WHY(RULE, .subject = r->name, .text = "its group gathers"));
+	else
+		move_to(c, vm, home, WHY(PREFERRED, .subject = node_name(c, home)));
 }
 
 static void settle_one(struct cluster *c, struct vm *vm)
 {
+	const struct vm *other = NULL;
+
+	if (rule_stops(vm, &other)) {
+		stop(c, vm, WHY(NEEDS, .subject = other->name));
+		return;
+	}
 	if (!may_move(c, vm))
 		return;
 	if (vm->group)
@@ -73,13 +104,11 @@ static void settle_one(struct cluster *c, struct vm *vm)
 		move_alone(c, vm, rule_broken(vm));
 }
 
-void moves_settle(struct cluster *c)
+static void settle_uneasy(struct cluster *c)
 {
 	_cleanup_free_ struct vm **vms = NULL;
 	struct set order;
 
-	if (!c->freed || !c->uneasy.count || c->arm != ARMED)
-		return;
 	/* Of two that may not be together, the one of lower rank moves. */
 	set_init(&order, vm_cmp_rank);
 	for (size_t i = 0; i < c->uneasy.count; i++)
@@ -91,4 +120,14 @@ void moves_settle(struct cluster *c)
 		if (vms[i]->uneasy)
 			settle_one(c, vms[i]);
 	}
+}
+
+void moves_settle(struct cluster *c)
+{
+	if (c->arm != ARMED)
+		return;
+	if (c->freed && c->uneasy.count)
+		settle_uneasy(c);
+	if (!c->tuning.sticky && (c->freed || c->n_touched_vms))
+		balance_settle(c);
 }

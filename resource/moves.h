@@ -15,5 +15,7 @@
 #include "resource/cluster_priv.h"
 
 void moves_settle(struct cluster *c);
+/* Nothing else is being done with this VM, and its node can act. */
+bool moves_free(struct cluster *c, const struct vm *vm);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/placement.h"
 
+#include "resource/home.h"
 #include "resource/operation.h"
 #include "resource/rule.h"
 #include "resource/vm_machine.h"
@@ -118,30 +119,61 @@ const struct rule *placement_rule(const struct cluster *c, const struct vm *vm,
 	return r ? r : group_rule(c, vm, n, migrate);
 }
 
-static bool waits_to_start_elsewhere(const struct vm *m, const struct node *n)
+/* Its start failed here: its group takes it elsewhere, but not round and round. */
+static bool waits_to_start_elsewhere(const struct cluster *c, const struct vm *m,
+				     const struct node *n)
 {
-	return vm_is_waiting(m) && avoided(m, n->id);
+	return vm_is_waiting(m) && avoided(m, n->id) && m->attempts < c->n_nodes;
+}
+
+/* Room that a VM of higher rank waits for, where others make way for it. */
+static const struct vm *reserved_for(const struct cluster *c, const struct vm *vm,
+				     const struct node *n)
+{
+	for (size_t i = 0; c->tuning.preemption && i < c->blocked.count; i++) {
+		const struct vm *other = c->blocked.items[i];
+
+		if (other->priority <= vm->priority)
+			break;
+		if (other->prefer == n->id)
+			return other;
+	}
+	return NULL;
 }
 
 /* Room for it and all of its group that is not there yet. */
 static enum fit fit_with_group(const struct cluster *c, const struct vm *vm, const struct node *n)
 {
+	const struct vm *first = reserved_for(c, vm, n);
 	struct load load = {0};
 	bool avoids = false;
 	enum fit fit;
 
 	if (vm_goes_to(vm) != n->id)
 		load_add(&load, vm);
+	if (first && vm_goes_to(vm) != n->id)
+		load_add(&load, first);
 	for (size_t i = 0; vm->group && i < vm->group->n_vms; i++) {
 		const struct vm *m = vm->group->vms[i];
 
 		if (m == vm || !placement_counts(m) || vm_goes_to(m) == n->id)
 			continue;
 		load_add(&load, m);
-		avoids |= waits_to_start_elsewhere(m, n);
+		avoids |= waits_to_start_elsewhere(c, m, n);
 	}
 	fit = fit_room(c, n, &load);
 	return fit == FIT_OK && avoids ? FIT_AVOIDED : fit;
+}
+
+enum fit placement_room(const struct cluster *c, const struct node *n, uint64_t mem_mib,
+			uint32_t vcpus)
+{
+	return fit_room(c, n, &(struct load){mem_mib, vcpus});
+}
+
+bool placement_but_for_room(const struct cluster *c, const struct vm *vm, const struct node *n)
+{
+	return fit_node(n) == FIT_OK && !placement_rule(c, vm, n, false) && !avoided(vm, n->id);
 }
 
 enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struct node *n,
@@ -253,13 +285,15 @@ static int64_t count_lonely(const struct cluster *c, const struct vm *vm, const 
 	return lonely;
 }
 
-/* Where it is asked to go by name, else where it goes. */
+/* Where it is asked to go by name, or goes home to, else where it goes. */
 static hv_node_id place_of(const struct cluster *c, const struct vm *vm)
 {
 	const struct operation *req = vm->request ? cluster_op(c, vm->request) : NULL;
 
 	if (req && op_request(req) == REQ_MIGRATE && (req->flags & OP_F_NAMED) && !req->done)
 		return req->target;
+	if (home_calls(c, vm))
+		return vm->home;
 	return is_settled(vm) ? vm_goes_to(vm) : 0;
 }
 
@@ -347,6 +381,8 @@ static enum fit pick(const struct cluster *c, const struct vm *vm, bool migrate,
 		*ret_node = ch.now.n->id;
 		return FIT_OK;
 	}
+	if (ch.any.n)
+		*ret_node = ch.any.n->id;
 	return ch.any.n ? FIT_BUSY : avoids ? FIT_AVOIDED : FIT_MEMORY;
 }
 

@@ -41,11 +41,16 @@ const struct rule *placement_rule(const struct cluster *c, const struct vm *vm,
 				  const struct node *n, bool migrate);
 /* A copy that is still being destroyed holds its memory. */
 uint64_t placement_free_mib(const struct node *n);
+/* FIT_OK, FIT_MEMORY or FIT_CPU: could as much come to it? */
+enum fit placement_room(const struct cluster *c, const struct node *n, uint64_t mem_mib,
+			uint32_t vcpus);
+/* Could it start here if there were room? */
+bool placement_but_for_room(const struct cluster *c, const struct vm *vm, const struct node *n);
 /* By the setting `placement`, as if the VM were there already. */
 int64_t placement_score(const struct cluster *c, const struct vm *vm, const struct node *n);
 /*
- * The best node. FIT_OK: *ret_node. FIT_BUSY: there is one, later. FIT_AVOIDED: only such as it
- * failed on. FIT_NEEDS, FIT_TURN: not now, wherever. Else FIT_MEMORY: none.
+ * The best node. FIT_OK: *ret_node. FIT_BUSY: there is one, later, likely *ret_node. FIT_AVOIDED:
+ * only such as it failed on. FIT_NEEDS, FIT_TURN: not now, wherever. Else FIT_MEMORY: none.
  */
 enum fit placement_pick(const struct cluster *c, const struct vm *vm, bool migrate,
 			hv_node_id *ret_node);

@@ -2,6 +2,7 @@
 /* All VMs that wait: placed where they can be, blocked with the reason where they cannot. */
 #include "proto/mutant.h"
 #include "resource/placement.h"
+#include "resource/preempt.h"
 #include "resource/rule.h"
 #include "resource/vm_machine.h"
 
@@ -37,6 +38,8 @@ static void block(struct cluster *c, struct vm *vm)
 
 	if (rules_gate(vm, &other) == GATE_NEEDS) {
 		why = WHY(NEEDS, .subject = other->name);
+	} else if (vm->reason.code == REASON_PREEMPTED) {
+		why = why_same(&vm->reason);
 	} else {
 		text = placement_why_none(c, vm, false);
 		why = WHY(NO_NODE_FITS, .text = text);
@@ -45,6 +48,8 @@ static void block(struct cluster *c, struct vm *vm)
 		vm_reason(c, vm, why);
 	else
 		vm_move(c, vm, VM_BLOCKED, why);
+	if (why.code != REASON_NEEDS)
+		preempt_for(c, vm);
 }
 
 static void fail(struct cluster *c, struct vm *vm)

@@ -96,8 +96,9 @@ const struct rule *rule_broken(const struct vm *vm)
 			return r;
 		if (KIND(r, TOGETHER) && r->hard && partner_elsewhere(r, vm, node))
 			return r;
+		/* A leader that has not arrived yet may come back. */
 		if (KIND(r, FOLLOW) && r->members[0] == vm && vm_is_up(r->members[1]) &&
-		    vm_goes_to(r->members[1]) != node)
+		    !r->members[1]->target && r->members[1]->node != node)
 			return r;
 	}
 	return node ? rule_excludes(vm, node) : NULL;
@@ -238,6 +239,14 @@ int standing_cmp(const struct standing *a, const struct standing *b)
 	int by_nodes = standing_cmp_nodes(a, b);
 
 	return by_nodes ? by_nodes : cmp(a->soft, b->soft);
+}
+
+bool rules_node_worse(const struct cluster *c, const struct vm *vm, hv_node_id node,
+		      hv_node_id than)
+{
+	struct standing a = rules_standing(c, vm, node), b = rules_standing(c, vm, than);
+
+	return standing_cmp_nodes(&a, &b) < 0;
 }
 
 /* ---- who is not where it should be */

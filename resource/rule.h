@@ -54,6 +54,10 @@ int standing_cmp(const struct standing *a, const struct standing *b);
 /* The same without `soft`: what failback goes by. */
 int standing_cmp_nodes(const struct standing *a, const struct standing *b);
 
+/* Do its rules about nodes like `node` less than `than`? */
+bool rules_node_worse(const struct cluster *c, const struct vm *vm, hv_node_id node,
+		      hv_node_id than);
+
 enum gate {
 	GATE_OPEN,
 	GATE_TURN,  /* another one starts first */

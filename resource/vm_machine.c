@@ -204,7 +204,7 @@ void vm_absent(struct cluster *c, struct vm *vm, struct why why)
 	vm->want_paused = false;
 	vm->migrate_attempts = 0;
 	vm_touch(c, vm);
-	if (vm->relocating)
+	if (vm->relocating && why.code != REASON_PREEMPTED && why.code != REASON_NEEDS)
 		why = WHY(OFFLINE_MOVE, .subject = node_name(c, was));
 	if (vm->intent == INTENT_STARTED) {
 		vm_waits(c, vm, was, why);
