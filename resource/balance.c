@@ -7,6 +7,7 @@
 #include "resource/vm_machine.h"
 
 #define THOUSAND 1000
+#define CALM_US (10 * HV_US_PER_S)
 #define PARTS_MARGIN 150000 /* of the score of `capacity`: a fortieth of all it can be */
 
 static bool is_quiet(const struct cluster *c)
@@ -103,14 +104,28 @@ static bool move_from(struct cluster *c, struct node *from)
 	return false;
 }
 
-void balance_settle(struct cluster *c)
+static void balance_one(struct cluster *c)
 {
-	if (c->tuning.placement == PLACE_PACK || !is_quiet(c))
-		return;
 	for (size_t i = 0; i < c->n_nodes; i++) {
 		struct node *n = c->nodes[i];
 
 		if (node_reachable(n) && node_takes_vms(n) && move_from(c, n))
 			return;
+	}
+}
+
+void balance_settle(struct cluster *c)
+{
+	bool wanted = !c->tuning.sticky && c->tuning.placement != PLACE_PACK && c->arm == ARMED;
+
+	c->changed |= c->freed || c->n_touched_vms;
+	if (!wanted) {
+		c->balance_us = 0;
+	} else if (c->changed) {
+		c->balance_us = c->now_us + CALM_US;
+	} else if (c->balance_us && c->balance_us <= c->now_us) {
+		c->balance_us = 0;
+		if (is_quiet(c))
+			balance_one(c);
 	}
 }

@@ -2,7 +2,8 @@
 /*
  * balance.h - with the setting stickiness off, VMs are moved live for balance alone.
  *
- * PURE. One at a time, and only when nothing else is going on: from a fuller node to an emptier
+ * PURE. One at a time, and only when nothing has changed for ten seconds and nothing is going on:
+ * from a fuller node to an emptier
  * one, if the emptier is, with the VM, clearly better off than the fuller was. Each such move makes
  * the fullest nodes emptier, so it comes to an end.
  */

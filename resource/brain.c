@@ -214,6 +214,7 @@ void brain_step(struct cluster *c, uint64_t index, const Hv__Event *ev, struct a
 	c->index = index;
 	c->out = out;
 	c->op_seq = 0;
+	c->changed = false;
 	if (!valid) {
 		journal(c, SEV_ERROR, "cluster", "", "event", "skipped", why);
 	} else if (event_is_new(c, ev)) {
@@ -248,6 +249,7 @@ uint64_t brain_next_deadline_us(const struct cluster *c)
 		return deadline;
 	if (c->timers.count)
 		earlier(&deadline, ((const struct vm *)c->timers.items[0])->retry_us);
+	earlier(&deadline, c->balance_us);
 	for (size_t i = 0; i < c->stale.count; i++)
 		earlier(&deadline, ((const struct operation *)c->stale.items[i])->deadline_us);
 	return deadline;

@@ -55,6 +55,7 @@ struct cluster {
 	struct rule *rules[HV_MAX_RULES]; /* ascending name */
 	size_t n_rules;
 	enum arm_state arm;
+	uint64_t balance_us; /* stickiness off: when balance is looked at (balance.h), 0 never */
 
 	/* derived */
 	struct tuning tuning;
@@ -76,6 +77,7 @@ struct cluster {
 	/* of the step in progress */
 	struct set dirty;   /* VMs to look at, by rank */
 	struct set noticed; /* VMs whose rules are to be looked at anew, by name */
+	bool changed;	    /* what balance goes by may have */
 	bool freed;	    /* something that kept a VM from being placed may have gone */
 	uint32_t op_seq;
 	struct vm **touched_vms;

@@ -175,6 +175,7 @@ static uint64_t hash_globals(const struct cluster *c)
 	uint64_t h = mix(mix(mix(6, c->index), c->now_us), c->wall_ms);
 
 	h = mix(mix(mix(mix(h, c->feature), c->minority), c->journal_next), c->arm);
+	h = mix(h, c->balance_us);
 	return options(h, c->settings, c->n_settings);
 }
 

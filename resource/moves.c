@@ -124,10 +124,7 @@ static void settle_uneasy(struct cluster *c)
 
 void moves_settle(struct cluster *c)
 {
-	if (c->arm != ARMED)
-		return;
-	if (c->freed && c->uneasy.count)
+	if (c->arm == ARMED && c->freed && c->uneasy.count)
 		settle_uneasy(c);
-	if (!c->tuning.sticky && (c->freed || c->n_touched_vms))
-		balance_settle(c);
+	balance_settle(c);
 }

@@ -366,6 +366,7 @@ static bool get_all(struct cluster *c, const Hv__Snapshot *s, const char **ret_w
 	c->minority = s->minority;
 	TRY(s->arm <= DISARMED_IGNORE, "snapshot: unknown state of arming");
 	c->arm = (enum arm_state)s->arm;
+	c->balance_us = s->balance_us;
 	c->journal_first = c->journal_next = s->n_journal ? s->journal[0]->id : s->next_journal;
 	TRY(c->journal_next <= s->next_journal, "snapshot: the journal has a gap");
 	for (size_t i = 0; i < s->n_nodes; i++)

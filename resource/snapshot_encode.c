@@ -378,6 +378,7 @@ uint8_t *brain_encode(const struct cluster *c, size_t *ret_len)
 	s.feature = c->feature;
 	s.minority = c->minority;
 	s.arm = c->arm;
+	s.balance_us = c->balance_us;
 	s.digest = cluster_digest(c);
 	s.next_journal = c->journal_next;
 	put_nodes(&s, reasons, c);
