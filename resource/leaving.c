@@ -214,7 +214,7 @@ static enum drain_item leave_one(struct cluster *c, struct node *n, struct vm *v
 	if (!live || !vm->live_migration)
 		return shut_down(c, n, vm, ret_why);
 	item = drain_item(c, n, vm, ret_why);
-	if (item == ITEM_READY)
+	if (item == ITEM_READY && n->migrations_running < c->tuning.migrate_parallel)
 		drain_one(c, n, vm, n->leaving_op, why);
 	/* It cannot go: shut down in order is better than losing power. */
 	return item == ITEM_STUCK ? shut_down(c, n, vm, ret_why) : item;

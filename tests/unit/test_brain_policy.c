@@ -209,6 +209,20 @@ Test(brain_policy, announced_anew_before_it_has_reported_its_vms_wait_for_that)
 	world_free(w);
 }
 
+Test(brain_policy, a_host_that_goes_down_is_left_by_as_many_at_a_time_as_a_drain_moves)
+{
+	struct world *w = world_new(3);
+
+	set(w, "node_shutdown", "migrate");
+	for (int i = 0; i < 4; i++)
+		running_vm(w, (const char *[]){"a", "b", "c", "d"}[i], 3);
+	node_shutdown(w, "host3", true);
+	cr_assert_eq(running_count(w, OP_VM_MIGRATE), 2);
+	all_succeed(w);
+	cr_assert_eq(node(w, 3)->owned.count, 0);
+	world_free(w);
+}
+
 Test(brain_policy, it_may_come_back_with_the_vm_still_running)
 {
 	struct world *w = world_new(3);
