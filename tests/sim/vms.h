@@ -250,6 +250,7 @@ struct vms_world *vms_of(struct sim *s);
 int vms_find(const struct sim *s, const char *uuid); /* -1: none of ours */
 void vms_define(struct sim *s, int k, const char *name, const char *uuid, uint64_t mem_mib);
 struct domain *vms_dom(struct sim *s, hv_node_id host, int k);
+enum dom vms_resting(struct sim *s, hv_node_id host, int k);
 /* What hypervisord would say of it. */
 Hv__Observed vms_observed(struct sim *s, hv_node_id host, int k);
 void vms_set(struct sim *s, struct host *h, int k, enum dom d, Hv__Cause cause);

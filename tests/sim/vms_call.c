@@ -273,7 +273,7 @@ static void do_move(struct sim *s, struct host *h, size_t n)
 {
 	struct vms_world *w = vms_of(s);
 	struct call *call = &w->calls[n];
-	enum dom here = vms_dom(s, h->id, call->vm)->state;
+	enum dom here = vms_resting(s, h->id, call->vm);
 	bool late = s->now_us >= call->deadline_us;
 
 	if (here == DOM_ABSENT) {

@@ -417,6 +417,12 @@ const char *vms_check_unsettled(struct sim *s, char *buf, size_t size)
 			return buf;
 		}
 	}
+	if (brain_next_deadline_us(c)) {
+		snprintf(buf, size, "something is due at %llu, and it is %llu",
+			 (unsigned long long)brain_next_deadline_us(c),
+			 (unsigned long long)cluster_now_us(c));
+		return buf;
+	}
 	return lost_request(s, buf, size);
 }
 

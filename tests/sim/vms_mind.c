@@ -266,7 +266,8 @@ static void vms_poll(struct mind *m)
 	if (!m->inventory_sent && m->s->now_us - m->h->proc.started_us > 300 * MS)
 		vms_inventory(m);
 	if ((next && mind_mono(m) >= next) ||
-	    (m->guard_due_us && mind_mono(m) >= m->guard_due_us) || (m->due_us && mind_cluster_us(m) >= m->due_us))
+	    (m->guard_due_us && mind_mono(m) >= m->guard_due_us) ||
+	    (m->due_us && mind_cluster_us(m) >= m->due_us))
 		m->unsettled = true;
 }
 

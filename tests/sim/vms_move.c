@@ -112,7 +112,7 @@ bool vms_move_begin(struct sim *s, struct host *h, int k, hv_node_id target, boo
 			   .dst_powers = t->powers,
 			   .src_life = w->hyper[h->id - 1].life,
 			   .dst_life = w->hyper[target - 1].life};
-	v->was_paused = vms_dom(s, h->id, k)->state == DOM_PAUSED;
+	v->was_paused = vms_resting(s, h->id, k) == DOM_PAUSED;
 	sim_trace(s, "host %u: %s begins to move to host %u%s", h->id, w->name[k], target,
 		  hot ? ", by a person" : "");
 	move_at(s, v, phase_us(s, MOVE_BEGIN));
@@ -287,7 +287,7 @@ static void on_move(struct sim *s, struct host *h, uint64_t arg)
 		over(s, v, "the source is off");
 		return;
 	}
-	here = vms_dom(s, v->src, v->vm)->state;
+	here = vms_resting(s, v->src, v->vm);
 	if (h->hung || w->hyper[v->src - 1].hung) {
 		move_at(s, v, LOOK_AGAIN_US);
 	} else if (w->hyper[v->src - 1].life != v->src_life) {

@@ -62,6 +62,14 @@ void vms_note(struct sim *s, enum vms_event_kind kind, int vm, hv_node_id host, 
 	w->log[w->n_log++] = (struct vms_event){s->now_us, kind, vm, host, other, ok};
 }
 
+/* As libvirt sees it: what has arrived whole is a paused domain like any other. */
+enum dom vms_resting(struct sim *s, hv_node_id host, int k)
+{
+	const struct domain *d = vms_dom(s, host, k);
+
+	return d->state == DOM_INCOMING && d->whole ? DOM_PAUSED : d->state;
+}
+
 /* hypervisord keeps a register of starts under way: absence then proves nothing. */
 Hv__Observed vms_observed(struct sim *s, hv_node_id host, int k)
 {
