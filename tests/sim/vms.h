@@ -44,6 +44,7 @@ struct domain {
 	bool whole;	  /* INCOMING: all of its memory has arrived */
 	bool arrived;	  /* hypervisord saw it arrive, and says INCOMING until it runs */
 	bool stray;	  /* started, moved or let run by a person at the console: not our sin */
+	bool unplanned;	  /* a person put it there: nobody reckoned with it */
 	bool owed;	  /* it ran here, and nobody has proof of its end yet: I2 */
 	bool deaf;	  /* the guest does not heed a shutdown */
 	bool stalled;	  /* waits for its storage: no call about it returns */

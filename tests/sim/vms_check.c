@@ -257,12 +257,13 @@ void vms_check_call(struct mind *m, const struct call *call)
 			 count);
 }
 
-static uint64_t used_mib(struct sim *s, hv_node_id host)
+static uint64_t used_mib(struct sim *s, hv_node_id host, bool unplanned)
 {
 	uint64_t mib = 0;
 
 	for (int k = 0; k < VMS; k++)
-		if (vms_dom(s, host, k)->state != DOM_ABSENT && !vms_dom(s, host, k)->stray)
+		if (vms_dom(s, host, k)->state != DOM_ABSENT &&
+		    (unplanned || !vms_dom(s, host, k)->unplanned))
 			mib += vms_of(s)->mem_mib[k];
 	return mib;
 }
@@ -271,9 +272,9 @@ void vms_check_room(struct sim *s, hv_node_id host, int k)
 {
 	const struct vms_world *w = vms_of(s);
 
-	if (used_mib(s, host) > w->host_mem_mib[host - 1])
+	if (used_mib(s, host, false) > w->host_mem_mib[host - 1])
 		sim_fail(s, "host %u: with %s its VMs have %llu MiB, of %llu", host, w->name[k],
-			 (unsigned long long)used_mib(s, host),
+			 (unsigned long long)used_mib(s, host, false),
 			 (unsigned long long)w->host_mem_mib[host - 1]);
 }
 
@@ -293,7 +294,7 @@ static hv_node_id host_with_room(struct sim *s, const struct cluster *c, int k)
 		const struct node *n = cluster_node(c, s->hosts[i].id);
 
 		if (n && n->admin == NODE_ACTIVE && n->hypervisor_ok &&
-		    used_mib(s, n->id) + w->mem_mib[k] <= w->host_mem_mib[i])
+		    used_mib(s, n->id, true) + w->mem_mib[k] <= w->host_mem_mib[i])
 			return n->id;
 	}
 	return 0;

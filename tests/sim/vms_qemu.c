@@ -171,6 +171,7 @@ void vms_set(struct sim *s, struct host *h, int k, enum dom to, Hv__Cause cause)
 		return;
 	sim_trace(s, "host %u: %s %s -> %s%s", h->id, vms_of(s)->name[k], dom_name(from),
 		  dom_name(to), d->stray ? " (stray)" : "");
+	d->unplanned = to != DOM_ABSENT && (d->unplanned || d->stray);
 	d->state = to;
 	d->stalled = d->stalled && to != DOM_ABSENT;
 	if (to == DOM_ABSENT) {
