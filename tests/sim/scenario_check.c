@@ -51,7 +51,8 @@ static bool is_unknown(struct scenario_run *r, const struct vm *vm)
 	const struct cluster *c = run_cluster(r);
 	const struct node *n = c ? cluster_node(c, vm->node) : NULL;
 
-	if (vm->state == VM_CHECKING || vm->state == VM_RECOVERING)
+	if (vm->state == VM_CHECKING || vm->state == VM_RECOVERING ||
+	    vm->reason.code == REASON_UNKNOWN)
 		return true;
 	return n && (n->state != NODE_ONLINE || !n->hypervisor_ok);
 }

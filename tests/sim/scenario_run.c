@@ -272,7 +272,8 @@ static bool busy(struct scenario_run *r)
 
 bool run_settle(struct scenario_run *r, uint64_t most_us)
 {
-	uint64_t end = r->s.now_us + most_us, quiet_since = r->s.now_us;
+	uint64_t end = r->s.now_us + most_us;
+	uint64_t quiet_since = r->n_facts ? r->facts[r->n_facts - 1].at_us : r->t0_us;
 	size_t facts = r->n_facts;
 
 	while (r->s.now_us < end && !r->s.failed) {

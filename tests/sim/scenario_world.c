@@ -197,10 +197,12 @@ static bool placed(struct scenario_run *r)
 	return true;
 }
 
-/* Wanted, and running nowhere: these are added when the cluster cannot start them yet. */
-static bool added_later(const struct scenario_run *r, int k)
+/* Wanted, and running nowhere: the cluster is to start it, and not before t = 0. */
+static bool waits_for_start(const struct scenario_run *r, int k)
 {
-	return r->sc->decision && r->sc->vms[k].wanted && !runs_before(r, k);
+	const struct sc_vm *vm = &r->sc->vms[k];
+
+	return r->sc->decision && vm->wanted && vm->managed && !vm->late && !runs_before(r, k);
 }
 
 static bool add_vms(struct scenario_run *r)
@@ -214,7 +216,7 @@ static bool add_vms(struct scenario_run *r)
 		r->wanted[k] = !vm->late && vm->wanted;
 		r->unmanaged[k] = !vm->managed;
 		r->there[k] = !vm->late;
-		if (vm->late || added_later(r, (int)k))
+		if (vm->late || waits_for_start(r, (int)k))
 			continue;
 		if (!cmd_wait(r, cmd_vm_add(r, (int)k, false)))
 			return cannot(r, "a VM is not taken");
@@ -244,6 +246,24 @@ static bool moves_begun(struct scenario_run *r)
 	return true;
 }
 
+/* One that is to run on was to be moved by stop and start. */
+static void stop_in_vain(struct scenario_run *r, int k)
+{
+	const struct sc_vm *vm = &r->sc->vms[k];
+	size_t other = vm->node == 0 ? 1 : 0;
+
+	if (!vm->wanted || r->s.n < 2) {
+		cmd_wait(r, cmd_vm_stop(r, k, false));
+		return;
+	}
+	while (other + 1 < r->sc->n_nodes && (int)other == vm->node)
+		other++;
+	cmd_wait(r, cmd_vm_set(r, k, "live_migration", "off"));
+	cmd_wait(r, cmd_vm_migrate(r, k, r->s.hosts[other].name));
+	if (vm->live != SC_NO)
+		cmd_wait(r, cmd_vm_set(r, k, "live_migration", "on"));
+}
+
 /* Migrations that are under way, or have failed; stops that have. */
 static bool begin_vm_states(struct scenario_run *r)
 {
@@ -255,7 +275,7 @@ static bool begin_vm_states(struct scenario_run *r)
 		if (moves_before(r, k))
 			cmd_wait(r, cmd_vm_migrate(r, (int)k, NODE_NAME(r, vm->migrating_to)));
 		else if (vm->state == SC_VM_STOP_FAILED)
-			cmd_wait(r, cmd_vm_stop(r, (int)k, false));
+			stop_in_vain(r, (int)k);
 		else
 			continue;
 		any = true;
@@ -265,21 +285,27 @@ static bool begin_vm_states(struct scenario_run *r)
 	if (!wait_for(r, moves_begun, PLACED_US))
 		return cannot(r, "a migration does not begin");
 	run_for(r, TRIED_US);
-	for (size_t k = 0; k < r->sc->n_vms; k++)
-		if (r->sc->vms[k].state == SC_VM_STOP_FAILED && r->sc->vms[k].wanted)
-			cmd_wait(r, cmd_vm_start(r, (int)k, NULL));
 	return true;
 }
 
-static void add_wanted(struct scenario_run *r)
+/* A cluster that is disarmed takes note that it is wanted; any other tries at once, and fails. */
+static void add_wanted(struct scenario_run *r, bool disarmed)
 {
 	for (size_t k = 0; k < r->sc->n_vms; k++) {
-		if (!added_later(r, (int)k) || r->sc->vms[k].late)
+		if (!waits_for_start(r, (int)k))
 			continue;
 		r->hold_starts[k] = true;
-		cmd_wait(r, cmd_vm_add(r, (int)k, true));
+		cmd_wait(r, cmd_vm_add(r, (int)k, disarmed));
 		cmd_vm_attributes(r, (int)k);
 	}
+}
+
+static void start_wanted(struct scenario_run *r)
+{
+	for (size_t k = 0; k < r->sc->n_vms; k++)
+		if (waits_for_start(r, (int)k))
+			cmd_vm_start(r, (int)k, NULL);
+	run_for(r, 20 * MS); /* it is taken note of */
 }
 
 static void leave_unmanaged(struct scenario_run *r)
@@ -376,7 +402,6 @@ static void node_fault(struct scenario_run *r, size_t i)
 
 	switch (n->state) {
 	case SC_LOST:
-	case SC_OFF:
 		run_power_off(r, id);
 		break;
 	case SC_MANAGER_DEAD:
@@ -386,12 +411,15 @@ static void node_fault(struct scenario_run *r, size_t i)
 	case SC_JOIN_TIMEOUT:
 		silence(r, id);
 		break;
+	case SC_OFF:
 	case SC_ONLINE:
 	case SC_DRAIN:
 	case SC_FENCE_REQUESTED:
 	case SC_SHUTTING_DOWN:
 		break;
 	}
+	if (!sim_host(&r->s, id)->power)
+		return;
 	if (!n->power)
 		run_power_off(r, id);
 	else if (!n->net)
@@ -591,6 +619,39 @@ static void drain_voters(struct scenario_run *r)
 		cmd_wait(r, cmd_drain(r, r->s.hosts[i].name, true));
 }
 
+/* Nothing that is wanted is on it, and the others can do without: it went down as announced. */
+static bool goes_down_before(const struct scenario_run *r, size_t i)
+{
+	return is_off(&r->sc->nodes[i]) && !holds_wanted(r, i) && majority_left(r);
+}
+
+static bool all_down(struct scenario_run *r)
+{
+	const struct cluster *c = run_cluster(r);
+
+	for (size_t i = 0; i < r->sc->n_nodes; i++) {
+		const struct node *n = c ? cluster_node(c, (hv_node_id)i + 1) : NULL;
+
+		if (goes_down_before(r, i) && (!n || n->state != NODE_OFFLINE))
+			return false;
+	}
+	return true;
+}
+
+static bool take_down(struct scenario_run *r)
+{
+	for (size_t i = 0; i < r->sc->n_nodes; i++) {
+		size_t request;
+
+		if (!goes_down_before(r, i))
+			continue;
+		request = cmd_shutdown(r, NODE_NAME(r, i), false);
+		cmd_wait(r, request);
+		run_leave(r, (hv_node_id)i + 1, false, request);
+	}
+	return wait_for(r, all_down, READY_US) || cannot(r, "a node does not go down cleanly");
+}
+
 bool world_make(struct scenario_run *r)
 {
 	bool armed;
@@ -601,7 +662,7 @@ bool world_make(struct scenario_run *r)
 	drain_voters(r);
 	if (!add_vms(r))
 		return false;
-	if (!begin_vm_states(r))
+	if (!take_down(r) || !begin_vm_states(r))
 		return false;
 	r->cannot_disarm = !keeps_quorum(r);
 	r->cannot_disarm = !ask_arm(r, true);
@@ -610,10 +671,12 @@ bool world_make(struct scenario_run *r)
 		limit_sizes(r);
 	settings(r);
 	leave_unmanaged(r);
+	add_wanted(r, !armed);
 	rules(r);
-	add_wanted(r);
 	if (!armed)
 		limit_sizes(r);
+	else
+		start_wanted(r);
 	/* Too few will be left to say so: it is armed, and they go at once. */
 	if (!armed && !majority_left(r) && !r->sc->decision) {
 		ask_arm(r, false);
