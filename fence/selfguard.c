@@ -17,9 +17,12 @@ static enum selfguard_order order_of(enum selfguard_policy policy)
 
 enum selfguard_order selfguard_step(struct selfguard *g, const struct selfguard_input *in)
 {
-	if (in->active || in->stalled || !g->begun)
+	/* An idle node is not stepped for hours: it was active until this first step that says no.
+	 */
+	if (in->active || g->active || in->stalled || !g->begun)
 		g->ok_us = in->now_us;
 	g->begun = true;
+	g->active = in->active;
 	if (in->active || in->now_us - g->ok_us < in->grace_us)
 		return GUARD_NONE;
 	return order_of(in->policy);

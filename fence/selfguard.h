@@ -18,6 +18,8 @@
  * carries it out begins each thing once. The other nodes count nothing of it as proof: a VM of a
  * node that is gone waits for its fence.
  *
+ * A step is due as soon as the node ceases to be active; while it is, none is.
+ *
  * After a stall (the host or this process stood still) the grace begins anew, since what this node
  * believed of its quorum while it stood is worth nothing: it watches first.
  */
@@ -42,8 +44,8 @@ enum selfguard_order {
 
 /* All zero at the start of the process. */
 struct selfguard {
-	bool begun;
-	uint64_t ok_us; /* since when the grace runs: the latest step at which all was well */
+	bool begun, active; /* at the latest step */
+	uint64_t ok_us; /* since when the grace runs: the step at which it ceased to be active */
 };
 struct selfguard_input {
 	uint64_t now_us; /* CLOCK_MONOTONIC */

@@ -20,7 +20,8 @@ Test(selfguard, vms_are_stopped_after_the_grace_and_not_before)
 	cr_assert_eq(at(100, true, SELFGUARD_STOP), GUARD_NONE);
 	cr_assert_eq(at(101, false, SELFGUARD_STOP), GUARD_NONE);
 	cr_assert_eq(at(129, false, SELFGUARD_STOP), GUARD_NONE);
-	cr_assert_eq(at(130, false, SELFGUARD_STOP), GUARD_STOP, "since it last was well: 100 s");
+	cr_assert_eq(at(130, false, SELFGUARD_STOP), GUARD_NONE);
+	cr_assert_eq(at(131, false, SELFGUARD_STOP), GUARD_STOP);
 	cr_assert_eq(at(500, false, SELFGUARD_STOP), GUARD_STOP, "as long as it lasts");
 	cr_assert_eq(at(501, true, SELFGUARD_STOP), GUARD_NONE);
 	cr_assert_eq(at(502, false, SELFGUARD_STOP), GUARD_NONE, "a new grace");
@@ -29,10 +30,19 @@ Test(selfguard, vms_are_stopped_after_the_grace_and_not_before)
 Test(selfguard, each_policy_has_its_order)
 {
 	at(100, true, SELFGUARD_FREEZE);
+	at(170, false, SELFGUARD_FREEZE);
 	cr_assert_eq(at(200, false, SELFGUARD_FREEZE), GUARD_NONE);
 	cr_assert_eq(at(200, false, SELFGUARD_IGNORE), GUARD_NONE);
 	cr_assert_eq(at(200, false, SELFGUARD_SELF_FENCE), GUARD_RESET);
 	cr_assert_eq(at(200, false, SELFGUARD_STOP), GUARD_STOP);
+}
+
+Test(selfguard, a_node_that_was_idle_for_long_has_its_whole_grace)
+{
+	at(100, true, SELFGUARD_SELF_FENCE);
+	cr_assert_eq(at(5000, false, SELFGUARD_SELF_FENCE), GUARD_NONE);
+	cr_assert_eq(at(5029, false, SELFGUARD_SELF_FENCE), GUARD_NONE);
+	cr_assert_eq(at(5030, false, SELFGUARD_SELF_FENCE), GUARD_RESET);
 }
 
 Test(selfguard, a_process_that_starts_without_quorum_has_its_grace)
@@ -56,9 +66,9 @@ Test(selfguard, after_a_stall_it_watches_first)
 Test(selfguard, it_says_when_it_wants_to_look_again)
 {
 	struct selfguard_input in = {
-	    .now_us = 110 * S, .policy = SELFGUARD_STOP, .grace_us = 30 * S};
+	    .now_us = 100 * S, .policy = SELFGUARD_STOP, .grace_us = 30 * S};
 
-	at(100, true, SELFGUARD_STOP);
+	at(90, true, SELFGUARD_STOP);
 	selfguard_step(&guard, &in);
 	cr_assert_eq(selfguard_due_us(&guard, &in), 130 * S);
 	in.policy = SELFGUARD_FREEZE;
