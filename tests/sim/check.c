@@ -4,7 +4,8 @@
  *
  * Where every epoch is whole, whatever two nodes apply at an index is the same entry. Where
  * minority epochs are possible, views and fences of a lineage that is discarded may differ, but
- * commands at an index are the same.
+ * commands at an index are the same. What an earlier epoch left uncommitted may be committed behind
+ * a barrier; it has no effect until the barrier is lifted, and counts from then on.
  */
 #include "tests/sim/sim.h"
 
@@ -15,7 +16,13 @@ struct truth {
 	uint64_t digest;
 	hv_node_id by;
 };
+struct held { /* applied by a host behind its barrier */
+	struct truth *items;
+	uint64_t first, count; /* indices */
+	size_t cap;
+};
 struct check {
+	struct held held[SIM_HOSTS];
 	struct truth *all;
 	size_t cap;
 };
@@ -57,27 +64,60 @@ void check_start(struct sim *s)
 
 void check_stop(struct sim *s)
 {
+	for (size_t i = 0; i < SIM_HOSTS; i++)
+		free(s->check->held[i].items);
 	free(s->check->all);
 	free(s->check);
 }
 
+static void has_effect(struct sim *s, hv_node_id host, uint64_t index, uint64_t is)
+{
+	struct truth *t = truth_at(s->check, index);
+
+	if (!t->hash) {
+		t->hash = is;
+		t->by = host;
+	} else if (t->hash != is) {
+		sim_fail(s, "I3: nodes %u and %u apply different entries at %llu", host, t->by,
+			 (unsigned long long)index);
+	}
+}
+
+static void hold(struct held *d, uint64_t index, uint64_t is)
+{
+	if (index != d->first + d->count)
+		*d = (struct held){.items = d->items, .first = index, .cap = d->cap};
+	if (d->count == d->cap) {
+		d->cap = d->cap * 2 + 64;
+		d->items = hv_xrealloc(d->items, d->cap, sizeof(*d->items));
+	}
+	d->items[d->count++].hash = is;
+}
+
+static void release(struct sim *s, hv_node_id host, struct held *d, uint64_t index)
+{
+	/* Or it has begun anew, from its base. */
+	for (uint64_t i = 0; index == d->first + d->count && i < d->count; i++)
+		if (d->items[i].hash)
+			has_effect(s, host, d->first + i, d->items[i].hash);
+	d->count = 0;
+}
+
 void check_applied(struct sim *s, struct host *h, const struct rl_entry *e)
 {
-	struct truth *t = truth_at(s->check, e->index);
-	uint64_t is = entry_hash(e);
+	struct held *d = &s->check->held[h->id - 1];
+	bool command = e->type == RL_COMMAND || !sim_minority_possible(s);
 
 	sim_trace(s, "node %u applies %llu: epoch %llu/%u type %d, %zu bytes", h->id,
 		  (unsigned long long)e->index, (unsigned long long)e->epoch.number, e->epoch.node,
 		  e->type, e->len);
-	if (sim_minority_possible(s) && e->type != RL_COMMAND)
+	if (rl_status(h->proc.log)->barrier) {
+		hold(d, e->index, command ? entry_hash(e) : 0);
 		return;
-	if (!t->hash) {
-		t->hash = is;
-		t->by = h->id;
-	} else if (t->hash != is) {
-		sim_fail(s, "I3: nodes %u and %u apply different entries at %llu", h->id, t->by,
-			 (unsigned long long)e->index);
 	}
+	release(s, h->id, d, e->index);
+	if (command)
+		has_effect(s, h->id, e->index, entry_hash(e));
 }
 
 void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest)

@@ -83,6 +83,9 @@ void sim_fail(struct sim *s, const char *fmt, ...)
 uint64_t sim_pick(const struct sim *s, struct prng *r, uint64_t lo, uint64_t hi, uint64_t storm_lo,
 		  uint64_t storm_hi)
 {
+	/* The storm is over: what lasts longer than its timeouts would never come to rest. */
+	if (s->storm && s->healing)
+		storm_hi = storm_lo + (storm_hi - storm_lo) / 10;
 	return s->storm ? prng_range(r, storm_lo, storm_hi) : prng_range(r, lo, hi);
 }
 

@@ -98,7 +98,7 @@ static void batch_done(struct sim *s, struct host *h, uint64_t number)
 void disk_kick(struct sim *s, struct host *h)
 {
 	struct process *p = &h->proc;
-	uint64_t latency = sim_range(s, 80, 1500, 200, 12 * MS) + h->disk.slow_us;
+	uint64_t latency = sim_range(s, 80, 1500, 200, s->swarm.disk_us) + h->disk.slow_us;
 
 	if (!process_runs(h) || h->disk.stuck)
 		return;

@@ -9,7 +9,7 @@ static struct host *any_host(struct sim *s, struct prng *r)
 static uint64_t soon(struct sim *s, struct prng *r)
 {
 	if (s->storm)
-		return prng_range(r, MS, 90 * MS);
+		return prng_range(r, MS, 2 * s->swarm.gap_us);
 	return prng_chance(r, 500) ? prng_range(r, 10 * MS, 500 * MS)
 				   : prng_range(r, 500 * MS, 12 * SEC);
 }
@@ -123,6 +123,34 @@ void fault_partition(struct sim *s, struct prng *r)
 	}
 	net_changed(s, false);
 	sim_at(s, soon(s, r), join_all, NULL, 0);
+}
+
+/*
+ * Storms: from one quorum to the next one, and not by way of all. What only those know who are not
+ * in both is tried; often one of them loses what is not yet on its disk.
+ */
+void fault_hop(struct sim *s, struct prng *r)
+{
+	size_t left = sim_minority_possible(s) ? (s->n + 1) / 2 : s->n / 2 + 1;
+	hv_node_id side[SIM_HOSTS];
+	size_t count = 0;
+	struct host *victim;
+
+	for (size_t i = 0; i < s->n; i++) {
+		s->hosts[i].group = prng_range(r, 0, s->n - i - 1) >= left - count;
+		if (!s->hosts[i].group)
+			side[count++] = s->hosts[i].id;
+	}
+	victim = sim_host(s, side[prng_range(r, 0, count - 1)]);
+	sim_trace(s, "network: %zu hosts from %u on one side", count, side[0]);
+	net_changed(s, false);
+	if (prng_chance(r, 300)) {
+		host_power_off(s, victim);
+		sim_at(s, prng_range(r, MS, s->swarm.gap_us), power_on, victim, 0);
+	} else if (prng_chance(r, 500)) {
+		process_kill(s, victim);
+		sim_at(s, prng_range(r, 100, s->swarm.gap_us), start_again, victim, 0);
+	}
 }
 
 static void both_ways(struct sim *s, struct host *h, uint64_t arg)
@@ -245,7 +273,7 @@ static bool all_active(struct sim *s)
 
 /*
  * Only as many at a time as a quorum can do without. What a minority epoch committed is on the
- * disks of few: there a loss is only survived once all have it again.
+ * disks of few: there a loss is only survived once all have it again, on their disks.
  */
 static bool may_lose_store(struct sim *s)
 {
@@ -253,7 +281,7 @@ static bool may_lose_store(struct sim *s)
 
 	for (size_t i = 0; i < s->n; i++)
 		damaged += s->hosts[i].disk.damaged;
-	return sim_minority_possible(s) ? all_active(s) : damaged < (s->n - 1) / 2;
+	return sim_minority_possible(s) ? !damaged && all_active(s) : damaged < (s->n - 1) / 2;
 }
 
 void fault_damage(struct sim *s, struct prng *r)

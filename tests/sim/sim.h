@@ -219,6 +219,8 @@ struct swarm {			     /* which faults this seed has, and how often */
 	unsigned weight[SIM_FAULTS]; /* permille of the fault steps; of kinds in swarm.c */
 	unsigned pace;		     /* so many times the least time between two steps */
 	uint64_t faults_us;	     /* then all is healed */
+	/* Storms: between two faults at most; timeouts near to what messages and disks take. */
+	uint64_t gap_us, hello_us, ack_us, heartbeat_us, disk_us;
 };
 struct sim {
 	uint64_t seed, now_us, order;

@@ -29,6 +29,7 @@ static const struct fault_kind {
     {"disk full", 60, 1, fault_disk_full},
     {"store damaged", 60, 2, fault_damage},
     {"record corrupt after power cut", 60, 2, fault_corrupt},
+    {"quorum hops", 600, 2, fault_hop},
     {"clock rate", 100, 1, fault_clock_rate},
     {"wall clock set", 100, 1, fault_wall_clock},
 };
@@ -65,6 +66,23 @@ static void choose_cluster(struct sim *s, struct prng *r)
 	s->wait_for_all = s->two_node || (wait_for_all && !s->device);
 }
 
+static uint64_t one_of_ms(struct prng *r, const unsigned *ms, size_t n)
+{
+	return ms[prng_range(r, 0, n - 1)] * MS;
+}
+
+static void choose_storm(struct sim *s, struct prng *r)
+{
+	static const unsigned gap[] = {10, 20, 45}, hello[] = {1, 3, 8, 20},
+			      ack[] = {12, 30, 70, 150}, disk[] = {4, 12, 30};
+
+	s->swarm.gap_us = one_of_ms(r, gap, ARRAY_SIZE(gap));
+	s->swarm.hello_us = one_of_ms(r, hello, ARRAY_SIZE(hello));
+	s->swarm.ack_us = one_of_ms(r, ack, ARRAY_SIZE(ack));
+	s->swarm.heartbeat_us = s->swarm.ack_us < 120 * MS ? s->swarm.ack_us / 3 : 40 * MS;
+	s->swarm.disk_us = one_of_ms(r, disk, ARRAY_SIZE(disk));
+}
+
 static void choose_faults(struct sim *s, struct prng *r)
 {
 	static const unsigned paces[] = {1, 1, 1, 2, 3, 5};
@@ -73,13 +91,15 @@ static void choose_faults(struct sim *s, struct prng *r)
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		unsigned weight = (unsigned)prng_range(r, 1, kinds[i].most);
 
-		if (prng_chance(r, 450) && s->n >= kinds[i].hosts && !s->options->calm)
+		if (prng_chance(r, 450) && s->n >= kinds[i].hosts && !s->options->calm &&
+		    (s->storm || kinds[i].fn != fault_hop))
 			s->swarm.weight[i] = weight;
 	}
 	s->swarm.pace = paces[prng_range(r, 0, ARRAY_SIZE(paces) - 1)];
 	s->swarm.faults_us = sim_pick(s, r, 120 * SEC, 280 * SEC, 6 * SEC, 12 * SEC);
 	if (s->n > 9)
 		s->swarm.faults_us /= 6; /* everyone speaks to everyone */
+	choose_storm(s, r);
 	for (size_t i = 0; i < s->n; i++) {
 		int ppm = (int)prng_range(r, 0, 100000) - 50000;
 
@@ -109,7 +129,8 @@ static void next_step(struct sim *s, struct prng *r)
 	bool burst = prng_chance(r, 300);
 
 	if (s->storm || burst)
-		sim_at(s, prng_range(r, 1 * MS, (s->storm ? 45 : 100) * MS), one_fault, NULL, 0);
+		sim_at(s, prng_range(r, 1 * MS, s->storm ? s->swarm.gap_us : 100 * MS), one_fault,
+		       NULL, 0);
 	else
 		sim_at(s, prng_range(r, 100 * MS, 4 * SEC) * s->swarm.pace, one_fault, NULL, 0);
 }
