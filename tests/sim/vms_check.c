@@ -180,7 +180,8 @@ static void check_state(struct mind *m, uint64_t index)
 		w->checked = index;
 	if (m->to_check)
 		m->to_check--;
-	broken = brain_check(m->c);
+	/* A digest that was not kept up to date stays wrong: it is seen a little later. */
+	broken = index % 16 == 0 || m->to_check ? brain_check(m->c) : brain_check_quick(m->c);
 	if (broken)
 		sim_fail(m->s, "node %u, entry %llu: %s", m->h->id, (unsigned long long)index,
 			 broken);
