@@ -3,13 +3,14 @@
  * scenario.h - outcomes stated in the neutral form "vmha-scenario/1": one JSON object a file.
  *
  *   scenario_read.c    the reader's tools, the top of the file, settings
- *   scenario_parts.c   nodes, VMs, rules, events
- *   scenario_expect.c  what is expected
+ *   scenario_parts.c   nodes, VMs, rules
+ *   scenario_events.c  events
+ *   scenario_expect.c  what is expected; scenario_steps.c: orders and tries
  *   scenario_cmd.c     requests to the cluster, as an administrator makes them
- *   scenario_world.c   the state that is given at t = 0
- *   scenario_run.c     the timeline
+ *   scenario_world.c   the state that is given at t = 0; scenario_given.c: its VMs
+ *   scenario_run.c     the timeline; scenario_ops.c: events; scenario_hosts.c: power and network
  *   scenario_watch.c   what holds in every scenario, whatever the file says
- *   scenario_check.c   expectations against what happened
+ *   scenario_check.c   expectations of states; scenario_facts.c: of what happened
  *   scenario_main.c    hvsim scenario FILE...
  *
  * A timeline is played with its times; "settled" means that nothing is under way any more. Whatever

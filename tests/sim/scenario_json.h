@@ -47,8 +47,14 @@ bool vms_of_list(struct reader *r, json_t *v, const char *what, uint64_t *ret);
 bool read_nodes(struct reader *r, json_t *list);
 bool read_vms(struct reader *r, json_t *list);
 bool read_vm(struct reader *r, json_t *o, bool late);
+/* "want": running, stopped; or left to itself. */
+bool read_want(struct reader *r, json_t *o, bool *ret_wanted, bool *ret_unmanaged);
 bool read_rules(struct reader *r, json_t *list);
 bool read_events(struct reader *r, json_t *list);
+/* scenario_steps.c; `v` may be NULL */
+bool read_order(struct reader *r, json_t *list, struct sc_step *ret, size_t *ret_n);
+bool read_attempt_orders(struct reader *r, json_t *v, struct sc_check *c);
+bool read_attempts(struct reader *r, json_t *v, struct sc_attempts **ret, size_t *n);
 bool read_expect(struct reader *r, json_t *o);
 
 #endif

@@ -93,12 +93,28 @@ bool run_settle(struct scenario_run *r, uint64_t most_us);
 const struct cluster *run_cluster(struct scenario_run *r);
 void run_power_off(struct scenario_run *r, hv_node_id id);
 void run_cut(struct scenario_run *r, hv_node_id id, bool cut);
+void run_power_on(struct scenario_run *r, hv_node_id id);
+void run_leave_all(struct scenario_run *r); /* those whose time has come */
+void run_event(struct scenario_run *r, const struct sc_event *e);
 void run_leave(struct scenario_run *r, hv_node_id id, bool reboot, size_t request);
 /* When the time `t_ms` of the file was. */
 uint64_t run_time_us(const struct scenario_run *r, uint64_t t_ms);
 
 /* ---- scenario_world.c: false: the state that is asked for could not be made (run_fail says) */
 bool world_make(struct scenario_run *r);
+
+bool world_cannot(struct scenario_run *r, const char *what); /* false */
+bool world_wait_for(struct scenario_run *r, bool (*fn)(struct scenario_run *r), uint64_t most_us);
+
+/* ---- scenario_given.c: VMs, before t = 0 and at it */
+bool given_runs_before(const struct scenario_run *r, int k);
+bool given_add_vms(struct scenario_run *r);
+bool given_begin_vm_states(struct scenario_run *r);
+void given_add_wanted(struct scenario_run *r, bool disarmed);
+void given_start_wanted(struct scenario_run *r);
+void given_leave_unmanaged(struct scenario_run *r);
+void given_fault(struct scenario_run *r, int k);
+void given_requests(struct scenario_run *r);
 
 /* ---- scenario_cmd.c: a request is made; its number, (size_t)-1: nobody takes it */
 #define NO_REQUEST ((size_t)-1)
@@ -131,9 +147,19 @@ void watch_lost(struct scenario_run *r, hv_node_id id);
 void watch_end(struct scenario_run *r); /* what must hold where all has settled */
 bool rule_allows(struct scenario_run *r, const struct sc_rule *rule, int vm, hv_node_id node);
 
+/* A set of nodes of the file. */
+static inline bool has_node(uint64_t set, hv_node_id id)
+{
+	return id >= 1 && id <= SC_NODES && (set >> (id - 1) & 1);
+}
+void names_of(const struct scenario_run *r, uint64_t set, char *buf, size_t size);
+
+/* ---- scenario_facts.c */
+void check_facts(struct scenario_run *r, const struct sc_check *c);
+void check_whole(struct scenario_run *r); /* fences, never */
+
 /* ---- scenario_check.c */
 /* Those whose time is `t_ms` (UINT64_MAX: the end). */
 void check_at(struct scenario_run *r, uint64_t t_ms);
-void check_whole(struct scenario_run *r); /* fences, never */
 
 #endif

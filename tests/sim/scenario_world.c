@@ -11,13 +11,11 @@
 #define NO_LIMIT_MIB (1U << 30)
 #define NO_LIMIT_CPUS 65536
 #define READY_US (60 * SEC)
-#define PLACED_US (180 * SEC)
 #define NOTICED_US (2 * SEC) /* a loss is seen, and a new view has formed */
-#define TRIED_US (2 * SEC)
 
 #define NODE_NAME(r, i) ((r)->sc->nodes[i].name)
 
-static bool cannot(struct scenario_run *r, const char *what)
+bool world_cannot(struct scenario_run *r, const char *what)
 {
 	run_fail(r, "the state that is given cannot be made: %s", what);
 	return false;
@@ -133,7 +131,7 @@ static bool all_online(struct scenario_run *r)
 	return online == r->s.n;
 }
 
-static bool wait_for(struct scenario_run *r, bool (*fn)(struct scenario_run *r), uint64_t most_us)
+bool world_wait_for(struct scenario_run *r, bool (*fn)(struct scenario_run *r), uint64_t most_us)
 {
 	uint64_t end = r->s.now_us + most_us;
 
@@ -166,153 +164,6 @@ static void limit_sizes(struct scenario_run *r)
 		}
 	}
 	run_for(r, 200 * MS);
-}
-
-/* ---- VMs */
-
-static bool runs_before(const struct scenario_run *r, int k)
-{
-	const struct sc_vm *vm = &r->sc->vms[k];
-
-	if (vm->late || vm->node < 0)
-		return false;
-	if (r->sc->decision)
-		return vm->state != SC_VM_STOPPED;
-	return vm->wanted && !vm->start_fail_first;
-}
-
-static bool placed(struct scenario_run *r)
-{
-	const struct cluster *c = run_cluster(r);
-
-	for (size_t k = 0; k < r->sc->n_vms; k++) {
-		const struct vm *vm = c ? cluster_vm_by_name(c, r->sc->vms[k].name) : NULL;
-
-		if (!runs_before(r, (int)k))
-			continue;
-		if (!vm || vm->state != VM_RUNNING ||
-		    vm->node != (hv_node_id)r->sc->vms[k].node + 1)
-			return false;
-	}
-	return true;
-}
-
-/* Wanted, and running nowhere: the cluster is to start it, and not before t = 0. */
-static bool waits_for_start(const struct scenario_run *r, int k)
-{
-	const struct sc_vm *vm = &r->sc->vms[k];
-
-	return r->sc->decision && vm->wanted && vm->managed && !vm->late && !runs_before(r, k);
-}
-
-static bool add_vms(struct scenario_run *r)
-{
-	for (size_t k = 0; k < r->sc->n_vms; k++) {
-		const struct sc_vm *vm = &r->sc->vms[k];
-		char uuid[HV_UUID_LEN + 1];
-
-		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012zu", k);
-		vms_define(&r->s, (int)k, vm->name, uuid, vm->mem_mib ? vm->mem_mib : 1);
-		r->wanted[k] = !vm->late && vm->wanted;
-		r->unmanaged[k] = !vm->managed;
-		r->there[k] = !vm->late;
-		if (vm->late || waits_for_start(r, (int)k))
-			continue;
-		if (!cmd_wait(r, cmd_vm_add(r, (int)k, false)))
-			return cannot(r, "a VM is not taken");
-		cmd_vm_attributes(r, (int)k);
-	}
-	for (size_t k = 0; k < r->sc->n_vms; k++)
-		if (runs_before(r, (int)k))
-			cmd_vm_start(r, (int)k, NODE_NAME(r, r->sc->vms[k].node));
-	return wait_for(r, placed, PLACED_US) ||
-	       cannot(r, "its VMs do not all come to run where they are");
-}
-
-static bool moves_before(const struct scenario_run *r, size_t k)
-{
-	return r->sc->vms[k].state >= SC_VM_MIGRATING && r->sc->vms[k].migrating_to >= 0;
-}
-
-static bool moves_begun(struct scenario_run *r)
-{
-	for (size_t k = 0; k < r->sc->n_vms; k++) {
-		const struct sc_vm *vm = &r->sc->vms[k];
-
-		if (moves_before(r, k) && vm->state != SC_VM_MIGRATE_FAILED_SOURCE &&
-		    vms_dom(&r->s, (hv_node_id)vm->migrating_to + 1, (int)k)->state != DOM_INCOMING)
-			return false;
-	}
-	return true;
-}
-
-/* One that is to run on was to be moved by stop and start. */
-static void stop_in_vain(struct scenario_run *r, int k)
-{
-	const struct sc_vm *vm = &r->sc->vms[k];
-	size_t other = vm->node == 0 ? 1 : 0;
-
-	if (!vm->wanted || r->s.n < 2) {
-		cmd_wait(r, cmd_vm_stop(r, k, false));
-		return;
-	}
-	while (other + 1 < r->sc->n_nodes && (int)other == vm->node)
-		other++;
-	cmd_wait(r, cmd_vm_set(r, k, "live_migration", "off"));
-	cmd_wait(r, cmd_vm_migrate(r, k, r->s.hosts[other].name));
-	if (vm->live != SC_NO)
-		cmd_wait(r, cmd_vm_set(r, k, "live_migration", "on"));
-}
-
-/* Migrations that are under way, or have failed; stops that have. */
-static bool begin_vm_states(struct scenario_run *r)
-{
-	bool any = false;
-
-	for (size_t k = 0; k < r->sc->n_vms; k++) {
-		const struct sc_vm *vm = &r->sc->vms[k];
-
-		if (moves_before(r, k))
-			cmd_wait(r, cmd_vm_migrate(r, (int)k, NODE_NAME(r, vm->migrating_to)));
-		else if (vm->state == SC_VM_STOP_FAILED)
-			stop_in_vain(r, (int)k);
-		else
-			continue;
-		any = true;
-	}
-	if (!any)
-		return true;
-	if (!wait_for(r, moves_begun, PLACED_US))
-		return cannot(r, "a migration does not begin");
-	run_for(r, TRIED_US);
-	return true;
-}
-
-/* A cluster that is disarmed takes note that it is wanted; any other tries at once, and fails. */
-static void add_wanted(struct scenario_run *r, bool disarmed)
-{
-	for (size_t k = 0; k < r->sc->n_vms; k++) {
-		if (!waits_for_start(r, (int)k))
-			continue;
-		r->hold_starts[k] = true;
-		cmd_wait(r, cmd_vm_add(r, (int)k, disarmed));
-		cmd_vm_attributes(r, (int)k);
-	}
-}
-
-static void start_wanted(struct scenario_run *r)
-{
-	for (size_t k = 0; k < r->sc->n_vms; k++)
-		if (waits_for_start(r, (int)k))
-			cmd_vm_start(r, (int)k, NULL);
-	run_for(r, 20 * MS); /* it is taken note of */
-}
-
-static void leave_unmanaged(struct scenario_run *r)
-{
-	for (size_t k = 0; k < r->sc->n_vms; k++)
-		if (r->there[k] && !r->sc->vms[k].managed)
-			cmd_wait(r, cmd_vm_set(r, (int)k, "managed", "off"));
 }
 
 /* ---- settings */
@@ -434,7 +285,7 @@ static bool is_off(const struct sc_node *n)
 static bool holds_wanted(const struct scenario_run *r, size_t node)
 {
 	for (size_t k = 0; k < r->sc->n_vms; k++)
-		if (runs_before(r, (int)k) && r->sc->vms[k].wanted &&
+		if (given_runs_before(r, (int)k) && r->sc->vms[k].wanted &&
 		    r->sc->vms[k].node == (int)node)
 			return true;
 	return false;
@@ -501,82 +352,6 @@ static bool majority_left(const struct scenario_run *r)
 	return left * 2 > r->s.n;
 }
 
-/* ---- VMs' faults */
-
-static void crash(struct scenario_run *r, int k)
-{
-	struct host *h = sim_host(&r->s, r->holder[k]);
-
-	if (!h)
-		return;
-	vms_set(&r->s, h, k, DOM_ABSENT, HV__CAUSE__CAUSE_CRASHED);
-	if (process_runs(h))
-		mind_wake(h->proc.mind);
-}
-
-/* Its source has ended, and the target's copy came to nothing. */
-static void fail_on_target(struct scenario_run *r, int k)
-{
-	hv_node_id src = (hv_node_id)r->sc->vms[k].node + 1,
-		   dst = (hv_node_id)r->sc->vms[k].migrating_to + 1;
-
-	vms_dom(&r->s, dst, k)->whole = true;
-	vms_set(&r->s, sim_host(&r->s, dst), k, DOM_ABSENT, HV__CAUSE__CAUSE_FAILED);
-	vms_set(&r->s, sim_host(&r->s, src), k, DOM_ABSENT, HV__CAUSE__CAUSE_MIGRATED);
-}
-
-/* It runs on the source; the target's copy is whole and paused, and the answer that said so is
- * lost. */
-static void leave_on_both(struct scenario_run *r, int k)
-{
-	hv_node_id src = (hv_node_id)r->sc->vms[k].node + 1,
-		   dst = (hv_node_id)r->sc->vms[k].migrating_to + 1;
-
-	vms_dom(&r->s, dst, k)->whole = true;
-	vms_move_abort(&r->s, src, k);
-}
-
-static void vm_fault(struct scenario_run *r, int k)
-{
-	const struct sc_vm *vm = &r->sc->vms[k];
-
-	switch (vm->state) {
-	case SC_VM_FAILED:
-		crash(r, k);
-		break;
-	case SC_VM_UNKNOWN:
-		vms_dom(&r->s, (hv_node_id)vm->node + 1, k)->stalled = true;
-		vms_tell(&r->s, sim_host(&r->s, (hv_node_id)vm->node + 1), k,
-			 HV__CAUSE__CAUSE_NONE);
-		break;
-	case SC_VM_MIGRATE_FAILED_TARGET:
-		fail_on_target(r, k);
-		break;
-	case SC_VM_MAYBE_ON_BOTH:
-		leave_on_both(r, k);
-		break;
-	case SC_VM_RUNNING:
-	case SC_VM_STOPPED:
-	case SC_VM_STOP_FAILED:
-	case SC_VM_MIGRATING:
-	case SC_VM_MIGRATE_FAILED_SOURCE:
-		break;
-	}
-}
-
-/* Runs, and is to be stopped; or is to be started now, since its starts count. */
-static void vm_requests(struct scenario_run *r)
-{
-	for (size_t k = 0; k < r->sc->n_vms; k++) {
-		const struct sc_vm *vm = &r->sc->vms[k];
-
-		if (runs_before(r, (int)k) && !vm->wanted)
-			cmd_vm_stop(r, (int)k, false);
-		else if (!r->sc->decision && !vm->late && vm->wanted && !runs_before(r, (int)k))
-			cmd_vm_start(r, (int)k, vm->node >= 0 ? NODE_NAME(r, vm->node) : NULL);
-	}
-}
-
 /* ---- t = 0 */
 
 static void go_live(struct scenario_run *r, bool armed)
@@ -593,7 +368,7 @@ static void go_live(struct scenario_run *r, bool armed)
 		node_fault(r, i);
 	for (size_t k = 0; k < r->sc->n_vms; k++)
 		if (!r->sc->vms[k].late)
-			vm_fault(r, (int)k);
+			given_fault(r, (int)k);
 	memset(r->hold_starts, 0, sizeof(r->hold_starts));
 	if (any_lost(r))
 		run_for(r, NOTICED_US);
@@ -603,7 +378,7 @@ static void go_live(struct scenario_run *r, bool armed)
 	if (!armed)
 		ask_arm(r, false);
 	node_requests(r, done);
-	vm_requests(r);
+	given_requests(r);
 }
 
 static bool keeps_quorum(const struct scenario_run *r)
@@ -649,7 +424,8 @@ static bool take_down(struct scenario_run *r)
 		cmd_wait(r, request);
 		run_leave(r, (hv_node_id)i + 1, false, request);
 	}
-	return wait_for(r, all_down, READY_US) || cannot(r, "a node does not go down cleanly");
+	return world_wait_for(r, all_down, READY_US) ||
+	       world_cannot(r, "a node does not go down cleanly");
 }
 
 bool world_make(struct scenario_run *r)
@@ -657,12 +433,12 @@ bool world_make(struct scenario_run *r)
 	bool armed;
 
 	build_rack(r);
-	if (!wait_for(r, all_online, READY_US))
-		return cannot(r, "the nodes do not all come up");
+	if (!world_wait_for(r, all_online, READY_US))
+		return world_cannot(r, "the nodes do not all come up");
 	drain_voters(r);
-	if (!add_vms(r))
+	if (!given_add_vms(r))
 		return false;
-	if (!take_down(r) || !begin_vm_states(r))
+	if (!take_down(r) || !given_begin_vm_states(r))
 		return false;
 	r->cannot_disarm = !keeps_quorum(r);
 	r->cannot_disarm = !ask_arm(r, true);
@@ -670,13 +446,13 @@ bool world_make(struct scenario_run *r)
 	if (armed)
 		limit_sizes(r);
 	settings(r);
-	leave_unmanaged(r);
-	add_wanted(r, !armed);
+	given_leave_unmanaged(r);
+	given_add_wanted(r, !armed);
 	rules(r);
 	if (!armed)
 		limit_sizes(r);
 	else
-		start_wanted(r);
+		given_start_wanted(r);
 	/* Too few will be left to say so: it is armed, and they go at once. */
 	if (!armed && !majority_left(r) && !r->sc->decision) {
 		ask_arm(r, false);
