@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Invariants of the log, seen from outside.
+ * Invariants of the log, seen from outside: on disks and in what is applied, not in its own books.
  *
- * Where every epoch is whole, whatever two nodes apply at an index is the same entry. Where
- * minority epochs are possible, views and fences of a lineage that is discarded may differ, but
- * commands at an index are the same. What an earlier epoch left uncommitted may be committed behind
- * a barrier; it has no effect until the barrier is lifted, and counts from then on.
+ * Always: an epoch has one entry at an index, with one predecessor, on whatever disk, and one state
+ * after it (I3, I4). A disk promises ever higher numbers, and takes no entry of an epoch below what
+ * it has promised.
+ * Where every epoch is whole: whatever two nodes apply at an index is the same entry, it is on a
+ * majority of the disks when the first one applies it, and stays there (I5).
+ * Where minority epochs are possible, views and fences of a lineage that is discarded may differ,
+ * but commands at an index are the same, and one disk at least keeps each. What an earlier epoch
+ * left uncommitted may be committed behind a barrier; it has no effect until the barrier is lifted,
+ * and counts from then on.
  */
 #include "tests/sim/sim.h"
 
 #include <string.h>
 
-struct truth {
-	uint64_t hash; /* 0: not yet */
-	uint64_t digest;
+#define ENTRIES_SLACK 4096 /* I7: entries that wait for a compaction, besides snapshot_every */
+#define WRITES_MAX 8192
+
+struct truth {	       /* of an index */
+	uint64_t hash; /* 0: not yet applied, or not the same for all */
+	struct rl_epoch epoch;
 	hv_node_id by;
 };
 struct held { /* applied by a host behind its barrier */
@@ -21,28 +29,36 @@ struct held { /* applied by a host behind its barrier */
 	uint64_t first, count; /* indices */
 	size_t cap;
 };
+struct place { /* of an entry of an epoch */
+	struct rl_epoch epoch, prev;
+	uint64_t index, hash, digest;
+};
 struct check {
 	struct held held[SIM_HOSTS];
 	struct truth *all;
 	size_t cap;
+	struct place *places; /* open addressing; index 0: free */
+	size_t n_places, cap_places;
 };
 
-static uint64_t hash(uint64_t h, const void *data, size_t len)
+static uint64_t mix(uint64_t h, uint64_t x)
 {
-	const uint8_t *p = data;
-
-	while (len--)
-		h = (h ^ *p++) * 0x100000001b3;
-	return h;
+	h = (h ^ x) * 0x9e3779b97f4a7c15;
+	return h ^ h >> 29;
 }
 
 static uint64_t entry_hash(const struct rl_entry *e)
 {
-	uint64_t h = 0xcbf29ce484222325,
-		 fields[5] = {e->epoch.number, e->epoch.node, e->epoch.incarnation, e->type,
-			      e->fenced_node};
+	uint64_t h = mix(mix(mix(1, e->type), e->fenced_node), e->len), word;
+	size_t i = 0;
 
-	return hash(hash(h, fields, sizeof(fields)), e->data, e->len) | 1;
+	for (; i + 8 <= e->len; i += 8) {
+		memcpy(&word, e->data + i, 8);
+		h = mix(h, word);
+	}
+	for (; i < e->len; i++)
+		h = mix(h, e->data[i]);
+	return h | 1;
 }
 
 static struct truth *truth_at(struct check *c, uint64_t index)
@@ -57,6 +73,47 @@ static struct truth *truth_at(struct check *c, uint64_t index)
 	return &c->all[index];
 }
 
+/* ---- entries by epoch and index */
+
+static struct place *slot(struct place *places, size_t cap, const struct rl_epoch *e,
+			  uint64_t index)
+{
+	size_t i = (size_t)mix(mix(mix(e->number, e->node), e->incarnation), index) & (cap - 1);
+
+	while (places[i].index &&
+	       (places[i].index != index || rl_epoch_cmp(&places[i].epoch, e) != 0))
+		i = (i + 1) & (cap - 1);
+	return &places[i];
+}
+
+static void places_grow(struct check *c)
+{
+	size_t cap = c->cap_places ? c->cap_places * 2 : 4096;
+	struct place *bigger = hv_xcalloc(cap, sizeof(*bigger));
+
+	for (size_t i = 0; i < c->cap_places; i++)
+		if (c->places[i].index)
+			*slot(bigger, cap, &c->places[i].epoch, c->places[i].index) = c->places[i];
+	free(c->places);
+	c->places = bigger;
+	c->cap_places = cap;
+}
+
+static struct place *place_of(struct check *c, const struct rl_epoch *epoch, uint64_t index)
+{
+	struct place *p;
+
+	if (c->n_places * 2 >= c->cap_places)
+		places_grow(c);
+	p = slot(c->places, c->cap_places, epoch, index);
+	if (!p->index) {
+		p->epoch = *epoch;
+		p->index = index;
+		c->n_places++;
+	}
+	return p;
+}
+
 void check_start(struct sim *s)
 {
 	s->check = hv_xcalloc(1, sizeof(*s->check));
@@ -67,23 +124,126 @@ void check_stop(struct sim *s)
 	for (size_t i = 0; i < SIM_HOSTS; i++)
 		free(s->check->held[i].items);
 	free(s->check->all);
+	free(s->check->places);
 	free(s->check);
 }
 
-static void has_effect(struct sim *s, hv_node_id host, uint64_t index, uint64_t is)
+/* ---- disks */
+
+static bool holds(const struct disk *d, uint64_t index, const struct rl_epoch *epoch)
+{
+	if (index <= d->base_index)
+		return true;
+	if (index > d->base_index + d->n)
+		return false;
+	return rl_epoch_cmp(&d->entries[index - d->base_index - 1].entry.epoch, epoch) == 0;
+}
+
+/* A committed entry is on enough disks. Who lost its store lost it lawfully. */
+static void check_holders(struct sim *s, uint64_t index, const char *when)
+{
+	const struct truth *t = truth_at(s->check, index);
+	size_t holders = 0, lost = 0, needed = s->n / 2 + 1;
+
+	for (size_t i = 0; i < s->n; i++) {
+		holders += holds(&s->hosts[i].disk, index, &t->epoch);
+		lost += s->hosts[i].disk.damaged;
+	}
+	if (sim_minority_possible(s))
+		needed = 1;
+	if (holders + lost < needed)
+		sim_fail(s, "I5: entry %llu is on %zu disks, %s", (unsigned long long)index,
+			 holders, when);
+}
+
+void check_before_write(struct sim *s, struct host *h, const struct write_copy *c)
+{
+	const struct rl_write *w = &c->w;
+	const struct disk *d = &h->disk;
+
+	if (w->set_promised && w->promised <= d->promised)
+		sim_fail(s, "I3: the disk of node %u promises %llu after %llu", h->id,
+			 (unsigned long long)w->promised, (unsigned long long)d->promised);
+	if (w->n_entries && !w->truncate && !w->set_base &&
+	    c->entries[0].entry.epoch.number < d->promised)
+		sim_fail(
+		    s,
+		    "I3: the disk of node %u takes entry %llu of epoch %llu and has promised %llu",
+		    h->id, (unsigned long long)c->entries[0].entry.index,
+		    (unsigned long long)c->entries[0].entry.epoch.number,
+		    (unsigned long long)d->promised);
+}
+
+static void check_entry(struct sim *s, struct host *h, const struct rl_entry *e,
+			const struct rl_epoch *prev)
+{
+	struct place *p = place_of(s->check, &e->epoch, e->index);
+	uint64_t is = entry_hash(e);
+
+	if (rl_epoch_cmp(prev, &e->epoch) > 0)
+		sim_fail(s, "I3: on the disk of node %u epochs go back at entry %llu", h->id,
+			 (unsigned long long)e->index);
+	if (!p->hash) {
+		p->hash = is;
+		p->prev = *prev;
+	} else if (p->hash != is || rl_epoch_cmp(&p->prev, prev) != 0) {
+		sim_fail(s, "I3: epoch %llu/%u has two entries %llu, one on the disk of node %u",
+			 (unsigned long long)e->epoch.number, e->epoch.node,
+			 (unsigned long long)e->index, h->id);
+	}
+}
+
+void check_after_write(struct sim *s, struct host *h, const struct write_copy *c, uint64_t old_last)
+{
+	const struct rl_write *w = &c->w;
+	const struct disk *d = &h->disk;
+	uint64_t first = w->n_entries ? c->entries[0].entry.index : 0, from = UINT64_MAX;
+
+	for (uint64_t i = first; w->n_entries && i < first + w->n_entries; i++) {
+		size_t at = (size_t)(i - d->base_index - 1);
+
+		check_entry(s, h, &d->entries[at].entry,
+			    at ? &d->entries[at - 1].entry.epoch : &d->base_epoch);
+	}
+	/* What was taken away. */
+	if (w->truncate)
+		from = w->keep_index + 1;
+	if (w->drop_all)
+		from = w->base_index + 1;
+	for (uint64_t i = from; i <= old_last && !s->failed; i++)
+		if (truth_at(s->check, i)->hash)
+			check_holders(s, i, "after one has replaced its log");
+}
+
+/* ---- what is applied */
+
+static void check_bounds(struct sim *s, struct host *h)
+{
+	const struct rl_status *st = rl_status(h->proc.log);
+	uint64_t held = st->last_index - st->base_index;
+
+	if (st->pending > SIM_MAX_PENDING || h->proc.n_queue > WRITES_MAX ||
+	    h->outgoing.n - h->outgoing_pos > NET_QUEUE_MAX + 8 ||
+	    held > s->snapshot_every + ENTRIES_SLACK)
+		sim_fail(s, "I7: node %u: %zu proposals, %zu writes, %zu messages, %llu entries",
+			 h->id, st->pending, h->proc.n_queue, h->outgoing.n - h->outgoing_pos,
+			 (unsigned long long)held);
+}
+
+static void has_effect(struct sim *s, uint64_t index, const struct truth *is)
 {
 	struct truth *t = truth_at(s->check, index);
 
 	if (!t->hash) {
-		t->hash = is;
-		t->by = host;
-	} else if (t->hash != is) {
-		sim_fail(s, "I3: nodes %u and %u apply different entries at %llu", host, t->by,
+		*t = *is;
+		check_holders(s, index, "and is applied");
+	} else if (t->hash != is->hash) {
+		sim_fail(s, "I3: nodes %u and %u apply different entries at %llu", is->by, t->by,
 			 (unsigned long long)index);
 	}
 }
 
-static void hold(struct held *d, uint64_t index, uint64_t is)
+static void hold(struct held *d, uint64_t index, const struct truth *is)
 {
 	if (index != d->first + d->count)
 		*d = (struct held){.items = d->items, .first = index, .cap = d->cap};
@@ -91,15 +251,15 @@ static void hold(struct held *d, uint64_t index, uint64_t is)
 		d->cap = d->cap * 2 + 64;
 		d->items = hv_xrealloc(d->items, d->cap, sizeof(*d->items));
 	}
-	d->items[d->count++].hash = is;
+	d->items[d->count++] = *is;
 }
 
-static void release(struct sim *s, hv_node_id host, struct held *d, uint64_t index)
+static void release(struct sim *s, struct held *d, uint64_t index)
 {
 	/* Or it has begun anew, from its base. */
 	for (uint64_t i = 0; index == d->first + d->count && i < d->count; i++)
 		if (d->items[i].hash)
-			has_effect(s, host, d->first + i, d->items[i].hash);
+			has_effect(s, d->first + i, &d->items[i]);
 	d->count = 0;
 }
 
@@ -107,28 +267,30 @@ void check_applied(struct sim *s, struct host *h, const struct rl_entry *e)
 {
 	struct held *d = &s->check->held[h->id - 1];
 	bool command = e->type == RL_COMMAND || !sim_minority_possible(s);
+	struct truth is = {.epoch = e->epoch, .by = h->id};
 
 	sim_trace(s, "node %u applies %llu: epoch %llu/%u type %d, %zu bytes", h->id,
 		  (unsigned long long)e->index, (unsigned long long)e->epoch.number, e->epoch.node,
 		  e->type, e->len);
+	check_bounds(s, h);
+	if (command)
+		is.hash = mix(mix(entry_hash(e), e->epoch.number), e->epoch.node) | 1;
 	if (rl_status(h->proc.log)->barrier) {
-		hold(d, e->index, command ? entry_hash(e) : 0);
+		hold(d, e->index, &is);
 		return;
 	}
-	release(s, h->id, d, e->index);
+	release(s, d, e->index);
 	if (command)
-		has_effect(s, h->id, e->index, entry_hash(e));
+		has_effect(s, e->index, &is);
 }
 
 void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest)
 {
-	struct truth *t = truth_at(s->check, index);
+	struct place *p = place_of(s->check, &h->proc.applied_epoch, index);
 
-	if (sim_minority_possible(s))
-		return;
-	if (!t->digest)
-		t->digest = digest;
-	else if (t->digest != digest)
+	if (!p->digest)
+		p->digest = digest;
+	else if (p->digest != digest)
 		sim_fail(s, "I4: node %u has another digest at %llu", h->id,
 			 (unsigned long long)index);
 }

@@ -15,6 +15,7 @@ static void copy_free(struct write_copy *c)
 static void copy_make(struct write_copy *c, const struct rl_write *w)
 {
 	c->w = *w;
+	c->w.entries = NULL; /* they are in c->entries */
 	c->snapshot = w->snapshot ? blob_copy(w->snapshot, w->snapshot_len) : NULL;
 	c->entries = hv_xcalloc(w->n_entries, sizeof(*c->entries));
 	for (size_t i = 0; i < w->n_entries; i++) {
@@ -47,8 +48,12 @@ static void set_base(struct disk *d, const struct write_copy *c)
 	d->base_effective = c->w.base_effective;
 }
 
-static void apply(struct disk *d, const struct write_copy *c)
+static void apply(struct sim *s, struct host *h, const struct write_copy *c)
 {
+	struct disk *d = &h->disk;
+	uint64_t old_last = d->base_index + d->n;
+
+	check_before_write(s, h, c);
 	if (c->w.set_base)
 		set_base(d, c);
 	if (c->w.drop_all)
@@ -66,6 +71,7 @@ static void apply(struct disk *d, const struct write_copy *c)
 	}
 	if (c->w.set_promised)
 		d->promised = c->w.promised;
+	check_after_write(s, h, c, old_last);
 }
 
 static void batch_drop(struct process *p)
@@ -88,7 +94,7 @@ static void batch_done(struct sim *s, struct host *h, uint64_t number)
 	if (!process_runs(h) || h->disk.stuck)
 		return;
 	for (size_t i = 0; i < p->n_batch; i++)
-		apply(&h->disk, &p->batch[i]);
+		apply(s, h, &p->batch[i]);
 	in.write = number;
 	batch_drop(p);
 	process_feed(s, h, &in);
@@ -163,7 +169,7 @@ void disk_process_gone(struct sim *s, struct host *h)
 	/* The transaction that was under way has reached the platter, or it has not. */
 	if (p->n_batch && !h->disk.stuck && prng_chance(sim_stream(s, STREAM_WORLD), 500))
 		for (size_t i = 0; i < p->n_batch; i++)
-			apply(&h->disk, &p->batch[i]);
+			apply(s, h, &p->batch[i]);
 	batch_drop(p);
 	for (size_t i = 0; i < p->n_queue; i++)
 		copy_free(&p->queue[i]);

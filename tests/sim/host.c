@@ -345,7 +345,7 @@ static void config(struct sim *s, struct host *h, struct rl_config *cfg)
 	cfg->ack_timeout_us = s->storm ? s->swarm.ack_us : 3 * SEC;
 	cfg->heartbeat_us = s->storm ? s->swarm.heartbeat_us : 400 * MS;
 	cfg->snapshot_every = s->snapshot_every;
-	cfg->max_pending = 256;
+	cfg->max_pending = SIM_MAX_PENDING;
 }
 
 void process_start(struct sim *s, struct host *h)

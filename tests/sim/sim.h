@@ -83,7 +83,8 @@ uint64_t host_when_us(const struct sim *s, const struct host *h, uint64_t mono_u
 void host_clock_rate(struct sim *s, struct host *h, int rate_ppm);
 
 /* ---- net: what is on its way, and what has been ordered */
-#define NET_QUEUE_MAX 4096 /* messages that a process has waiting, as clusterd has it */
+#define SIM_MAX_PENDING 256 /* proposals of a node in flight */
+#define NET_QUEUE_MAX 4096  /* messages that a process has waiting, as clusterd has it */
 enum item_kind { ITEM_MESSAGE, ITEM_CONF, ITEM_VOTES, ITEM_DISCONNECT };
 struct conf {
 	struct node_set members, ring_members;
@@ -326,6 +327,10 @@ void swarm_heal(struct sim *s);
 /* check.c */
 void check_start(struct sim *s);
 void check_stop(struct sim *s);
+/* Around a write that reaches the disk, which ended at `old_last`. */
+void check_before_write(struct sim *s, struct host *h, const struct write_copy *c);
+void check_after_write(struct sim *s, struct host *h, const struct write_copy *c,
+		       uint64_t old_last);
 void check_applied(struct sim *s, struct host *h, const struct rl_entry *e);
 void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest);
 void check_end(struct sim *s);

@@ -85,7 +85,7 @@ static void choose_storm(struct sim *s, struct prng *r)
 
 static void choose_faults(struct sim *s, struct prng *r)
 {
-	static const unsigned paces[] = {1, 1, 1, 2, 3, 5};
+	static const unsigned paces[] = {1, 2, 3, 4, 6, 9};
 	bool wrong_clocks = prng_chance(r, 300);
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -114,7 +114,7 @@ void swarm_configure(struct sim *s)
 
 	choose_cluster(s, r);
 	s->storm = (prng_chance(r, 400) || s->storm) && !s->options->calm;
-	s->snapshot_every = prng_chance(r, 500) ? prng_range(r, 5, 60) : 100000;
+	s->snapshot_every = prng_chance(r, 500) ? prng_range(r, 5, 60) : prng_range(r, 100, 600);
 	choose_faults(s, r);
 	sim_trace(s, "seed %llu: %zu hosts%s%s%s%s, snapshot every %llu, pace %u",
 		  (unsigned long long)s->seed, s->n, s->two_node ? ", two_node" : "",
