@@ -413,6 +413,23 @@ static uint64_t wait_to_be_current(struct executor *e, uint64_t now_us)
 	return 0;
 }
 
+/*
+ * The log forgets the proofs of an earlier epoch (quorum/replog.h), and so do we: if the operation
+ * is still there, the agent runs again. An agent that has not ended yet proves what is true at its
+ * end.
+ */
+static void forget_proofs(struct executor *e)
+{
+	for (size_t i = e->count; i > 0; i--) {
+		struct job *j = e->jobs[i - 1];
+
+		if (j->phase != PHASE_DONE || !j->proves || j->rc != HV_OK)
+			continue;
+		log_info("op %llu: the proof is of an earlier epoch", (unsigned long long)j->id);
+		job_remove(e, j);
+	}
+}
+
 uint64_t executor_reconcile(struct executor *e, const struct cluster *c, bool current,
 			    bool hypervisor_up, uint64_t now_us)
 {
@@ -422,6 +439,8 @@ uint64_t executor_reconcile(struct executor *e, const struct cluster *c, bool cu
 
 	if (!current)
 		return wait_to_be_current(e, now_us);
+	if (e->idle_since_us)
+		forget_proofs(e);
 	e->idle_since_us = 0;
 	if (e->rescan)
 		scan(e, c, vm_jobs);

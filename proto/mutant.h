@@ -51,6 +51,8 @@
 	  "what was proposed in an earlier epoch is not sent again")                               \
 	X(barrier_passed, storm, "a minority epoch takes commands before the lost are fenced")     \
 	X(no_barrier, storm, "a minority epoch has no barrier")                                    \
+	X(proof_outlives_epoch, storm,                                                             \
+	  "that a node was off in an earlier epoch lifts the barrier of a later one")              \
 	X(barrier_lifted_early, storm, "a fence of an earlier epoch lifts this one's barrier")     \
 	X(compaction_behind_barrier, storm, "what may have to be undone is compacted")             \
 	/* the log: catching up, silence */                                                        \

@@ -38,15 +38,6 @@ void proposals_flush(struct replog *log)
 	}
 }
 
-void proposals_unsent(struct replog *log)
-{
-	if (MUTANT(proposals_not_repeated))
-		return;
-	for (size_t i = 0; i < log->n_pending; i++)
-		log->pending[log->pending_head + i].sent = false;
-	log->n_unsent = log->n_pending;
-}
-
 static bool is_proposal(const struct proposal *p, const struct log_entry *en)
 {
 	return p->type == en->type && p->fenced_node == en->fenced_node &&
@@ -67,6 +58,28 @@ static void pending_remove(struct replog *log, size_t i)
 		memmove(p, p + 1, (log->n_pending - i - 1) * sizeof(*p));
 	if (--log->n_pending == 0)
 		log->pending_head = 0;
+}
+
+/*
+ * A new epoch: everything is sent again, but for proofs. That a node was off in an earlier epoch
+ * says nothing of what it did since: it may be back, in an epoch of which our log knows nothing,
+ * and a barrier is lifted for those only who cannot lead.
+ */
+void proposals_unsent(struct replog *log)
+{
+	if (MUTANT(proposals_not_repeated))
+		return;
+	for (size_t i = 0; i < log->n_pending; i++)
+		log->pending[log->pending_head + i].sent = false;
+	log->n_unsent = log->n_pending;
+	for (size_t i = 0; i < log->n_pending;) {
+		const struct proposal *p = &log->pending[log->pending_head + i];
+
+		if (p->type == RL_FENCE && p->fenced_node && !MUTANT(proof_outlives_epoch))
+			pending_remove(log, i);
+		else
+			i++;
+	}
 }
 
 /*

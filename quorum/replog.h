@@ -35,6 +35,9 @@
  *    skips what it has seen by (proposer, incarnation, seq). They are kept in order, but behind a
  *    barrier RL_FENCE overtakes waiting commands: its Event carries seq 0 ("not counted"), and the
  *    brain takes it twice without harm.
+ *  - An RL_FENCE with a fenced_node is good for the epoch it was proposed in. What is not applied
+ *    when the next one begins is forgotten (it may still be applied, as an entry of the old epoch,
+ *    without lifting a barrier): whoever still needs a proof gets a new one.
  *  - Each input carries the driver's time: `now_us` for our own deadlines; `cluster_us` and
  * `wall_ms` for the one event that the log writes itself (the view).
  */

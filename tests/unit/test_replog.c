@@ -184,6 +184,34 @@ Test(replog, two_nodes_alone_wait_behind_the_barrier_until_the_other_is_fenced, 
 	eq_text(1, "a b ");
 }
 
+/*
+ * Two nodes: node 2 alone proves node 1 off, but nobody applies it before node 1 is back, in an
+ * epoch that node 2 promises and never sees begin. Alone again it must not take the old proof: node
+ * 1 has acked that epoch's first entry and may lead alone.
+ */
+Test(replog, a_proof_of_an_earlier_epoch_lifts_no_barrier, .fini = cleanup)
+{
+	start(2);
+	r.two_node = true;
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	rack_crash(&r, 1);
+	rack_view(&r, 2, 0);
+	rack_settle(&r);
+	cr_assert_eq(rack_fenced(&r, 2, 1), HV_OK);
+	rack_boot(&r, 1);
+	rack_view(&r, 1, 2, 0);
+	rack_view(&r, 2, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(2)->phase, RL_ACTIVE);
+	cr_assert(status(2)->minority);
+	cr_assert_eq(status(2)->barrier, 1, "the proof is older than node 1's return");
+	cr_assert_eq(status(2)->pending, 0);
+	cr_assert_eq(rack_fenced(&r, 2, 1), HV_OK);
+	rack_settle(&r);
+	cr_assert_eq(status(2)->barrier, 0);
+}
+
 Test(replog, a_rebooted_node_with_an_old_disk_does_not_lead_alone, .fini = cleanup)
 {
 	start(2);
