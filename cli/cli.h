@@ -102,6 +102,7 @@ void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned 
 void show_ops(struct cli *cli, Hv__OpInfo *const *ops, size_t n, unsigned indent);
 void show_events(struct cli *cli, Hv__EventInfo *const *events, size_t n, unsigned indent);
 void show_devices(struct cli *cli, Hv__FenceDeviceInfo *const *devices, size_t n, unsigned indent);
+void show_rules(struct cli *cli, Hv__RuleInfo *const *rules, size_t n, unsigned indent);
 /* "what follows may be old", if it may. */
 void show_stale(struct cli *cli, const Hv__ControlResponse *response);
 /* "drain of host2", "migration of web1 to host3" */
@@ -126,6 +127,9 @@ enum hv_rc cmd_vm_unlock(struct cli *cli);
 enum hv_rc cmd_vm_list(struct cli *cli);
 enum hv_rc cmd_vm_show(struct cli *cli);
 enum hv_rc cmd_vm_explain(struct cli *cli);
+enum hv_rc cmd_rule_add(struct cli *cli);
+enum hv_rc cmd_rule_remove(struct cli *cli);
+enum hv_rc cmd_rule_list(struct cli *cli);
 enum hv_rc cmd_fence_add(struct cli *cli);
 enum hv_rc cmd_fence_remove(struct cli *cli);
 enum hv_rc cmd_fence_list(struct cli *cli);

@@ -174,6 +174,10 @@ static void show_vm(struct cli *cli, const Hv__VmShowResponse *r)
 			   format_duration(buf, vm->retry_in_ms));
 	if (vm->op)
 		out_printf(o, PLAIN, "  operation %" PRIu64 " is at work on it\n", vm->op);
+	if (r->n_rules) {
+		out_printf(o, BOLD, "\nRules\n");
+		show_rules(cli, r->rules, r->n_rules, 2);
+	}
 	if (r->n_events) {
 		out_printf(o, BOLD, "\nWhat happened\n");
 		show_events(cli, r->events, r->n_events, 2);

@@ -65,6 +65,25 @@ static const struct command commands[] = {
 	{"vm", "explain", "VM", "why a VM is where it is, and which other nodes could hold it",
 	 NULL, 1, 1, SHOWS, cmd_vm_explain},
 
+	{"rule", "add", "NAME KIND VM[,VM...] [NODE[=PRIORITY],...]",
+	 "say where VMs may run, and with which others",
+	 "A rule of that name is replaced. KIND is one of:\n"
+	 "  nodes     only on these nodes; of those that are there, the highest priority wins\n"
+	 "  ban       never on these nodes\n"
+	 "  together  all on one node\n"
+	 "  apart     never two on one node\n"
+	 "  follow    VM runs where the other VM runs, and only while that runs\n"
+	 "  after     VM runs only while the other VM runs, and starts after it\n"
+	 "With --soft a rule is a wish; 'after' then orders starts and nothing else.\n\n"
+	 "  hvcluster rule add home nodes db1,db2 host1=2,host2=1 --soft\n"
+	 "  hvcluster rule add spread apart web1,web2,web3\n"
+	 "  hvcluster rule add app-needs-db after app1 db1",
+	 3, 4, SHOWS | OPTION(SOFT), cmd_rule_add},
+	{"rule", "remove", "NAME", "forget a rule; what runs stays where it is",
+	 NULL, 1, 1, SHOWS, cmd_rule_remove},
+	{"rule", "list", "", "the rules, and the VMs that are where they should not be",
+	 NULL, 0, 0, SHOWS | OPTION(VM), cmd_rule_list},
+
 	{"fence", "add", "NODE DEVICE", "tell the cluster how to power a node off",
 	 "AGENT is a fence agent (see 'ls /usr/sbin/fence_*' and its man page); its options are given\n"
 	 "with -o. Passwords are read from a file or from standard input: what is on a command line,\n"

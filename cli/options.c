@@ -70,6 +70,10 @@ static const struct option_row {
 		"go on and print what happens"},
 	[OPT_LINES] = {"lines", 'n', U32, FIELD(lines), 0, HV_MAX_JOURNAL, "N",
 		"the last N lines (preset 50; with --follow 10)"},
+	[OPT_SOFT] = {"soft", 0, FLAG, FIELD(soft), 0, 0, NULL,
+		"a wish: kept if that is possible, broken if not"},
+	[OPT_VM] = {"vm", 0, TEXT, FIELD(vm), 0, 0, "VM",
+		"only what names VM"},
     /* clang-format on */
 };
 

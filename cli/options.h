@@ -39,6 +39,8 @@ enum option_id {
 	OPT_YES,
 	OPT_FOLLOW,
 	OPT_LINES,
+	OPT_SOFT,
+	OPT_VM,
 	N_OPTIONS,
 };
 #define OPTION(id) (1U << OPT_##id)
@@ -51,8 +53,8 @@ struct option_list {
 
 struct options {
 	unsigned given; /* set of OPTION() */
-	bool json, help, wait, stopped, force, stop_first, xml, yes, follow;
-	const char *color, *name, *on, *to, *node, *agent;
+	bool json, help, wait, stopped, force, stop_first, xml, yes, soft, follow;
+	const char *vm, *color, *name, *on, *to, *node, *agent;
 	uint32_t timeout_s, stop_timeout_s, grace_s, level, agent_timeout_s, lines;
 	int32_t priority;
 	struct option_list option, secret_file, secret_stdin;

@@ -388,6 +388,7 @@ VIEW_HANDLER(do_vm_show, view_vm_show(v, req->vm_show, r))
 VIEW_HANDLER(do_node_show, view_node_show(v, req->node_show, r))
 VIEW_HANDLER(do_report, view_report(v, req->report_failover, r))
 VIEW_HANDLER(do_fence_list, view_fence_list(v, req->fence_list, r))
+VIEW_HANDLER(do_rule_list, view_rule_list(v, req->rule_list, r))
 VIEW_HANDLER(do_settings, view_settings(v, r))
 
 static const struct {
@@ -404,6 +405,7 @@ static const struct {
     {HV__CONTROL_REQUEST__BODY_REPORT_FAILOVER, do_report},
     {HV__CONTROL_REQUEST__BODY_FENCE_LIST, do_fence_list},
     {HV__CONTROL_REQUEST__BODY_SETTINGS, do_settings},
+    {HV__CONTROL_REQUEST__BODY_RULE_LIST, do_rule_list},
 };
 
 static void dispatch(struct control *ctl, uint64_t client, Hv__ControlRequest *req)

@@ -31,6 +31,9 @@ bool view_add(struct view_budget *b, void *list, size_t *count, void *item);
 /* The latest `limit` journal lines about one object ("vm web1"), oldest first. */
 void view_events_of(const struct view *v, struct view_budget *b, const char *object, size_t limit,
 		    Hv__EventInfo ***ret_list, size_t *ret_count);
+/* The rules that name this VM. */
+void view_rules_of(const struct view *v, const struct vm *vm, struct view_budget *b,
+		   Hv__RuleInfo ***list, size_t *count);
 /* All fence devices of one node. */
 void view_devices_of(const struct node *n, struct view_budget *b, Hv__FenceDeviceInfo ***list,
 		     size_t *count);

@@ -92,6 +92,7 @@ enum hv_rc view_vm_show(const struct view *v, const Hv__VmShowRequest *req, Hv__
 	show->stop_timeout_s = vm->stop_timeout_s;
 	show->lock = view_str(vm->lock);
 	add_attributes(vm, &budget, show);
+	view_rules_of(v, vm, &budget, &show->rules, &show->n_rules);
 	if (req->xml && vm->xml_len) {
 		show->xml = hv_xstrndup((const char *)vm->xml, vm->xml_len);
 		budget.left -= vm->xml_len < budget.left ? vm->xml_len : budget.left;

@@ -41,6 +41,8 @@ enum hv_rc view_events(const struct view *v, const Hv__EventsRequest *req, Hv__C
 enum hv_rc view_report(const struct view *v, const Hv__ReportRequest *req, Hv__ControlResponse *r);
 enum hv_rc view_fence_list(const struct view *v, const Hv__FenceListRequest *req,
 			   Hv__ControlResponse *r);
+enum hv_rc view_rule_list(const struct view *v, const Hv__RuleListRequest *req,
+			  Hv__ControlResponse *r);
 enum hv_rc view_settings(const struct view *v, Hv__ControlResponse *r);
 
 /* A code with its texts; `text` is formatted, `hint` is taken as it is and may be NULL. */

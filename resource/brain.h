@@ -63,6 +63,8 @@ size_t brain_explain_placement(const struct cluster *c, const struct vm *vm,
 /* Sentences that answer "why is it as it is", most telling first; caller frees each and the array.
  */
 char **brain_explain_vm(const struct cluster *c, const struct vm *vm, size_t *ret_count);
+/* Is this hard rule broken by where the VM, one of its own, is? */
+bool brain_rule_broken(const struct rule *r, const struct vm *vm);
 /* What an unfinished drain waits for: "vm db1: no node can hold it: ..."; same ownership. */
 char **brain_drain_held_by(const struct cluster *c, const struct node *n, size_t *ret_count);
 

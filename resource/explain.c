@@ -4,6 +4,7 @@
 
 #include "resource/cluster_priv.h"
 #include "resource/placement.h"
+#include "resource/rule.h"
 
 #include <stdio.h>
 
@@ -89,6 +90,38 @@ static void add_limits(struct lines *l, const struct vm *vm)
 				    vm->name));
 }
 
+bool brain_rule_broken(const struct rule *r, const struct vm *vm)
+{
+	return (vm->state == VM_RUNNING || vm->state == VM_PAUSED) && rule_is_broken(r, vm);
+}
+
+/* What its rules want, when that is not so; why it stays nevertheless. */
+static void add_rules(struct lines *l, const struct cluster *c, const struct vm *vm)
+{
+	const struct rule *broken = vm->uneasy ? rule_broken(vm) : NULL;
+	_cleanup_free_ char *why = NULL;
+	const struct rule *stops;
+	const struct vm *other = NULL;
+	hv_node_id target = 0;
+
+	if (!vm->uneasy)
+		return;
+	stops = rule_stops(vm, &other);
+	if (stops)
+		add(l, hv_xasprintf("rule %s: it must not run while VM %s does not", stops->name,
+				    other->name));
+	if (placement_pick(c, vm, true, &target) != FIT_OK)
+		why = placement_why_none(c, vm, true);
+	if (broken)
+		add(l, hv_xasprintf("rule %s (%s) is broken where it is%s%s", broken->name,
+				    rule_kind_name(broken->kind), why ? "; it cannot move: " : "",
+				    why ? why : ""));
+	else if (!vm->failback && !vm->group)
+		add(l, hv_xstrdup("its rules like another node better, but its failback is off"));
+	else if (!why && rules_node_worse(c, vm, vm->node, target))
+		add(l, hv_xasprintf("its rules like %s better", node_name(c, target)));
+}
+
 char **brain_explain_vm(const struct cluster *c, const struct vm *vm, size_t *ret_count)
 {
 	struct lines l = {.line = hv_xcalloc(LINES_MAX, sizeof(char *))};
@@ -103,6 +136,7 @@ char **brain_explain_vm(const struct cluster *c, const struct vm *vm, size_t *re
 				 (unsigned long long)op->id, op->attempt));
 	add_wait(&l, c, vm);
 	add_placement(&l, c, vm);
+	add_rules(&l, c, vm);
 	add_limits(&l, vm);
 	*ret_count = l.count;
 	return l.line;

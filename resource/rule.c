@@ -85,23 +85,31 @@ static bool partner_elsewhere(const struct rule *r, const struct vm *vm, hv_node
 	return false;
 }
 
-const struct rule *rule_broken(const struct vm *vm)
+bool rule_is_broken(const struct rule *r, const struct vm *vm)
 {
 	hv_node_id node = vm_goes_to(vm);
 
-	for (size_t i = 0; node && i < vm->n_rules; i++) {
-		const struct rule *r = vm->rules[i];
+	if (!node || !(r->hard || KIND(r, FOLLOW)))
+		return false;
+	if (KIND(r, APART))
+		return partner_stays(r, vm, node);
+	if (KIND(r, TOGETHER))
+		return partner_elsewhere(r, vm, node);
+	/* A leader that has not arrived yet may come back. */
+	if (KIND(r, FOLLOW))
+		return r->members[0] == vm && vm_is_up(r->members[1]) && !r->members[1]->target &&
+		       r->members[1]->node != node;
+	if (KIND(r, NODES))
+		return !rule_lists(r, node);
+	return KIND(r, BAN) && rule_lists(r, node);
+}
 
-		if (KIND(r, APART) && r->hard && partner_stays(r, vm, node))
-			return r;
-		if (KIND(r, TOGETHER) && r->hard && partner_elsewhere(r, vm, node))
-			return r;
-		/* A leader that has not arrived yet may come back. */
-		if (KIND(r, FOLLOW) && r->members[0] == vm && vm_is_up(r->members[1]) &&
-		    !r->members[1]->target && r->members[1]->node != node)
-			return r;
-	}
-	return node ? rule_excludes(vm, node) : NULL;
+const struct rule *rule_broken(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_rules; i++)
+		if (rule_is_broken(vm->rules[i], vm))
+			return vm->rules[i];
+	return NULL;
 }
 
 /* ---- dependence */

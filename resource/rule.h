@@ -37,6 +37,8 @@ bool vm_is_waiting(const struct vm *vm);
 const struct rule *rule_forbids(const struct cluster *c, const struct vm *vm, hv_node_id node);
 /* The same for nodes and ban alone: what no other VM can change. */
 const struct rule *rule_excludes(const struct vm *vm, hv_node_id node);
+/* Is this hard rule broken by where the VM, one of its own, is (and stays)? */
+bool rule_is_broken(const struct rule *r, const struct vm *vm);
 /* A hard rule that is broken by where it is (and stays), NULL none. */
 const struct rule *rule_broken(const struct vm *vm);
 /* The rule by which it must not run now, NULL none; *ret_needs is the VM that it would need. */
