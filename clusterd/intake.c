@@ -403,7 +403,7 @@ void intake_reconcile(struct intake *in, const struct cluster *c, uint64_t now_u
 		in->next_us = 0;
 	/* Not yet the node that joined with this process: what is said of it is about an earlier
 	 * one. */
-	if (!n || (n->incarnation != in->incarnation && !MUTANT(speaks_for_earlier_process)))
+	if (!n || n->incarnation != in->incarnation)
 		return;
 	reconcile_report(in, c, n, now_us);
 	if (n->state != NODE_ONLINE)

@@ -23,11 +23,11 @@
 	/* the log: promises and epochs */                                                         \
 	X(promise_not_durable, storm, "a promise is given that a crash forgets")                   \
 	X(open_before_promises, storm, "an epoch opens with the first promise, not with enough")   \
-	X(number_used_twice, storm, "a second activate of an epoch number is accepted")            \
-	X(view_not_first, storm, "an epoch may begin with something else than its view")           \
+	X(stale_epoch_accepted, storm,                                                             \
+	  "an activate is followed whose number is not above all that were promised or seen")      \
+	X(view_not_first, storm, "an epoch takes entries before its view")                         \
 	X(point_not_checked, storm,                                                                \
-	  "an activate is followed that speaks of another log than ours")                          \
-	X(late_again_accepted, storm, "an epoch that goes on is joined by one that was not in it") \
+	  "an activate is followed that speaks of another log than one has")                       \
 	X(lost_store_counts, storm, "the promise counts of a node that lost its memory")           \
 	X(old_disk_leads_alone, storm,                                                             \
 	  "a node that was not caught up since its start may lead alone")                          \
@@ -41,8 +41,6 @@
 	X(ack_before_durable, storm, "an entry is acked before it is on the disk")                 \
 	X(old_writes_acked, storm,                                                                 \
 	  "what was made durable of the replaced log is acked as the new one's")                   \
-	X(stale_epoch_accepted, storm,                                                             \
-	  "entries and acks of another epoch are taken for this one's")                            \
 	X(earlier_epochs_count, storm, "earlier epochs' entries are committed before the view is") \
 	X(quorum_without_majority, storm,                                                          \
 	  "votes that are a quorum, but no majority of the members, commit")                       \
@@ -60,13 +58,13 @@
 	X(suffix_of_another_log, storm, "a suffix is put on a log that lacks the entry before it") \
 	X(held_entries_lost, storm, "what was appended while a laggard caught up is forgotten")    \
 	X(no_rewind, storm, "what was applied of a discarded lineage is not undone")               \
-	X(other_epochs_heard, storm, "a member is heard although it speaks of another epoch")      \
+	X(two_epochs_at_work, storm,                                                               \
+	  "who has gone on to a later epoch is heard, and not followed")                           \
 	X(silent_never_left_out, log, "a member that says nothing is waited for, for ever")        \
 	X(stuck_disk_never_left_out, log, "a member that acks nothing is waited for, for ever")    \
 	/* the brain: proof */                                                                     \
 	X(takeover_without_proof, vms, "VMs of a lost node start before it is fenced")             \
 	X(fence_assumed_at_timeout, vms, "a fence that failed or ran out of time counts as proof") \
-	X(brain_ignores_barrier, vms, "behind the barrier everything is decided as usual")         \
 	X(paused_copy_resumed, vms, "the copy of a migration whose source is lost is resumed")     \
 	X(unknown_taken_for_absent, vms, "a VM of which nothing is known counts as stopped")       \
 	X(failed_start_is_absence, vms, "a start of which nothing is known is tried elsewhere")    \
@@ -76,7 +74,8 @@
 	X(stale_copy_stays, vms, "a copy that a rejoining node brings along is left running")      \
 	X(start_beside_stale_copy, vms, "a VM starts while an old copy of it is being destroyed")  \
 	X(ownership_epoch_stays, vms, "a VM gets a new owner without a new epoch")                 \
-	X(old_result_accepted, vms, "the result of an earlier attempt counts for this one")        \
+	X(old_result_accepted, vms,                                                                \
+	  "the result of an earlier attempt, or of what has ended, counts")                        \
 	X(copy_never_retried, vms, "an old copy that could not be destroyed is forgotten")         \
 	X(event_twice, vms, "an event that the log delivers twice is applied twice")               \
 	X(stop_forgotten, vms, "a VM that was to stop when its node was lost is started again")    \
@@ -96,8 +95,6 @@
 	X(told_for_ever, vms, "what was told once and got lost is not told again")                 \
 	X(inventory_not_resent, vms, "a node whose inventory comes late never tells it")           \
 	X(absence_during_start, vms, "a domain that is just being started is reported as absent")  \
-	X(speaks_for_earlier_process, vms,                                                         \
-	  "what a new process sees is said in the name of the old one")                            \
 	X(tick_not_proposed, vms, "no one tells the brain that time has passed")
 
 enum hv_mutant {

@@ -96,8 +96,9 @@ static bool acceptable(const struct replog *log, const Hv__Activate *m, bool was
 	if (!p || p->incarnation != log->incarnation || log->disk_failed)
 		return false;
 	if (p->follows)
-		return was_active || MUTANT(late_again_accepted);
-	if (m->again && (was_active || m->donor == log->self || knows_later(&own, m)))
+		return was_active || MUTANT(point_not_checked);
+	if (m->again && !MUTANT(point_not_checked) &&
+	    (was_active || m->donor == log->self || knows_later(&own, m)))
 		return false;
 	return MUTANT(point_not_checked) || point_matches(p, &own);
 }
@@ -143,11 +144,6 @@ static bool view_matches(const struct replog *log, const Hv__Activate *m)
 	       node_set_from(&view, m->view, m->n_view) && node_set_equal(&view, &log->view);
 }
 
-static bool twice(const Hv__Activate *m, uint64_t number)
-{
-	return MUTANT(number_used_twice) && m->epoch->number == number;
-}
-
 void accept_activate(struct replog *log, hv_node_id sender, const Hv__Activate *m)
 {
 	struct rl_epoch prev = peer_epoch_in(m->prev);
@@ -158,10 +154,10 @@ void accept_activate(struct replog *log, hv_node_id sender, const Hv__Activate *
 	if (sender == log->self)
 		log->activate_sent_us = 0;
 	/* The first activate of a number counts for everyone, also for those whom it leaves out. */
-	if (m->epoch->number <= log->seen && !twice(m, log->seen))
+	if (m->epoch->number <= log->seen && !MUTANT(stale_epoch_accepted))
 		return;
 	log->seen = m->epoch->number;
-	if ((m->epoch->number <= log->promised && !twice(m, log->promised)) ||
+	if ((m->epoch->number <= log->promised && !MUTANT(stale_epoch_accepted)) ||
 	    (was_active && !m->again))
 		goto look_on;
 	/* An epoch that goes on is the one that we are in, or it is none of our business. */

@@ -46,7 +46,9 @@ static void candidates_collect(struct replog *log, struct candidates *c)
 			continue;
 		c->points[c->set.n] = p->hello.point;
 		c->votes += p->hello.point.votes;
-		c->intact_votes += p->hello.point.needs_state ? 0 : p->hello.point.votes;
+		c->intact_votes += p->hello.point.needs_state && !MUTANT(lost_store_counts)
+				       ? 0
+				       : p->hello.point.votes;
 		node_set_add(&c->set, p->id);
 	}
 }
@@ -248,7 +250,8 @@ static bool next_members(struct replog *log, struct candidates *c)
 		changed = changed || says_hello;
 		c->points[c->set.n] = point;
 		c->votes += point.votes;
-		c->intact_votes += point.needs_state ? 0 : point.votes;
+		c->intact_votes +=
+		    point.needs_state && !MUTANT(lost_store_counts) ? 0 : point.votes;
 		node_set_add(&c->set, p->id);
 	}
 	return changed;

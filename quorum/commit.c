@@ -24,9 +24,9 @@ struct member *commit_heard(struct replog *log, hv_node_id sender, const Hv__Epo
 	struct rl_epoch id = peer_epoch_in(epoch);
 	struct member *m = commit_member(log, sender);
 
-	if (m && MUTANT(other_epochs_heard))
+	if (m && MUTANT(two_epochs_at_work))
 		m->heard_us = log->now_us;
-	if (!m || (rl_epoch_cmp(&id, &log->ep.id) != 0 && !MUTANT(stale_epoch_accepted)))
+	if (!m || rl_epoch_cmp(&id, &log->ep.id) != 0)
 		return NULL;
 	m->heard_us = log->now_us;
 	return m;
@@ -277,7 +277,8 @@ void commit_ack(struct replog *log, hv_node_id sender, const Hv__Ack *m)
  */
 static void yield_to(struct replog *log, const Hv__Heartbeat *m)
 {
-	if (log->ep.active && m->begun && m->epoch->number > log->ep.id.number)
+	if (log->ep.active && m->begun && m->epoch->number > log->ep.id.number &&
+	    !MUTANT(two_epochs_at_work))
 		hello_leave_epoch(log);
 }
 

@@ -21,7 +21,7 @@ bool rl_quorate(const struct replog *log)
 
 bool rl_is_active(const struct replog *log)
 {
-	return log->ep.active && log->ep.begun && !log->taking.on;
+	return log->ep.active && (log->ep.begun || MUTANT(view_not_first)) && !log->taking.on;
 }
 
 void rl_send(struct replog *log, Hv__PeerMessage *m)

@@ -54,8 +54,10 @@ static void apply_result(struct cluster *c, const Hv__OpResult *res)
 {
 	struct operation *op = op_get(c, res->op);
 
-	if (!op || op->state != OP_RUNNING || op->node != res->node ||
-	    (op->attempt != res->attempt && !MUTANT(old_result_accepted)))
+	if (!op || op->node != res->node)
+		return;
+	if ((op->state != OP_RUNNING || op->attempt != res->attempt) &&
+	    !MUTANT(old_result_accepted))
 		return;
 	switch (op->kind) {
 	case OP_FENCE:
@@ -170,7 +172,7 @@ static void settle(struct cluster *c)
 
 	for (size_t i = 0; i < c->n_nodes; i++)
 		node_settle(c, c->nodes[i]);
-	if (cluster_barrier(c) && !MUTANT(brain_ignores_barrier)) {
+	if (cluster_barrier(c)) {
 		rules_look(c);
 		forget_dirty(c); /* barrier_lifted() looks at everything */
 		return;
