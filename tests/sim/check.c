@@ -295,19 +295,22 @@ void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest
 			 (unsigned long long)index);
 }
 
-/* Healed and quiet: everyone is a member, holds the same, and nothing waits. */
+/* Healed and quiet: everyone (but a host that is gone for good) is a member, holds the same, and
+ * nothing waits. */
 const char *check_quiet(struct sim *s, char *buf, size_t size)
 {
-	const struct process *first = &s->hosts[0].proc;
+	const struct process *first = &s->hosts[s->gone == 1].proc;
 
 	for (size_t i = 0; i < s->n; i++) {
 		struct process *p = &s->hosts[i].proc;
 		const struct rl_status *st = p->up ? rl_status(p->log) : NULL;
 
+		if (s->hosts[i].id == s->gone)
+			continue;
 		if (!st || st->phase != RL_ACTIVE)
 			snprintf(buf, size, "L1: node %zu is %s", i + 1,
 				 st ? rl_phase_name(st->phase) : "not running");
-		else if (st->n_members != s->n)
+		else if (st->n_members != s->n - (s->gone != 0))
 			snprintf(buf, size, "L1: node %zu knows only %zu members", i + 1,
 				 st->n_members);
 		else if (st->pending)

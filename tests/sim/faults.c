@@ -330,6 +330,42 @@ void fault_wall_clock(struct sim *s, struct prng *r)
 	h->clock.wall_ms += step;
 }
 
+/* ---- one host is not healed */
+
+void fault_for_good(struct sim *s, hv_node_id id, struct prng *r)
+{
+	struct host *h = sim_host(s, id);
+	struct host *other = sim_host(s, id % s->n + 1);
+	uint64_t kind = prng_range(r, 0, s->n > 2 ? 3 : 2);
+
+	sim_trace(s, "host %u: out of order", id);
+	s->gone = id;
+	if (kind == 0)
+		host_power_off(s, h);
+	else if (kind == 1)
+		host_hang(s, h, true);
+	else if (kind == 2)
+		process_pause(s, h, true);
+	if (kind < 3)
+		return;
+	/* A disk that hangs is noticed when something is to be written. Of two nodes, the other one
+	 * would have to lead alone, after a restart: it must not. */
+	h->disk.stuck = true;
+	process_kill(s, other);
+	sim_at(s, 10 * MS, start_again, other, 0);
+}
+
+void fault_for_good_over(struct sim *s)
+{
+	struct host *h = sim_host(s, s->gone);
+
+	s->gone = 0;
+	host_power_on(s, h);
+	host_hang(s, h, false);
+	process_pause(s, h, false);
+	disk_well(s, h, 0);
+}
+
 /* ---- the end */
 
 void faults_undo(struct sim *s)

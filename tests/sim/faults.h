@@ -29,6 +29,10 @@ void fault_corrupt(struct sim *s, struct prng *r);
 void fault_clock_rate(struct sim *s, struct prng *r);
 void fault_wall_clock(struct sim *s, struct prng *r);
 
+/* Healed: something is wrong with one host, for good; and then not any more. */
+void fault_for_good(struct sim *s, hv_node_id id, struct prng *r);
+void fault_for_good_over(struct sim *s);
+
 /* The end of all of them. */
 void faults_undo(struct sim *s);
 

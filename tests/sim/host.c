@@ -413,7 +413,7 @@ static void boot_done(struct sim *s, struct host *h, uint64_t powers)
 
 void host_power_on(struct sim *s, struct host *h)
 {
-	if (h->power)
+	if (h->power || s->gone == h->id)
 		return;
 	sim_trace(s, "host %u: power on", h->id);
 	h->power = true;

@@ -241,6 +241,7 @@ struct sim {
 	uint64_t snapshot_every;
 	struct swarm swarm;
 	bool healing;
+	hv_node_id gone; /* all is healed but this host; 0: none */
 	struct ring *rings;
 	uint64_t ring_seq;
 	bool regroup_due;

@@ -114,7 +114,8 @@ void swarm_configure(struct sim *s)
 
 	choose_cluster(s, r);
 	s->storm = (prng_chance(r, 400) || s->storm) && !s->options->calm;
-	s->snapshot_every = prng_chance(r, 500) ? prng_range(r, 5, 60) : prng_range(r, 100, 600);
+	s->snapshot_every =
+	    prng_chance(r, 500) ? prng_range(r, s->storm ? 1 : 5, 60) : prng_range(r, 100, 600);
 	choose_faults(s, r);
 	sim_trace(s, "seed %llu: %zu hosts%s%s%s%s, snapshot every %llu, pace %u",
 		  (unsigned long long)s->seed, s->n, s->two_node ? ", two_node" : "",

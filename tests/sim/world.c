@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One run: boot, faults, healing, quiet, verdict. */
-#include "tests/sim/sim.h"
+#include "tests/sim/faults.h"
 
 #include <string.h>
 
@@ -97,6 +97,25 @@ static void until_quiet(struct sim *s)
 	}
 }
 
+/* The others go on without it, once they have found out, and take it in again. */
+static void one_for_good(struct sim *s)
+{
+	struct prng *r = sim_stream(s, STREAM_FAULTS);
+	hv_node_id id = (hv_node_id)prng_range(r, 1, s->n);
+	bool chosen = prng_chance(r, 300);
+
+	/* A brain has more to say about it: tests/scenarios. */
+	if (s->failed || s->n < 2 || !chosen || s->mind != &plain_mind ||
+	    !sim_inject(s, "out of order for good"))
+		return;
+	fault_for_good(s, id, r);
+	until_quiet(s);
+	if (!s->failed)
+		check_end(s);
+	fault_for_good_over(s);
+	until_quiet(s);
+}
+
 bool sim_run(uint64_t seed, const struct sim_options *o, struct sim_result *ret)
 {
 	struct sim s = {.seed = seed, .mind = o->mind, .trace = o->trace, .storm = o->storm};
@@ -111,6 +130,7 @@ bool sim_run(uint64_t seed, const struct sim_options *o, struct sim_result *ret)
 	if (!s.failed)
 		swarm_heal(&s);
 	until_quiet(&s);
+	one_for_good(&s);
 	if (!s.failed)
 		check_end(&s);
 	if (!s.failed)
