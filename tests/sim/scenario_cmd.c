@@ -210,16 +210,28 @@ size_t cmd_setting(struct scenario_run *r, const char *key, const char *value)
 	return cmd_send(r, &cmd, 0);
 }
 
+/* What is only disliked: rather on the other nodes. Who would only rather follow: rather together.
+ */
+static Hv__RuleKind kind_of(const struct sc_rule *rule)
+{
+	if (rule->kind == HV__RULE_KIND__RULE_BAN && !rule->hard)
+		return HV__RULE_KIND__RULE_NODES;
+	if (rule->kind == HV__RULE_KIND__RULE_FOLLOW && !rule->hard)
+		return HV__RULE_KIND__RULE_TOGETHER;
+	return rule->kind;
+}
+
 size_t cmd_rule(struct scenario_run *r, const struct sc_rule *rule, unsigned number)
 {
 	Hv__Command cmd = HV__COMMAND__INIT;
 	Hv__RuleAdd c = HV__RULE_ADD__INIT;
 	Hv__RuleNode node[SC_NODES], *nodes[SC_NODES];
+	bool others = rule->kind == HV__RULE_KIND__RULE_BAN && !rule->hard;
 	char *vms[VMS], name[16];
 
 	snprintf(name, sizeof(name), "rule%u", number);
 	c.name = name;
-	c.kind = rule->kind;
+	c.kind = kind_of(rule);
 	c.hard = rule->hard;
 	c.mandatory = rule->mandatory;
 	c.vms = vms;
@@ -227,7 +239,7 @@ size_t cmd_rule(struct scenario_run *r, const struct sc_rule *rule, unsigned num
 		vms[c.n_vms++] = VM_NAME(r, rule->vms[i]);
 	c.nodes = nodes;
 	for (size_t i = 0; i < r->sc->n_nodes; i++) {
-		if (!(rule->nodes >> i & 1))
+		if ((bool)(rule->nodes >> i & 1) == others)
 			continue;
 		hv__rule_node__init(&node[i]);
 		node[i].node = r->sc->nodes[i].name;

@@ -54,15 +54,15 @@ static size_t set_want(struct scenario_run *r, const struct sc_event *e)
 static size_t vm_add(struct scenario_run *r, const struct sc_event *e)
 {
 	const struct sc_vm *vm = &r->sc->vms[e->vm];
-	bool here = vm->wanted && vm->node >= 0;
-	size_t request = cmd_vm_add(r, e->vm, vm->wanted && !here);
+	size_t request = cmd_vm_add(r, e->vm, false);
 
 	r->wanted[e->vm] = vm->wanted;
 	r->there[e->vm] = true;
 	if (!cmd_wait(r, request))
 		return request;
 	cmd_vm_attributes(r, e->vm);
-	return here ? cmd_vm_start(r, e->vm, home(r, e->vm)) : request;
+	world_rules_again(r, e->vm);
+	return vm->wanted ? cmd_vm_start(r, e->vm, home(r, e->vm)) : request;
 }
 
 /* What runs is no longer the cluster's, and runs on. */

@@ -304,8 +304,6 @@ static bool rule_of_two(struct reader *r, json_t *o, struct sc_rule *rule)
 		return false;
 	if (rule->n_vms != 2 || rule->vms[0] == rule->vms[1])
 		return bad(r, "a rule: follow and after are of two VMs");
-	if (!is_after && !rule->hard)
-		return bad(r, "a rule: follow is always hard here");
 	return true;
 }
 

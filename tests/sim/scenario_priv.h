@@ -103,6 +103,7 @@ uint64_t run_time_us(const struct scenario_run *r, uint64_t t_ms);
 /* ---- scenario_world.c: false: the state that is asked for could not be made (run_fail says) */
 bool world_make(struct scenario_run *r);
 
+void world_rules_again(struct scenario_run *r, int vm);	     /* those that waited for it */
 bool world_cannot(struct scenario_run *r, const char *what); /* false */
 bool world_wait_for(struct scenario_run *r, bool (*fn)(struct scenario_run *r), uint64_t most_us);
 

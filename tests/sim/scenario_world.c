@@ -210,19 +210,28 @@ static void settings(struct scenario_run *r)
 
 /* One that contradicts others is refused, and the scenario goes on without it, as the cluster does.
  */
-static void rules(struct scenario_run *r)
+static void add_rule(struct scenario_run *r, size_t i)
 {
-	for (size_t i = 0; i < r->sc->n_rules; i++) {
-		size_t request = cmd_rule(r, &r->sc->rules[i], (unsigned)i + 1);
+	size_t request = cmd_rule(r, &r->sc->rules[i], (unsigned)i + 1);
 
-		if (cmd_wait(r, request) && r->requests[request].rc == HV_OK)
-			continue;
-		r->refused[i] = true;
-		if (r->refused_why[0])
-			continue;
+	r->refused[i] = !cmd_wait(r, request) || r->requests[request].rc != HV_OK;
+	if (r->refused[i] && !r->refused_why[0])
 		snprintf(r->refused_why, sizeof(r->refused_why), "rule %zu was refused: %s", i + 1,
 			 request == NO_REQUEST ? "nobody answers" : r->requests[request].text);
-	}
+}
+
+static void rules(struct scenario_run *r)
+{
+	for (size_t i = 0; i < r->sc->n_rules; i++)
+		add_rule(r, i);
+}
+
+void world_rules_again(struct scenario_run *r, int vm)
+{
+	for (size_t i = 0; i < r->sc->n_rules; i++)
+		for (size_t k = 0; r->refused[i] && k < r->sc->rules[i].n_vms; k++)
+			if (r->sc->rules[i].vms[k] == vm)
+				add_rule(r, i);
 }
 
 static bool ask_arm(struct scenario_run *r, bool disarm)
