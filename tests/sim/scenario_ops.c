@@ -193,6 +193,11 @@ static void check_answer(struct scenario_run *r, const struct sc_event *e, size_
 			 (unsigned long long)e->t_ms / 1000, text);
 }
 
+static bool wants_start(const struct scenario_run *r, const struct sc_event *e)
+{
+	return (e->op == SC_SET_WANT && e->want) || (e->op == SC_VM_ADD && r->wanted[e->vm]);
+}
+
 void run_event(struct scenario_run *r, const struct sc_event *e)
 {
 	size_t request;
@@ -202,8 +207,7 @@ void run_event(struct scenario_run *r, const struct sc_event *e)
 	request = request_of(r, e);
 	cmd_wait(r, request);
 	/* Its old place may be closed to it: then the cluster finds another. */
-	if (e->op == SC_SET_WANT && e->want && request != NO_REQUEST &&
-	    r->requests[request].rc != HV_OK) {
+	if (wants_start(r, e) && request != NO_REQUEST && r->requests[request].rc != HV_OK) {
 		request = cmd_vm_start(r, e->vm, NULL);
 		cmd_wait(r, request);
 	}
