@@ -15,8 +15,8 @@ static char panicked[256];
 static bool panics_quietly;
 static int panic_fd = -1;
 
-struct message { /* of a child to its parent, in one piece: pointers are the same in both */
-	bool ok;
+struct message {       /* of a child to its parent, in one piece: pointers are the same in both */
+	bool ok, died; /* its sender ends with it */
 	uint64_t seed, cpu_us;
 	struct sim_result result;
 };
@@ -56,7 +56,7 @@ static bool read_message(int fd, struct message *m)
 
 static void on_panic(const char *file, int line, const char *what)
 {
-	struct message m = {.seed = running_seed};
+	struct message m = {.died = true, .seed = running_seed};
 
 	snprintf(panicked, sizeof(panicked), "assertion at %s:%d: %s", file, line, what);
 	if (!panics_quietly) {
@@ -151,19 +151,17 @@ static void runner_go(struct runner *r)
 	exit(2);
 }
 
-/* Its process has ended. true: in the middle of a seed, of which it said nothing. */
-static bool runner_ended(struct runner *r, bool told)
+/* Its process has ended, in the middle of a seed of which it said nothing unless `told`. */
+static void runner_ended(struct runner *r, bool told)
 {
 	int status = 0;
-	bool died;
 
 	close(r->fd);
 	waitpid(r->pid, &status, 0);
-	died = !told && r->next <= r->last;
-	if (died)
+	r->pid = 0;
+	if (!told && r->next <= r->last)
 		printf("seed %llu: the simulator died, status %d\n", (unsigned long long)r->next,
 		       status);
-	return died;
 }
 
 bool run_apart(uint64_t seed, const struct sim_options *o, struct sim_result *ret, bool quiet)
@@ -231,15 +229,15 @@ static void collect(struct runner *r, struct totals *t, struct progress *p)
 	struct message m = {0};
 	bool told = read_message(r->fd, &m);
 
-	if (!told && !runner_ended(r, false)) {
-		r->pid = 0;
+	if (!told || m.died)
+		runner_ended(r, told);
+	if (!told && r->next > r->last)
 		return;
-	}
 	t->cpu_us += m.cpu_us;
 	totals_add(t, &m.result, m.ok);
 	progress(p, t);
 	r->next += r->step;
-	if (!told)
+	if (!r->pid)
 		runner_go(r);
 }
 
