@@ -556,10 +556,15 @@ static void all_back(struct sim *s, struct host *unused, uint64_t again)
 	}
 	if (again < 3)
 		by_hand(s);
-	if (again)
+	if (again) {
 		sim_at(s, 10 * SEC, all_back, NULL, again - 1);
-	else
-		vms_of(s)->healed = true;
+		return;
+	}
+	vms_of(s)->healed = true;
+	if (!a.h || !prng_chance(&a.r, 300))
+		return;
+	ask_node_drain(&a); /* one more, which nothing disturbs */
+	admin_ask(s, a.h, &a.cmd, 0);
 }
 
 void admin_heal(struct sim *s)

@@ -151,6 +151,21 @@ static void follow_command(struct mind *m, const Hv__Command *cmd)
 	}
 }
 
+/* Members are not fenced, but when asked for; a cluster that is disarmed begins nothing. */
+static void check_hands_off(struct mind *m, uint64_t index, const struct operation *op)
+{
+	bool acts = op->kind == OP_VM_START || op->kind == OP_VM_MIGRATE || op->kind == OP_FENCE;
+	const struct node *n = cluster_node(m->c, op->victim);
+
+	if (acts && cluster_arm(m->c) != ARMED)
+		sim_fail(m->s, "node %u, entry %llu: a disarmed cluster begins a %s", m->h->id,
+			 (unsigned long long)index, op_kind_name(op->kind));
+	if (op->kind == OP_FENCE && !(op->flags & OP_F_POWER_ON) && n && !n->fence_wanted &&
+	    (n->state == NODE_ONLINE || n->state == NODE_JOINING))
+		sim_fail(m->s, "node %u, entry %llu: node %u is fenced, and is a member", m->h->id,
+			 (unsigned long long)index, n->id);
+}
+
 /* Operations that this step began. */
 static void check_begun(struct mind *m, uint64_t index)
 {
@@ -161,6 +176,7 @@ static void check_begun(struct mind *m, uint64_t index)
 		if (op->id < index * 4096)
 			return;
 		vms_check_wishes(m, index, op);
+		check_hands_off(m, index, op);
 		k = op->vm ? vms_find(m->s, op->vm) : -1;
 		if (op->kind == OP_VM_START && k >= 0 && !m->wanted[k])
 			sim_fail(m->s, "node %u, entry %llu: %s is started, and is to be stopped",
@@ -393,6 +409,23 @@ static const char *vms_wrong(struct sim *s, const struct cluster *c, char *buf, 
 	return NULL;
 }
 
+/* A drain ends, or says what holds it. */
+static const char *drain_wrong(const struct cluster *c, char *buf, size_t size)
+{
+	for (size_t i = 0; i < cluster_node_count(c); i++) {
+		const struct node *n = cluster_node_at(c, i);
+		bool held = n->reason.code == REASON_HELD && n->reason.text && *n->reason.text;
+
+		if (n->admin == NODE_ACTIVE || (n->admin == NODE_DRAINING && held) ||
+		    (n->admin == NODE_MAINTENANCE && !n->vm_count))
+			continue;
+		snprintf(buf, size, "L2: node %u is %s, with %u VMs", n->id,
+			 node_admin_name(n->admin), n->vm_count);
+		return buf;
+	}
+	return NULL;
+}
+
 const char *vms_check_unsettled(struct sim *s, char *buf, size_t size)
 {
 	const struct cluster *c = state_of_all(s);
@@ -407,7 +440,7 @@ const char *vms_check_unsettled(struct sim *s, char *buf, size_t size)
 				 node_state_name(cluster_node_at(c, i)->state));
 			return buf;
 		}
-	if (vms_wrong(s, c, buf, size))
+	if (vms_wrong(s, c, buf, size) || drain_wrong(c, buf, size))
 		return buf;
 	for (size_t i = 0; i < cluster_op_count(c); i++) {
 		const struct operation *op = cluster_op_at(c, i);
