@@ -81,6 +81,7 @@ bool admin_ask(struct sim *s, struct host *h, Hv__Command *cmd, hv_node_id confi
 	Hv__Event ev = HV__EVENT__INIT, probe;
 	const char *why = "";
 	bool add = cmd->body_case == HV__COMMAND__BODY_VM_ADD;
+	int added = -1;
 
 	cmd->actor = "root@sim";
 	ev.body_case = HV__EVENT__BODY_COMMAND;
@@ -91,7 +92,12 @@ bool admin_ask(struct sim *s, struct host *h, Hv__Command *cmd, hv_node_id confi
 		sim_trace(s, "node %u refuses a command: %s", h->id, why);
 		return false;
 	}
-	cmd->request = request_new(w, add ? vms_find(s, cmd->vm_add->uuid) : -1);
+	/* Under a foolish name it may be removed by somebody's nonsense. */
+	if (add)
+		added = vms_find(s, cmd->vm_add->uuid);
+	if (added >= 0 && strcmp(w->name[added], cmd->vm_add->name) != 0)
+		added = -1;
+	cmd->request = request_new(w, added);
 	w->commands++;
 	if (!mind_propose(h->proc.mind, &ev, confirmed ? RL_FENCE : RL_COMMAND, confirmed))
 		return false;
