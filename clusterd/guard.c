@@ -15,6 +15,7 @@ struct guard {
 	void *user;
 	struct selfguard self;
 	bool stalled, reset;
+	bool acted; /* this process was active once: it may have started something */
 	enum selfguard_order order;
 	uint64_t jobs;
 	struct told *told;
@@ -95,6 +96,20 @@ static void stop_all(struct guard *g, const struct cluster *c, const struct inta
 	}
 }
 
+/*
+ * A reset is for the VMs that may run here. A host that has just booted and finds no quorum has
+ * none: it is not reset for ever.
+ */
+static bool may_hold_vms(const struct guard *g, const struct cluster *c, const struct intake *in)
+{
+	const char *why;
+
+	for (size_t i = 0; i < cluster_vm_count(c); i++)
+		if (intake_has(in, cluster_vm_at(c, i)->uuid))
+			return true;
+	return g->acted && !intake_health_ok(in, &why);
+}
+
 uint64_t guard_reconcile(struct guard *g, const struct cluster *c, const struct intake *in,
 			 bool active, uint64_t now_us)
 {
@@ -103,16 +118,18 @@ uint64_t guard_reconcile(struct guard *g, const struct cluster *c, const struct 
 	input.policy = (enum selfguard_policy)cluster_quorum_loss(c, &input.grace_us);
 	g->order = selfguard_step(&g->self, &input);
 	g->stalled = false;
+	g->acted = g->acted || active;
 	switch (g->order) {
 	case GUARD_NONE:
 		g->n_told = 0;
 		g->reset = false;
 		return selfguard_due_us(&g->self, &input);
 	case GUARD_RESET:
-		if (!g->reset)
+		if (!g->reset && may_hold_vms(g, c, in)) {
+			g->reset = true;
 			g->ops.reset(g->user);
-		g->reset = true;
-		return 0;
+		}
+		return g->reset ? 0 : now_us + GUARD_LOOK_US;
 	case GUARD_STOP:
 		break;
 	}

@@ -7,7 +7,7 @@
  *
  *     freeze      nothing: they run on
  *     stop        they are shut down
- *     self-fence  the host resets itself
+ *     self-fence  the host resets itself, if VMs may run on it
  *     ignore      nothing here: the log goes on without quorum (selfguard_quorum())
  *
  *     t = 0 s     corosync loses the others: not active

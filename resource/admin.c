@@ -2,6 +2,7 @@
 #include "resource/admin.h"
 
 #include "resource/action.h"
+#include "resource/arm.h"
 #include "resource/drain.h"
 #include "resource/journal.h"
 #include "resource/leaving.h"
@@ -40,6 +41,47 @@ struct answer answer_no_node(const char *name)
 		return answer_no(HV_NOT_FOUND, "hvcluster node list",
 				 "there is no node of that name");
 	return answer_no(HV_NOT_FOUND, "hvcluster node list", "there is no node '%s'", name);
+}
+
+struct answer answer_disarmed(void)
+{
+	return answer_no(HV_REFUSED, "hvcluster arm",
+			 "the cluster is disarmed: it begins nothing before it is armed");
+}
+
+/* Requests that a disarmed cluster would have to act upon. */
+static bool acts(const Hv__Command *cmd)
+{
+	switch (cmd->body_case) {
+	case HV__COMMAND__BODY_VM_START:
+	case HV__COMMAND__BODY_VM_STOP:
+	case HV__COMMAND__BODY_VM_MIGRATE:
+	case HV__COMMAND__BODY_VM_PAUSE:
+	case HV__COMMAND__BODY_VM_RESUME:
+	case HV__COMMAND__BODY_FENCE_TEST:
+	case HV__COMMAND__BODY_NODE_FENCE:
+		return true;
+	case HV__COMMAND__BODY_VM_REMOVE:
+		return cmd->vm_remove->stop_first;
+	case HV__COMMAND__BODY_VM_ADD:
+	case HV__COMMAND__BODY_VM_SET:
+	case HV__COMMAND__BODY_VM_LOCK:
+	case HV__COMMAND__BODY_NODE_DRAIN:
+	case HV__COMMAND__BODY_NODE_RESUME:
+	case HV__COMMAND__BODY_NODE_SHUTDOWN:
+	case HV__COMMAND__BODY_FENCE_ADD:
+	case HV__COMMAND__BODY_FENCE_REMOVE:
+	case HV__COMMAND__BODY_FENCE_CONFIRM:
+	case HV__COMMAND__BODY_OP_CANCEL:
+	case HV__COMMAND__BODY_SETTING_SET:
+	case HV__COMMAND__BODY_RULE_ADD:
+	case HV__COMMAND__BODY_RULE_REMOVE:
+	case HV__COMMAND__BODY_ARM:
+	case HV__COMMAND__BODY__NOT_SET:
+	case _HV__COMMAND__BODY__CASE_IS_INT_SIZE:
+		break;
+	}
+	return false;
 }
 
 struct answer admin_op_cancel(struct cluster *c, const char *actor, const Hv__OpCancel *cmd)
@@ -163,6 +205,8 @@ void admin_command(struct cluster *c, const Hv__Event *ev)
 	if (cluster_barrier(c) && !fence)
 		a = answer_no(HV_TRY_AGAIN, "hvcluster status",
 			      "too few members to act before each lost node is proven off");
+	else if (!is_armed(c) && acts(ev->command))
+		a = answer_disarmed();
 	else
 		a = dispatch(c, ev->command);
 	action_reply(c->out, ev, a.rc, a.text, a.hint, a.op);

@@ -49,6 +49,7 @@ struct answer admin_arm(struct cluster *c, const char *actor, const Hv__Arm *cmd
 struct answer answer_ok(hv_op_id op);
 struct answer answer_no(enum hv_rc rc, const char *hint, const char *fmt, ...) _printf_(3, 4);
 struct answer answer_no_vm(const char *name);
+struct answer answer_disarmed(void);
 struct answer answer_no_node(const char *name);
 
 #endif

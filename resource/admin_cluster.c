@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Hosts that go down on purpose, fencing on request, arming: administrators' requests. */
 #include "resource/admin.h"
+#include "resource/arm.h"
 #include "resource/fencing.h"
 #include "resource/leaving.h"
 #include "resource/node_machine.h"
@@ -42,6 +43,8 @@ struct answer admin_node_fence(struct cluster *c, const char *actor, const Hv__N
 	if (n->state == NODE_OFFLINE)
 		return answer_no(HV_REFUSED, "hvcluster node list", "node '%s' is off already",
 				 n->name);
+	if (!is_armed(c))
+		return answer_disarmed();
 	if (n->n_devices == 0) {
 		snprintf(hint, sizeof(hint), "hvcluster fence add %s", n->name);
 		return answer_no(HV_REFUSED, hint, "node '%s' has no fence device", n->name);
@@ -55,5 +58,9 @@ struct answer admin_node_fence(struct cluster *c, const char *actor, const Hv__N
 
 struct answer admin_arm(struct cluster *c, const char *actor, const Hv__Arm *cmd)
 {
-	return answer_no(HV_REFUSED, NULL, "not available in this version");
+	if (cmd->disarm)
+		arm_disarm(c, cmd->ignore, actor);
+	else
+		arm_arm(c, actor);
+	return answer_ok(0);
 }

@@ -13,6 +13,7 @@
 #include "proto/mutant.h"
 #include "resource/action.h"
 #include "resource/admin.h"
+#include "resource/arm.h"
 #include "resource/drain.h"
 #include "resource/failover.h"
 #include "resource/fencing.h"
@@ -122,7 +123,7 @@ static void apply(struct cluster *c, const Hv__Event *ev)
 
 static void settle_timers(struct cluster *c)
 {
-	while (c->timers.count) {
+	while (is_armed(c) && c->timers.count) {
 		struct vm *vm = c->timers.items[0];
 
 		if (vm->retry_us > c->now_us)
@@ -158,6 +159,19 @@ static void settle_requests(struct cluster *c)
 			request_settle(c, c->touched_vms[i]);
 }
 
+/* What moves, and where what waits is started. */
+static void settle_places(struct cluster *c)
+{
+	for (size_t i = 0; i < c->n_nodes; i++)
+		drain_settle(c, c->nodes[i]);
+	for (size_t i = 0; i < c->n_nodes; i++)
+		leaving_settle(c, c->nodes[i]);
+	request_move(c);
+	home_settle(c);
+	moves_settle(c);
+	placement_settle(c);
+}
+
 static void forget_dirty(struct cluster *c)
 {
 	for (size_t i = 0; i < c->dirty.count; i++)
@@ -170,6 +184,7 @@ static void settle(struct cluster *c)
 {
 	unsigned rounds = 0;
 
+	arm_settle(c);
 	for (size_t i = 0; i < c->n_nodes; i++)
 		node_settle(c, c->nodes[i]);
 	if (cluster_barrier(c)) {
@@ -182,14 +197,10 @@ static void settle(struct cluster *c)
 		hv_assert(rounds++ < SETTLE_ROUNDS_MAX);
 		rules_look(c);
 		settle_vms(c);
-		for (size_t i = 0; i < c->n_nodes; i++)
-			drain_settle(c, c->nodes[i]);
-		for (size_t i = 0; i < c->n_nodes; i++)
-			leaving_settle(c, c->nodes[i]);
-		request_move(c);
-		home_settle(c);
-		moves_settle(c);
-		placement_settle(c);
+		if (is_armed(c))
+			settle_places(c);
+		else
+			c->freed = false; /* all of it is looked at when it is armed */
 		settle_requests(c);
 	} while (c->dirty.count || c->noticed.count || c->freed);
 }
@@ -241,15 +252,22 @@ static void earlier(uint64_t *deadline, uint64_t at)
 		*deadline = at;
 }
 
+/* Disarmed, a node is only found to be lost, and asked what it runs. */
+static bool disarmed_deadline(const struct cluster *c, const struct node *n)
+{
+	return n->state == NODE_MANAGER_DOWN || (c->arm == ARMING && n->state == NODE_ONLINE);
+}
+
 uint64_t brain_next_deadline_us(const struct cluster *c)
 {
 	uint64_t deadline = 0;
 
 	for (size_t i = 0; i < c->n_nodes; i++)
-		earlier(&deadline, c->nodes[i]->deadline_us);
+		if (is_armed(c) || disarmed_deadline(c, c->nodes[i]))
+			earlier(&deadline, c->nodes[i]->deadline_us);
 	if (cluster_barrier(c))
 		return deadline;
-	if (c->timers.count)
+	if (c->timers.count && is_armed(c))
 		earlier(&deadline, ((const struct vm *)c->timers.items[0])->retry_us);
 	earlier(&deadline, c->balance_us);
 	for (size_t i = 0; i < c->stale.count; i++)

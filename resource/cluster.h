@@ -210,8 +210,8 @@ struct rule {
 	bool touched;
 };
 
-/* Whole-cluster hands-off. */
-enum arm_state { ARMED, DISARMED_FREEZE, DISARMED_IGNORE };
+/* Whole-cluster hands-off (arm.h). */
+enum arm_state { ARMED, DISARMED_FREEZE, DISARMED_IGNORE, ARMING };
 
 /*
  * ---- operations: pending work as part of the state. Executors are level-triggered on these.

@@ -50,6 +50,9 @@ static void add_wait(struct lines *l, const struct cluster *c, const struct vm *
 	if (vm->stale_ops)
 		add(l, hv_xasprintf("%u old copies of it are destroyed before it may start or move",
 				    vm->stale_ops));
+	if (c->arm != ARMED)
+		add(l, hv_xasprintf("the cluster is %s: it begins nothing (hvcluster arm)",
+				    arm_state_name(c->arm)));
 	if (cluster_barrier(c))
 		add(l, hv_xstrdup("nothing is started before each lost node is proven off"));
 }

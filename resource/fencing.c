@@ -3,6 +3,7 @@
 
 #include "fence/fence_plan.h"
 #include "proto/mutant.h"
+#include "resource/arm.h"
 #include "resource/failover.h"
 #include "resource/journal.h"
 #include "resource/node_machine.h"
@@ -130,6 +131,8 @@ void fencing_settle(struct cluster *c, struct node *n)
 	if (n->state == NODE_FENCING && !n->fence_op)
 		node_move(c, n, NODE_LOST,
 			  why_same(&n->reason)); /* its executor was lost: at once, elsewhere */
+	if (!is_armed(c))
+		return;
 	if (n->frozen && n->state == NODE_LOST)
 		return; /* it went down as announced */
 	if (n->state != NODE_LOST || (n->deadline_us && c->now_us < n->deadline_us))

@@ -35,7 +35,7 @@ static const char *const severities[] = {"info", "notice", "warning", "error"};
 static const char *const requests[] = {"", "start", "stop", "remove", "migrate", "pause", "resume"};
 
 static const char *const leavings[] = {"stays", "shuts-down", "reboots"};
-static const char *const arms[] = {"armed", "disarmed", "disarmed-ignore"};
+static const char *const arms[] = {"armed", "disarmed", "disarmed-ignore", "arming"};
 static const char *const rule_kinds[] = {"",	  "nodes",  "ban",  "together",
 					 "apart", "follow", "after"};
 

@@ -2,6 +2,7 @@
 #include "resource/node_machine.h"
 
 #include "proto/mutant.h"
+#include "resource/arm.h"
 #include "resource/failover.h"
 #include "resource/fencing.h"
 #include "resource/journal.h"
@@ -165,7 +166,8 @@ bool node_want_fence(struct cluster *c, struct node *n, struct why why)
 
 bool node_may_be_fenced(const struct cluster *c, const struct node *n)
 {
-	return n->state != NODE_OFFLINE && n->n_devices && fencing_executor(c, n->id, 1);
+	return is_armed(c) && n->state != NODE_OFFLINE && n->n_devices &&
+	       fencing_executor(c, n->id, 1);
 }
 
 /* ---- membership */
@@ -431,9 +433,10 @@ void node_settle(struct cluster *c, struct node *n)
 {
 	if (n->state == NODE_MANAGER_DOWN && c->now_us >= n->deadline_us)
 		node_gone(c, n, WHY(MANAGER_GRACE_OVER, .subject = n->name), 0);
-	if (n->state == NODE_JOINING && c->now_us >= n->deadline_us)
+	if (is_armed(c) && n->state == NODE_JOINING && c->now_us >= n->deadline_us)
 		join_overdue(c, n);
-	leaving_timer(c, n);
+	if (is_armed(c))
+		leaving_timer(c, n);
 	fencing_settle(c, n);
 }
 

@@ -67,8 +67,9 @@
 	X(50, OFFLINE_MOVE, "not to be migrated live: stopped on %s, to be started elsewhere")     \
 	X(51, NEEDS, "needs VM %s, which does not run")                                            \
 	X(52, WENT_DOWN, "node %s went down as announced")                                         \
-	X(53, FROZEN_OVER, "node %s went down as announced and did not come back in time")
-#define REASON_LAST REASON_FROZEN_OVER
+	X(53, FROZEN_OVER, "node %s went down as announced and did not come back in time")         \
+	X(54, ARMED_AGAIN, "every node that can has told what it runs")
+#define REASON_LAST REASON_ARMED_AGAIN
 
 enum reason_code {
 #define X(num, name, sentence) REASON_##name = num,

@@ -364,7 +364,7 @@ static bool get_all(struct cluster *c, const Hv__Snapshot *s, const char **ret_w
 	c->wall_ms = s->wall_ms;
 	c->feature = s->feature;
 	c->minority = s->minority;
-	TRY(s->arm <= DISARMED_IGNORE, "snapshot: unknown state of arming");
+	TRY(s->arm <= ARMING, "snapshot: unknown state of arming");
 	c->arm = (enum arm_state)s->arm;
 	c->balance_us = s->balance_us;
 	c->journal_first = c->journal_next = s->n_journal ? s->journal[0]->id : s->next_journal;

@@ -2,6 +2,7 @@
 #include "resource/vm_machine.h"
 
 #include "proto/mutant.h"
+#include "resource/arm.h"
 #include "resource/failover.h"
 #include "resource/journal.h"
 #include "resource/leaving.h"
@@ -264,6 +265,7 @@ void vm_owner_lost(struct cluster *c, struct vm *vm)
 			vm_move(c, vm, VM_FROZEN, WHY(FROZEN, .subject = node_name(c, owner)));
 		return;
 	}
+	vm->prefer = 0; /* what was asked for ends with its host */
 	vm->recover_from = owner;
 	if (vm->state != VM_RECOVERING)
 		vm_move(c, vm, VM_RECOVERING, why_recovering(c, vm));
@@ -442,8 +444,20 @@ static void vm_settle_up(struct cluster *c, struct vm *vm)
 		vm_begin(c, vm, OP_VM_RESUME, c->tuning.start_timeout_s);
 }
 
+/* What goes on though the cluster is disarmed: the end of a migration, and questions. */
+static bool finishes(const struct vm *vm)
+{
+	if (vm->op || (vm->removing && vm->state == VM_STOPPED))
+		return true;
+	return vm->intent == INTENT_STARTED &&
+	       (vm->state == VM_RESUMING || vm->state == VM_CHECKING ||
+		(vm->state == VM_PAUSED && vm->arriving) || vm->reason.code == REASON_UNKNOWN);
+}
+
 void vm_settle(struct cluster *c, struct vm *vm)
 {
+	if (!is_armed(c) && !finishes(vm))
+		return;
 	if (vm->op) {
 		vm_settle_busy(c, vm);
 		return;

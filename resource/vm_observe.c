@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What nodes say without being asked: a VM changed, or all that a node runs. */
+#include "resource/arm.h"
 #include "resource/operation.h"
 #include "proto/mutant.h"
 #include "resource/vm_machine.h"
+
+/* Someone may be at work there: it is told of again when that is over. */
+static void destroy_seen(struct cluster *c, struct vm *vm, hv_node_id node)
+{
+	if (!is_left_alone(c))
+		vm_destroy_copy(c, vm, node);
+}
 
 /* Its owner has it: what was seen elsewhere is nobody's. Not managed, it is left alone even so. */
 static void forget_seen(struct cluster *c, struct vm *vm)
 {
 	if (vm->seen_on && vm->managed)
-		vm_destroy_copy(c, vm, vm->seen_on);
+		destroy_seen(c, vm, vm->seen_on);
 	vm->seen_on = 0;
 	vm_touch(c, vm);
 }
@@ -115,6 +123,26 @@ void vm_owner_says(struct cluster *c, struct vm *vm, Hv__Observed observed, stru
 		vm_reason(c, vm, WHY(UNKNOWN, .subject = node_name(c, vm->node)));
 }
 
+/*
+ * Whoever works by hand is not disturbed. True: that is all; a copy that is still not
+ * where it belongs is told of again when the cluster is armed. The VM of a lost node is where it
+ * was started by hand.
+ */
+static bool follow_hands(struct cluster *c, struct vm *vm, hv_node_id node, bool runs)
+{
+	const struct node *owner = node_get(c, vm->node);
+	bool lost = owner && (owner->state == NODE_LOST || owner->state == NODE_FENCING);
+
+	if (!runs || vm->op || vm->stale_ops)
+		return true;
+	if (!lost)
+		return owner && !node_reachable(owner);
+	vm_set_node(c, vm, node);
+	vm->epoch++;
+	vm_running(c, vm, WHY(ADOPTED, .subject = node_name(c, node)));
+	return true;
+}
+
 void vm_copy_seen(struct cluster *c, struct vm *vm, hv_node_id node, Hv__Observed observed)
 {
 	bool runs = observed == HV__OBSERVED__OBSERVED_RUNNING;
@@ -131,6 +159,8 @@ void vm_copy_seen(struct cluster *c, struct vm *vm, hv_node_id node, Hv__Observe
 		return;
 	if (vm->target == node)
 		return; /* the source's answer decides */
+	if (is_left_alone(c) && follow_hands(c, vm, node, runs))
+		return;
 	if (!vm->managed && (!runs || !ask) && vm->node)
 		return; /* someone else moves it */
 	if (runs && vm->node == 0 && vm->stale_ops == 0) {
@@ -138,7 +168,7 @@ void vm_copy_seen(struct cluster *c, struct vm *vm, hv_node_id node, Hv__Observe
 	} else if (runs && ask && calm && !vm->op && !vm->stale_ops) {
 		/* Moved behind our back, or twice: its owner is asked before anything is done. */
 		if (vm->seen_on && vm->seen_on != node)
-			vm_destroy_copy(c, vm, node);
+			destroy_seen(c, vm, node);
 		else
 			vm->seen_on = node;
 		vm_touch(c, vm);
@@ -146,7 +176,7 @@ void vm_copy_seen(struct cluster *c, struct vm *vm, hv_node_id node, Hv__Observe
 			vm_move(c, vm, VM_CHECKING,
 				WHY(UNKNOWN, .subject = node_name(c, vm->node)));
 	} else if (vm->seen_on != node && !MUTANT(stale_copy_stays)) {
-		vm_destroy_copy(c, vm, node);
+		destroy_seen(c, vm, node);
 	}
 }
 

@@ -299,6 +299,7 @@ bool admin_ask(struct sim *s, struct host *h, Hv__Command *cmd, hv_node_id confi
 /* A command of an administrator whose answer is of no consequence. */
 void admin_command_at(struct sim *s, struct host *h, Hv__Command *cmd);
 void admin_policy(struct sim *s, struct host *h, struct host *target); /* vms_policy.c */
+void admin_policy_heal(struct sim *s, struct host *h);
 void admin_step(struct sim *s);
 void admin_reply(struct mind *m, const struct action *a);
 void admin_heal(struct sim *s);

@@ -555,6 +555,7 @@ static void all_back(struct sim *s, struct host *unused, uint64_t again)
 	ask_init(&a, s);
 	if (a.h) {
 		settings_back(s, a.h);
+		admin_policy_heal(s, a.h);
 		vms_wishes_over(s, a.h);
 		for (size_t i = 0; i < s->n; i++)
 			node_back(s, a.h, s->hosts[i].id);

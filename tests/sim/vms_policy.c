@@ -86,12 +86,38 @@ static void set_policy(struct sim *s, struct host *h)
 	admin_set(s, h, "quorum_loss_grace_ms", prng_chance(r, 500) ? "2000" : "10000");
 }
 
+static void arm(struct sim *s, struct host *h, bool disarm, bool ignore)
+{
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__Arm a = HV__ARM__INIT;
+
+	if (!sim_inject(s, disarm ? "disarm" : "arm"))
+		return;
+	a.disarm = disarm;
+	a.ignore = ignore;
+	cmd.body_case = HV__COMMAND__BODY_ARM;
+	cmd.arm = &a;
+	admin_command_at(s, h, &cmd);
+}
+
+void admin_policy_heal(struct sim *s, struct host *h)
+{
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__Arm a = HV__ARM__INIT;
+
+	cmd.body_case = HV__COMMAND__BODY_ARM;
+	cmd.arm = &a;
+	admin_command_at(s, h, &cmd);
+}
+
 void admin_policy(struct sim *s, struct host *h, struct host *target)
 {
 	struct prng *r = sim_stream(s, STREAM_ADMIN);
 	uint64_t x = prng_range(r, 0, 99);
 
-	if (x < 20) {
+	if (cluster_arm(h->proc.mind->c) != ARMED && x < 60) {
+		arm(s, h, false, false);
+	} else if (x < 20) {
 		fence(s, h, target);
 	} else if (x < 60) {
 		announce(s, h, target, prng_chance(r, 500), false);
@@ -100,5 +126,7 @@ void admin_policy(struct sim *s, struct host *h, struct host *target)
 		announce(s, h, target, false, true);
 	} else if (x < 90) {
 		set_policy(s, h);
+	} else {
+		arm(s, h, true, prng_chance(r, 500));
 	}
 }

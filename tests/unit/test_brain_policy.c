@@ -576,3 +576,142 @@ Test(brain_policy, without_a_fence_device_it_only_says_so)
 	assert_node(w, 2, NODE_ONLINE);
 	world_free(w);
 }
+
+/* ---- hands off the whole cluster */
+
+/* Everyone tells anew; then it acts again. */
+static void all_tell(struct world *w, const char *at1, const char *at2, const char *at3)
+{
+	cr_assert_eq(cluster_arm(w->c), ARMING);
+	report(w, 1, at1);
+	report(w, 2, at2);
+	report(w, 3, at3);
+	cr_assert_eq(cluster_arm(w->c), ARMED);
+}
+
+Test(brain_policy, disarmed_a_lost_node_is_not_fenced_before_it_is_armed)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "web1", 3);
+	disarm(w, false);
+	view(w, "12", "", false);
+	assert_node(w, 3, NODE_LOST);
+	assert_vm(w, "web1", VM_RECOVERING, 3);
+	cr_assert_eq(running_count(w, OP_FENCE), 0);
+	cr_assert_eq(brain_next_deadline_us(w->c), 0, "no ticks");
+
+	arm(w);
+	assert_node(w, 3, NODE_FENCING);
+	fence_result(w, 3, HV_OK);
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	world_free(w);
+}
+
+Test(brain_policy, disarmed_a_guest_that_ends_stays_down)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "web1", 3);
+	disarm(w, false);
+	observed(w, 3, "web1", ABSENT, HV__CAUSE__CAUSE_CRASHED);
+	assert_vm(w, "web1", VM_PENDING, 0);
+	tick(w, 60000);
+	cr_assert_eq(running_count(w, OP_VM_START), 0);
+
+	arm(w);
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	world_free(w);
+}
+
+Test(brain_policy, disarmed_requests_are_refused_with_the_way_out)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "web1", 3);
+	disarm(w, true);
+	vm_stop(w, "web1", false);
+	cr_assert_eq(w->rc, HV_REFUSED);
+	cr_assert_str_eq(w->hint, "hvcluster arm");
+	vm_migrate(w, "web1", "host1");
+	cr_assert_eq(w->rc, HV_REFUSED);
+	node_fence(w, "host3");
+	cr_assert_eq(w->rc, HV_REFUSED);
+	node_drain(w, "host3");
+	cr_assert_eq(w->rc, HV_OK, "begins when armed");
+	assert_vm(w, "web1", VM_RUNNING, 3);
+
+	arm(w);
+	all_tell(w, "", "", "web1=running");
+	assert_vm(w, "web1", VM_MIGRATING, 3);
+	world_free(w);
+}
+
+Test(brain_policy, disarmed_what_is_under_way_is_finished)
+{
+	struct world *w = world_new(3);
+	hv_op_id request;
+
+	running_vm(w, "web1", 3);
+	vm_migrate(w, "web1", "host1");
+	request = w->op;
+	disarm(w, false);
+	cr_assert_eq(op(w, request)->rc, HV_HELD);
+
+	result(w, "web1", HV_OK, ABSENT);
+	assert_vm(w, "web1", VM_RESUMING, 1);
+	cr_assert_eq(vm_op(w, "web1")->kind, OP_VM_RESUME, "its guest is not left paused");
+	result(w, "web1", HV_OK, RUNNING);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	world_free(w);
+}
+
+Test(brain_policy, what_was_moved_by_hand_is_taken_over)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "web1", 3);
+	disarm(w, true);
+	observed(w, 1, "web1", INCOMING, HV__CAUSE__CAUSE_NONE);
+	cr_assert_eq(running_count(w, OP_VM_DESTROY), 0, "someone migrates it");
+	observed(w, 1, "web1", RUNNING, HV__CAUSE__CAUSE_NONE);
+	result(w, "web1", HV_OK, ABSENT);
+	all_succeed(w);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	arm(w);
+	all_tell(w, "web1=running", "", "");
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	world_free(w);
+}
+
+Test(brain_policy, what_was_started_by_hand_while_its_host_is_lost_is_not_started_again)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "web1", 3);
+	disarm(w, true);
+	view(w, "12", "", false);
+	arm(w);
+	report(w, 1, "");
+	assert_vm(w, "web1", VM_RECOVERING, 3);
+	report(w, 2, "web1=running");
+	assert_vm(w, "web1", VM_RUNNING, 2);
+	cr_assert_eq(running_count(w, OP_VM_START), 0);
+	assert_node(w, 3, NODE_OFFLINE);
+	world_free(w);
+}
+
+Test(brain_policy, arming_does_not_wait_for_ever_for_a_node_that_cannot_tell)
+{
+	struct world *w = world_new(3);
+
+	disarm(w, true);
+	arm(w);
+	report(w, 1, "");
+	report(w, 2, "");
+	cr_assert_eq(cluster_arm(w->c), ARMING);
+	tick(w, 15001);
+	cr_assert_eq(cluster_arm(w->c), ARMED);
+	cr_assert_eq(brain_next_deadline_us(w->c), 0);
+	world_free(w);
+}
