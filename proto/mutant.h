@@ -70,9 +70,14 @@
 	X(failed_start_is_absence, vms, "a start of which nothing is known is tried elsewhere")    \
 	X(no_inventory_is_empty, vms, "a node that cannot tell what it runs counts as empty")      \
 	X(rejoined_at_once, vms, "a node that rejoins takes VMs before it has reported")           \
+	X(word_of_earlier_loss, vms,                                                               \
+	  "an administrator confirms a loss, and a later one is taken for it")                     \
+	X(lost_executor_waited_for, vms, "a fence whose executor is lost is not begun by another") \
 	/* the brain: VMs and operations */                                                        \
 	X(stale_copy_stays, vms, "a copy that a rejoining node brings along is left running")      \
 	X(start_beside_stale_copy, vms, "a VM starts while an old copy of it is being destroyed")  \
+	X(arrival_assumed, vms,                                                                    \
+	  "a migration that failed, and whose source is gone, counts as arrived")                  \
 	X(ownership_epoch_stays, vms, "a VM gets a new owner without a new epoch")                 \
 	X(old_result_accepted, vms,                                                                \
 	  "the result of an earlier attempt, or of what has ended, counts")                        \
@@ -85,6 +90,14 @@
 	X(timers_lost, vms, "a snapshot forgets when VMs are to be tried again")                   \
 	X(digest_misses_change, vms, "a change is made that the digest does not cover")            \
 	X(memory_leaks, vms, "memory of VMs that have left a node stays taken")                    \
+	/* the brain: where VMs may be */                                                          \
+	X(hard_rule_ignored, vms, "a VM goes where its rules forbid it")                           \
+	X(arrivals_forgotten, vms, "VMs that must be apart come to one node at the same time")     \
+	X(memory_overcommitted, vms, "a node gets VMs for which it has no memory")                 \
+	X(copies_hold_no_memory, vms, "memory of a copy that is being destroyed is given away")    \
+	X(drained_takes_vms, vms, "a node that is drained gets VMs")                               \
+	X(starts_not_limited, vms, "all VMs start at once")                                        \
+	X(lock_ignored, vms, "a locked VM is moved")                                               \
 	/* the fence plan */                                                                       \
 	X(one_device_enough, vms, "one device of a level proves, where all must be off")           \
 	X(same_level_for_ever, vms,                                                                \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Requests about nodes and their fence devices. */
+#include "proto/mutant.h"
 #include "resource/admin.h"
 #include "resource/drain.h"
 #include "resource/fencing.h"
@@ -186,7 +187,8 @@ struct answer admin_fence_confirm(struct cluster *c, const char *actor, const Hv
 	if (n->state == NODE_MANAGER_DOWN)
 		return answer_no(HV_REFUSED, "hvcluster node list",
 				 "corosync still sees node '%s': it is not off", n->name);
-	if (cmd->member || (cmd->incarnation && cmd->incarnation != n->incarnation))
+	if (!MUTANT(word_of_earlier_loss) &&
+	    (cmd->member || (cmd->incarnation && cmd->incarnation != n->incarnation)))
 		return answer_no(HV_REFUSED, "hvcluster node list",
 				 "node '%s' was a member when this was asked: look again", n->name);
 	if (n->state != NODE_OFFLINE || n->barrier || n->frozen)

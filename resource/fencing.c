@@ -229,7 +229,7 @@ void fencing_executor_lost(struct cluster *c, struct operation *op)
 	struct node *n = node_get(c, op->victim);
 
 	op_end(c, op, HV_NODE_LOST, "the node that ran the agent was lost");
-	if (n && n->fence_op == op->id) {
+	if (n && n->fence_op == op->id && !MUTANT(lost_executor_waited_for)) {
 		n->fence_op = 0;
 		node_touch(c, n);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/moves.h"
 
+#include "proto/mutant.h"
 #include "resource/balance.h"
 #include "resource/placement.h"
 #include "resource/rule.h"
@@ -10,8 +11,9 @@ bool moves_free(struct cluster *c, const struct vm *vm)
 {
 	const struct node *n = node_get(c, vm->node);
 
-	return !vm->op && !vm->stale_ops && !vm->retry_us && !vm->request && !vm->lock &&
-	       vm->managed && vm->intent == INTENT_STARTED && node_reachable(n) &&
+	return !vm->op && !vm->stale_ops && !vm->retry_us && !vm->request &&
+	       (!vm->lock || MUTANT(lock_ignored)) && vm->managed && vm->intent == INTENT_STARTED &&
+	       node_reachable(n) &&
 	       (vm->state == VM_RUNNING || (vm->state == VM_PAUSED && vm->live_migration)) &&
 	       vm->reason.code != REASON_UNKNOWN;
 }

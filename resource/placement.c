@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/placement.h"
 
+#include "proto/mutant.h"
 #include "resource/home.h"
 #include "resource/operation.h"
 #include "resource/rule.h"
@@ -20,7 +21,7 @@ static bool avoided(const struct vm *vm, hv_node_id id)
 
 uint64_t placement_free_mib(const struct node *n)
 {
-	uint64_t used = n->mem_used_mib + n->stale_mem_mib;
+	uint64_t used = n->mem_used_mib + (MUTANT(copies_hold_no_memory) ? 0 : n->stale_mem_mib);
 
 	return n->mem_mib > used ? n->mem_mib - used : 0;
 }
@@ -41,7 +42,7 @@ static enum fit fit_room(const struct cluster *c, const struct node *n, const st
 {
 	uint64_t vcpus = (uint64_t)n->cpus * c->tuning.vcpus_per_cpu;
 
-	if (l->mem_mib > placement_free_mib(n))
+	if (l->mem_mib > placement_free_mib(n) && !MUTANT(memory_overcommitted))
 		return FIT_MEMORY;
 	if (c->tuning.vcpus_per_cpu && l->vcpus && (uint64_t)n->vcpus_used + l->vcpus > vcpus)
 		return FIT_CPU;
@@ -52,7 +53,7 @@ static enum fit fit_node(const struct node *n)
 {
 	if (n->state != NODE_ONLINE)
 		return FIT_OFFLINE;
-	if (!node_takes_vms(n))
+	if (!node_takes_vms(n) && !MUTANT(drained_takes_vms))
 		return FIT_DRAINED;
 	return n->hypervisor_ok ? FIT_OK : FIT_HYPERVISOR;
 }
@@ -193,7 +194,7 @@ enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struc
 	if (!migrate && avoided(vm, n->id))
 		return FIT_AVOIDED;
 	if (migrate ? n->migrations_running >= c->tuning.migrate_parallel
-		    : n->starts_running >= c->tuning.start_parallel)
+		    : n->starts_running >= c->tuning.start_parallel && !MUTANT(starts_not_limited))
 		return FIT_BUSY;
 	return FIT_OK;
 }

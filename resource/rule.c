@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/rule.h"
 
+#include "proto/mutant.h"
+
 #define KIND(r, name) ((r)->kind == HV__RULE_KIND__RULE_##name)
 
 bool vm_is_up(const struct vm *vm)
@@ -26,7 +28,7 @@ static const struct rule_node *rule_lists(const struct rule *r, hv_node_id node)
 
 const struct rule *rule_excludes(const struct vm *vm, hv_node_id node)
 {
-	for (size_t i = 0; i < vm->n_rules; i++) {
+	for (size_t i = 0; i < vm->n_rules && !MUTANT(hard_rule_ignored); i++) {
 		const struct rule *r = vm->rules[i];
 
 		if (KIND(r, NODES) && r->hard && !rule_lists(r, node))
@@ -40,7 +42,8 @@ const struct rule *rule_excludes(const struct vm *vm, hv_node_id node)
 /* Is it there, may it be there, or is it coming? */
 static bool vm_occupies(const struct cluster *c, const struct vm *vm, hv_node_id node)
 {
-	if (vm->node == node || vm->target == node || vm->seen_on == node)
+	if (vm->node == node || vm->seen_on == node ||
+	    (vm->target == node && !MUTANT(arrivals_forgotten)))
 		return true;
 	for (size_t i = 0; vm->stale_ops && i < c->stale.count; i++) {
 		const struct operation *op = c->stale.items[i];

@@ -191,7 +191,7 @@ static void migrate_result(struct cluster *c, struct vm *vm, const struct operat
 
 	switch (res->observed) {
 	case HV__OBSERVED__OBSERVED_ABSENT:
-		if (res->rc == HV_OK)
+		if (res->rc == HV_OK || MUTANT(arrival_assumed))
 			migrate_arrived(c, vm, stay_paused);
 		else /* whole at the target or not, no one knows: destroyed there, started afresh */
 			vm_absent(c, vm,
