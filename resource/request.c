@@ -14,8 +14,12 @@ void request_end(struct cluster *c, struct vm *vm, enum hv_rc rc, const char *te
 {
 	struct operation *req = request_of(c, vm);
 
-	if (req)
-		op_end(c, req, rc, text);
+	if (!req)
+		return;
+	op_end(c, req, rc, text);
+	/* As when it comes to run: vm_move(). */
+	if (c->tuning.preemption && c->blocked.count)
+		c->freed = true;
 }
 
 struct operation *request_begin(struct cluster *c, struct vm *vm, enum vm_request r, uint32_t flags,

@@ -68,6 +68,9 @@ void vm_move(struct cluster *c, struct vm *vm, enum vm_state to, struct why why)
 	if (to != VM_STOPPING)
 		vm->relocating = false;
 	vm->given_up = false;
+	/* Whoever waits for room may have it from this one, now that it can be moved. */
+	if (to == VM_RUNNING && c->tuning.preemption && c->blocked.count)
+		c->freed = true;
 }
 
 static bool same_text(const char *a, const char *b)
