@@ -322,11 +322,13 @@ static void vms_stop(struct sim *s)
 	free(w);
 }
 
+/* A pause that is not over will end with an entry. */
 static bool vms_quiet(struct sim *s)
 {
+	const struct process *p = &s->hosts[0].proc;
 	char buf[256];
 
-	return !vms_check_unsettled(s, buf, sizeof(buf));
+	return !vms_check_unsettled(s, buf, sizeof(buf)) && !brain_next_deadline_us(p->mind->c);
 }
 
 static void vms_heal_all(struct sim *s)
