@@ -137,6 +137,7 @@ static void settle_timers(struct cluster *c)
 		if (op->deadline_us && op->deadline_us <= c->now_us)
 			op_again(c, op);
 	}
+	request_overdue(c);
 }
 
 static void settle_vms(struct cluster *c)
@@ -270,6 +271,8 @@ uint64_t brain_next_deadline_us(const struct cluster *c)
 	if (c->timers.count && is_armed(c))
 		earlier(&deadline, ((const struct vm *)c->timers.items[0])->retry_us);
 	earlier(&deadline, c->balance_us);
+	if (c->due.count)
+		earlier(&deadline, ((const struct operation *)c->due.items[0])->deadline_us);
 	for (size_t i = 0; i < c->stale.count; i++)
 		earlier(&deadline, ((const struct operation *)c->stale.items[i])->deadline_us);
 	return deadline;

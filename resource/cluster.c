@@ -32,6 +32,15 @@ static int ended_cmp(const void *a, const void *b)
 	return op_cmp(a, b);
 }
 
+static int due_cmp(const void *a, const void *b)
+{
+	const struct operation *x = a, *y = b;
+
+	if (x->deadline_us != y->deadline_us)
+		return x->deadline_us < y->deadline_us ? -1 : 1;
+	return op_cmp(a, b);
+}
+
 struct cluster *cluster_new(void)
 {
 	struct cluster *c = hv_xcalloc(1, sizeof(*c));
@@ -48,6 +57,7 @@ struct cluster *cluster_new(void)
 	set_init(&c->timers, timer_cmp);
 	set_init(&c->ops, op_cmp);
 	set_init(&c->stale, op_cmp);
+	set_init(&c->due, due_cmp);
 	set_init(&c->ended[0], ended_cmp);
 	set_init(&c->ended[1], ended_cmp);
 	c->journal = hv_xcalloc(HV_MAX_JOURNAL, sizeof(*c->journal));
@@ -89,9 +99,9 @@ static void node_free(struct node *n)
 
 static void sets_done(struct cluster *c)
 {
-	struct set *sets[] = {&c->vms,	    &c->by_uuid, &c->ready,   &c->blocked, &c->movers,
-			      &c->dirty,    &c->timers,	 &c->ops,     &c->stale,   &c->ended[0],
-			      &c->ended[1], &c->away,	 &c->noticed, &c->uneasy};
+	struct set *sets[] = {&c->vms,	    &c->by_uuid, &c->ready, &c->blocked, &c->movers,
+			      &c->dirty,    &c->timers,	 &c->ops,   &c->stale,	 &c->ended[0],
+			      &c->ended[1], &c->due,	 &c->away,  &c->noticed, &c->uneasy};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
 		set_done(sets[i]);

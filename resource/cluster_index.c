@@ -399,6 +399,8 @@ void op_index(struct cluster *c, struct operation *op, int sign)
 		count(&n->migrations_running, sign);
 	if (op->kind == OP_VM_MIGRATE && target)
 		count(&target->migrations_running, sign);
+	if (op->kind == OP_VM_REQUEST && op->deadline_us)
+		sign > 0 ? set_add(&c->due, op) : set_remove(&c->due, op);
 	if (op->kind == OP_VM_REQUEST && vm) {
 		vm->request = sign > 0 ? op->id : 0;
 		if (op_request(op) != REQ_MIGRATE)

@@ -69,6 +69,7 @@ struct cluster {
 	struct set uneasy;  /* VMs that their rules want elsewhere, or not to run now, by name */
 	struct vm_group **groups;
 	size_t n_groups;
+	struct set due;	     /* requests that are waited for, by deadline */
 	struct set ended[2]; /* ended operations by time: waitable ones, others */
 	uint32_t vms_in_state[STATE_COUNT_VM];
 	uint64_t digest; /* sum of the hashes below */

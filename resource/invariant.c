@@ -176,6 +176,7 @@ static const char *check_op(const struct cluster *c, const struct operation *op)
 		return NULL;
 	MUST(op->kind != OP_VM_REQUEST || (vm && vm->request == op->id),
 	     "a request is not its VM's");
+	MUST(op->kind != OP_VM_REQUEST || op->deadline_us, "a request may be waited for for ever");
 	MUST(op->kind != OP_VM_DESTROY || vm, "a copy of a VM that is not there is destroyed");
 	MUST(op->kind != OP_VM_DESTROY || vm->op == op->id || vm->node != op->node,
 	     "an owner's copy is destroyed as a stale one");

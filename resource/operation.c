@@ -39,6 +39,7 @@ struct operation *op_begin(struct cluster *c, const struct op_spec *spec, struct
 	op->timeout_s = spec->timeout_s;
 	op->parent = spec->parent;
 	op->flags = spec->flags;
+	op->deadline_us = spec->deadline_us;
 	op->began_us = c->now_us;
 	op->wall_ms = c->wall_ms;
 	if (own) {

@@ -22,6 +22,7 @@ struct op_spec {
 	uint32_t timeout_s;
 	hv_op_id parent;
 	uint32_t flags;
+	uint64_t deadline_us;
 };
 /* May one more be begun now? Keeps room for fencing. */
 bool op_room(const struct cluster *c);

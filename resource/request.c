@@ -5,6 +5,8 @@
 #include "resource/placement.h"
 #include "resource/vm_machine.h"
 
+#define REQUEST_SPARE_S 600
+
 struct operation *request_of(struct cluster *c, const struct vm *vm)
 {
 	return vm->request ? op_get(c, vm->request) : NULL;
@@ -22,6 +24,38 @@ void request_end(struct cluster *c, struct vm *vm, enum hv_rc rc, const char *te
 		c->freed = true;
 }
 
+/*
+ * A client that waits is told something after this long, however it stands. Generous: longer than
+ * the work itself may take, a queue before it included.
+ */
+static uint64_t request_limit_us(const struct cluster *c, const struct vm *vm, enum vm_request r,
+				 uint32_t timeout_s)
+{
+	uint64_t s = REQUEST_SPARE_S, stop_s = c->tuning.stop_timeout_s;
+
+	if (vm->stop_timeout_s)
+		stop_s = vm->stop_timeout_s;
+	if (timeout_s)
+		stop_s = timeout_s;
+	switch (r) {
+	case REQ_START:
+		s += 10ULL * c->tuning.start_timeout_s;
+		break;
+	case REQ_STOP:
+	case REQ_REMOVE:
+		s += stop_s;
+		break;
+	case REQ_MIGRATE:
+		s += c->tuning.migrate_timeout_s + stop_s;
+		break;
+	case REQ_PAUSE:
+	case REQ_RESUME:
+	case REQ_NONE:
+		break;
+	}
+	return s * HV_US_PER_S;
+}
+
 struct operation *request_begin(struct cluster *c, struct vm *vm, enum vm_request r, uint32_t flags,
 				uint32_t timeout_s, hv_node_id target)
 {
@@ -29,7 +63,8 @@ struct operation *request_begin(struct cluster *c, struct vm *vm, enum vm_reques
 			       .vm = vm,
 			       .target = target,
 			       .timeout_s = timeout_s,
-			       .flags = flags | OP_F_REQUEST(r)};
+			       .flags = flags | OP_F_REQUEST(r),
+			       .deadline_us = c->now_us + request_limit_us(c, vm, r, timeout_s)};
 
 	request_end(c, vm, HV_SUPERSEDED, NULL);
 	vm_dirty(c, vm);
@@ -135,6 +170,53 @@ void request_settle(struct cluster *c, struct vm *vm)
 		    reason_sentence(vm->state == VM_FROZEN ? &vm->reason : &n->reason);
 
 		request_end(c, vm, HV_HELD, text);
+	}
+}
+
+static const char *goes_on(const struct vm *vm, enum vm_request r)
+{
+	switch (r) {
+	case REQ_START:
+		return "it is started as soon as that is possible";
+	case REQ_STOP:
+		return "the cluster goes on trying to stop it";
+	case REQ_REMOVE:
+		return "it is removed once it is stopped";
+	case REQ_MIGRATE:
+		return vm->target || vm->relocating ? "its move goes on"
+						    : "it is not moved any more";
+	case REQ_PAUSE:
+		return "it is not paused any more";
+	case REQ_RESUME:
+		return "it is resumed as soon as that is possible";
+	case REQ_NONE:
+		break;
+	}
+	return "";
+}
+
+static void overdue(struct cluster *c, struct vm *vm, const struct operation *req)
+{
+	enum vm_request r = op_request(req);
+	_cleanup_free_ char *why = reason_sentence(&vm->reason);
+	_cleanup_free_ char *text =
+	    hv_xasprintf("after %llu s it is %s (%s); %s",
+			 (unsigned long long)((c->now_us - req->began_us) / HV_US_PER_S),
+			 vm_state_name(vm->state), why, goes_on(vm, r));
+
+	if (r == REQ_PAUSE && !vm->op)
+		vm->want_paused = false; /* a pause is asked for once, not for ever */
+	request_end(c, vm, HV_TIMEOUT, text);
+}
+
+void request_overdue(struct cluster *c)
+{
+	while (c->due.count) {
+		const struct operation *req = c->due.items[0];
+
+		if (req->deadline_us > c->now_us)
+			return;
+		overdue(c, vm_get(c, req->vm), req);
 	}
 }
 

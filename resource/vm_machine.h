@@ -79,6 +79,8 @@ struct operation *request_begin(struct cluster *c, struct vm *vm, enum vm_reques
 struct operation *request_of(struct cluster *c, const struct vm *vm);
 void request_end(struct cluster *c, struct vm *vm, enum hv_rc rc, const char *text);
 void request_settle(struct cluster *c, struct vm *vm);
+/* Those whose time is over end; what they have set going goes on, and they say what that is. */
+void request_overdue(struct cluster *c);
 /* Migrations that were asked for and may begin now. */
 void request_move(struct cluster *c);
 

