@@ -800,7 +800,9 @@ Test(brain_rules, who_gives_way_leaves_live_if_it_can_and_the_room_is_kept)
 	assert_vm(w, "large", VM_BLOCKED, 0);
 	all_succeed(w);
 	assert_vm(w, "top", VM_RUNNING, 1);
-	assert_vm(w, "small", VM_RUNNING, 2);
+	/* Arrived, it gives way once more: to the one that came late, and outranks it. */
+	assert_vm(w, "late", VM_RUNNING, 2);
+	assert_vm(w, "small", VM_BLOCKED, 0);
 	assert_quiet(w);
 	world_free(w);
 }
