@@ -23,8 +23,18 @@ static const struct command commands[] = {
 	 "done. With --wait the command shows how far it is and what holds it.",
 	 1, 1, ACTS, cmd_node_drain},
 	{"node", "resume", "NODE", "let a drained node hold VMs again",
-	 "VMs are not moved back by themselves: 'hvcluster vm migrate' does that.",
+	 "VMs that left it for this go back, live, unless they were moved by hand meanwhile or the\n"
+	 "setting maintenance_return is off. Takes an announced shutdown back, too.",
 	 1, 1, ACTS, cmd_node_resume},
+	{"node", "shutdown", "NODE", "say that a host is about to be powered off, and wait until it may",
+	 "Its VMs are shut down and started elsewhere, leave live, or wait for the host: see the setting\n"
+	 "node_shutdown. The host is not fenced for going down. Without --execute, power it off yourself\n"
+	 "when the command has ended.",
+	 1, 1, OPTION(JSON) | OPTION(TIMEOUT) | OPTION(EXECUTE) | OPTION(CANCEL), cmd_node_shutdown},
+	{"node", "reboot", "NODE", "say that a host is about to be rebooted, and wait until it may",
+	 "As 'node shutdown'; with node_shutdown=conditional its VMs are shut down and wait for it, up to\n"
+	 "frozen_timeout_s.",
+	 1, 1, OPTION(JSON) | OPTION(TIMEOUT) | OPTION(EXECUTE) | OPTION(CANCEL), cmd_node_reboot},
 
 	{"vm", "add", "FILE.xml", "hand a VM to the cluster, which keeps it running from now on",
 	 "FILE.xml is a libvirt domain XML ('-': standard input). Its disks must lie on storage that\n"
@@ -104,6 +114,18 @@ static const struct command commands[] = {
 	 "twice and destroy their disks. Look at the machine itself: its power LED, its cable.",
 	 1, 1, OPTION(JSON) | OPTION(YES), cmd_fence_confirm},
 
+	{"fence", "node", "NODE", "switch a node off now, whether it works or not",
+	 "Its VMs are started elsewhere when it is proven off.",
+	 1, 1, ACTS | OPTION(YES), cmd_fence_node},
+
+	{"", "disarm", "", "hands off: nothing is fenced, started, stopped or moved until 'hvcluster arm'",
+	 "For work on the network, the storage or the fence devices. What happens to VMs is watched. A node\n"
+	 "that is lost meanwhile is fenced when the cluster is armed. With --ignore VMs may be started,\n"
+	 "stopped and moved by hand; where they are then is taken over.",
+	 0, 0, SHOWS | OPTION(IGNORE), cmd_disarm},
+	{"", "arm", "", "let the cluster act again",
+	 NULL, 0, 0, SHOWS, cmd_arm},
+
 	{"", "events", "", "what happened, oldest first",
 	 NULL, 0, 0, SHOWS | OPTION(FOLLOW) | OPTION(LINES), cmd_events},
 	{"report", "failover", "[N]", "the phases of a failover with their times (preset: the latest)",
@@ -178,7 +200,7 @@ char *command_suggest(const char *const *words, size_t n)
 		const char *meant = two ? title : commands[i].name;
 		unsigned d = format_distance(typed, meant);
 
-		if (d < least && d < strlen(meant)) {
+		if (d < least && 2 * d <= strlen(meant)) {
 			least = d;
 			closest = &commands[i];
 		}

@@ -72,6 +72,12 @@ static const struct option_row {
 		"the last N lines (preset 50; with --follow 10)"},
 	[OPT_SOFT] = {"soft", 0, FLAG, FIELD(soft), 0, 0, NULL,
 		"a wish: kept if that is possible, broken if not"},
+	[OPT_EXECUTE] = {"execute", 0, FLAG, FIELD(execute), 0, 0, NULL,
+		"then power this host off, or reboot it"},
+	[OPT_CANCEL] = {"cancel", 0, FLAG, FIELD(cancel), 0, 0, NULL,
+		"take the announcement back"},
+	[OPT_IGNORE] = {"ignore", 0, FLAG, FIELD(ignore), 0, 0, NULL,
+		"VMs are going to be started, stopped and moved by hand"},
 	[OPT_VM] = {"vm", 0, TEXT, FIELD(vm), 0, 0, "VM",
 		"only what names VM"},
     /* clang-format on */

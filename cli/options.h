@@ -41,6 +41,9 @@ enum option_id {
 	OPT_LINES,
 	OPT_SOFT,
 	OPT_VM,
+	OPT_EXECUTE,
+	OPT_CANCEL,
+	OPT_IGNORE,
 	N_OPTIONS,
 };
 #define OPTION(id) (1U << OPT_##id)
@@ -54,6 +57,7 @@ struct option_list {
 struct options {
 	unsigned given; /* set of OPTION() */
 	bool json, help, wait, stopped, force, stop_first, xml, yes, soft, follow;
+	bool execute, cancel, ignore;
 	const char *vm, *color, *name, *on, *to, *node, *agent;
 	uint32_t timeout_s, stop_timeout_s, grace_s, level, agent_timeout_s, lines;
 	int32_t priority;

@@ -55,8 +55,9 @@ void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned 
 
 		table_cell(&t, node->self ? BOLD : PLAIN, "%s%s", node->name,
 			   node->coordinator ? " *" : "");
-		table_cell(&t, active ? colour_of_state(node->state) : YELLOW, "%s%s%s",
-			   node->state, active ? "" : ", ", active ? "" : node->admin);
+		table_cell(&t, active && !*node->leaving ? colour_of_state(node->state) : YELLOW,
+			   "%s%s%s%s%s", node->state, active ? "" : ", ", active ? "" : node->admin,
+			   *node->leaving ? ", " : "", node->leaving);
 		node_load(&t, node);
 		table_cell(&t, strcmp(node->fencing, "ready") == 0 ? PLAIN : RED, "%s",
 			   node->fencing);

@@ -90,6 +90,7 @@ Hv__NodeInfo *view_node_info(const struct view *v, const struct node *n)
 	i->boot_id = view_str(n->boot_id);
 	i->coordinator = v->status->coordinator == n->id;
 	i->feature = n->feature;
+	i->leaving = view_str(n->leaving == NODE_STAYS ? "" : node_leaving_name(n->leaving));
 	return i;
 }
 

@@ -21,6 +21,11 @@ static void add_warnings(const struct view *v, Hv__StatusResponse *s)
 {
 	for (size_t i = 0; i < v->n_warnings; i++)
 		add_string(&s->warnings, &s->n_warnings, view_str(v->warnings[i]));
+	if (cluster_arm(v->c) != ARMED)
+		add_string(&s->warnings, &s->n_warnings,
+			   hv_xasprintf("THE CLUSTER IS %s: nothing is fenced, started, stopped or "
+					"moved before 'hvcluster arm'",
+					cluster_arm(v->c) == ARMING ? "BEING ARMED" : "DISARMED"));
 	if (v->current && cluster_barrier(v->c))
 		add_string(&s->warnings, &s->n_warnings,
 			   hv_xstrdup("too few members to act before the lost nodes are proven "

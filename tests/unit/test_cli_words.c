@@ -51,6 +51,11 @@ Test(cli_words, an_unknown_command_says_which_was_probably_meant)
 Test(cli_words, missing_and_superfluous_words_are_named)
 {
 	refused("hvcluster vm start", 2, "'vm start' needs VM", "hvcluster help vm start");
+	refused("hvcluster node reboot", 2, "'node reboot' needs NODE",
+		"hvcluster help node reboot");
+	refused("hvcluster disarm now", 2, "'disarm' does not take 'now'", "hvcluster help disarm");
+	refused("hvcluster fence node host1", 2, "host1 is switched off at once",
+		"hvcluster fence node host1 --yes");
 	refused("hvcluster fence add host1", 2, "'fence add' needs NODE DEVICE",
 		"hvcluster help fence add");
 	refused("hvcluster status now", 2, "'status' does not take 'now'", "hvcluster help status");
