@@ -209,6 +209,20 @@ Test(brain_policy, announced_anew_before_it_has_reported_its_vms_wait_for_that)
 	world_free(w);
 }
 
+Test(brain_policy, announced_before_it_has_reported_what_it_lost_waits_for_its_return)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "web1", 3);
+	view(w, "12", "", false);
+	view(w, "123", "", false);
+	assert_vm(w, "web1", VM_RECOVERING, 3);
+	node_shutdown(w, "host3", true);
+	report(w, 3, "");
+	assert_vm(w, "web1", VM_FROZEN, 0);
+	world_free(w);
+}
+
 Test(brain_policy, a_host_that_goes_down_is_left_by_as_many_at_a_time_as_a_drain_moves)
 {
 	struct world *w = world_new(3);
