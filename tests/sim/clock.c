@@ -101,7 +101,7 @@ struct host *sim_host(struct sim *s, hv_node_id id)
 
 bool sim_minority_possible(const struct sim *s)
 {
-	return s->two_node || s->device;
+	return s->two_node || s->device || s->no_votes;
 }
 
 /* ---- clocks of a host */

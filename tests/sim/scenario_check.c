@@ -65,6 +65,14 @@ static bool stop_failed(struct scenario_run *r, int k, const struct vm *vm)
 	       (vm->state == VM_STOPPING || vm->reason.code == REASON_STOP_FAILED);
 }
 
+/* A cluster that is disarmed has frozen all VMs, or looks away from them. */
+static bool arm_is(struct scenario_run *r, enum arm_state state)
+{
+	const struct cluster *c = run_cluster(r);
+
+	return c && cluster_arm(c) == state;
+}
+
 /* `vm` is what the cluster says, NULL: it says nothing. */
 static bool state_is(struct scenario_run *r, int k, const struct vm *vm, enum sc_state state)
 {
@@ -82,11 +90,11 @@ static bool state_is(struct scenario_run *r, int k, const struct vm *vm, enum sc
 	case SC_S_PENDING_RECOVERY:
 		return vm && !at && waits(vm);
 	case SC_S_FROZEN:
-		return vm && !at && vm->state == VM_FROZEN;
+		return vm && ((!at && vm->state == VM_FROZEN) || arm_is(r, DISARMED_FREEZE));
 	case SC_S_UNKNOWN:
 		return vm && is_unknown(r, vm);
 	case SC_S_UNMANAGED:
-		return !vm || !vm->managed;
+		return !vm || !vm->managed || arm_is(r, DISARMED_IGNORE);
 	case SC_S_STOP_FAILED:
 		return vm && stop_failed(r, k, vm);
 	}

@@ -394,7 +394,9 @@ static bool keeps_quorum(const struct scenario_run *r)
 {
 	const char *loss = r->sc->settings.quorum_loss;
 
-	return r->sc->settings.have_quorum != SC_NO || (loss && strcmp(loss, "ignore") == 0);
+	/* Behind a barrier it could not be armed again. */
+	return r->sc->settings.have_quorum != SC_NO ||
+	       (loss && strcmp(loss, "ignore") == 0 && !any_lost(r));
 }
 
 static void drain_voters(struct scenario_run *r)
