@@ -147,6 +147,7 @@ enum hv_rc cmd_op_show(struct cli *cli);
 enum hv_rc cmd_op_cancel(struct cli *cli);
 enum hv_rc cmd_set(struct cli *cli);
 enum hv_rc cmd_settings(struct cli *cli);
+enum hv_rc cmd_replay(struct cli *cli);
 enum hv_rc cmd_help(struct cli *cli);
 
 #endif

@@ -142,6 +142,12 @@ static const struct command commands[] = {
 	 NULL, 2, 2, SHOWS, cmd_set},
 	{"", "settings", "", "the settings, and what they mean",
 	 NULL, 0, 0, SHOWS, cmd_settings},
+	{"", "replay", "[FILE]", "what the cluster decided, entry by entry, and why",
+	 "FILE is a history that clusterd kept (DIR/history of its state directory, or one file of it),\n"
+	 "or the one of a debug bundle. It runs through the same code that decided then, on any machine,\n"
+	 "and ends with the digest of the state: equal to the recorded one, or this program decides\n"
+	 "otherwise. Nothing is changed; a clusterd that runs is not disturbed. --json: a line a decision.",
+	 0, 1, SHOWS | OPTION(LOCAL) | OPTION(UNTIL), cmd_replay},
 	{"", "help", "[COMMAND]", "explain a command",
 	 NULL, 0, 2, 0, cmd_help},
 };

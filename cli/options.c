@@ -80,6 +80,10 @@ static const struct option_row {
 		"VMs are going to be started, stopped and moved by hand"},
 	[OPT_VM] = {"vm", 0, TEXT, FIELD(vm), 0, 0, "VM",
 		"only what names VM"},
+	[OPT_LOCAL] = {"local", 0, FLAG, FIELD(local), 0, 0, NULL,
+		"what clusterd keeps on this node"},
+	[OPT_UNTIL] = {"until", 0, U32, FIELD(until), 1, UINT32_MAX, "INDEX",
+		"stop after entry INDEX"},
     /* clang-format on */
 };
 

@@ -44,6 +44,8 @@ enum option_id {
 	OPT_EXECUTE,
 	OPT_CANCEL,
 	OPT_IGNORE,
+	OPT_LOCAL,
+	OPT_UNTIL,
 	N_OPTIONS,
 };
 #define OPTION(id) (1U << OPT_##id)
@@ -57,9 +59,9 @@ struct option_list {
 struct options {
 	unsigned given; /* set of OPTION() */
 	bool json, help, wait, stopped, force, stop_first, xml, yes, soft, follow;
-	bool execute, cancel, ignore;
+	bool execute, cancel, ignore, local;
 	const char *vm, *color, *name, *on, *to, *node, *agent;
-	uint32_t timeout_s, stop_timeout_s, grace_s, level, agent_timeout_s, lines;
+	uint32_t timeout_s, stop_timeout_s, grace_s, level, agent_timeout_s, lines, until;
 	int32_t priority;
 	struct option_list option, secret_file, secret_stdin;
 };

@@ -60,8 +60,8 @@ static void join(struct clusterd *d)
 	d->waiting_for = NULL;
 	d->executor = executor_new(d->loop, d->list.self, &clusterd_executor_ops, d);
 	d->guard = guard_new(&clusterd_guard_ops, d);
-	rc = driver_open(d->loop, d->options->state_dir, &d->list, &clusterd_driver_ops, d,
-			 &d->driver, &text);
+	rc = driver_open(d->loop, d->options->state_dir, (uint64_t)d->options->history_mib << 20,
+			 &d->list, &clusterd_driver_ops, d, &d->driver, &text);
 	if (rc != HV_OK) {
 		log_error("the log store in %s cannot be opened: %s", d->options->state_dir,
 			  text ? text : hv_rc_text(rc));

@@ -177,6 +177,7 @@ static void apply(struct driver *d, const struct rl_entry *entry)
 	brain_step(d->cluster, index, ev ? ev : &nothing, &d->actions);
 	cluster_time_applied(&d->time, cluster_now_us(d->cluster), mono_us());
 	rl_set_digest(d->log, index, cluster_digest(d->cluster));
+	history_entry(d->history, entry, cluster_digest(d->cluster));
 	if (ev)
 		proposer_applied(d->proposer, ev);
 	d->ops.applied(d->user, index, ev ? ev : &nothing, &d->actions);
@@ -203,9 +204,20 @@ static void install(struct driver *d, const struct rl_output *out)
 	d->applied_epoch = (struct rl_epoch){0};
 	cluster_time_installed(&d->time, cluster_now_us(c), mono_us());
 	rl_set_digest(d->log, out->index, cluster_digest(c));
+	history_state(d->history, !d->booted, wall_ms(), out->index, cluster_digest(c), out->data,
+		      out->len);
+	d->booted = true;
 	log_info("state: installed as of entry %llu", (unsigned long long)out->index);
 	d->ops.installed(d->user);
 	d->unsettled = true;
+}
+
+/* The log was compacted: its new base is the state as it is now. */
+static void keep_base(struct driver *d, const struct rl_write *w)
+{
+	if (w->set_base && !w->drop_all && w->base_index == cluster_index(d->cluster))
+		history_goes_on(d->history, wall_ms(), w->base_index, cluster_digest(d->cluster),
+				w->snapshot, w->snapshot_len);
 }
 
 static void multicast(struct driver *d, const struct rl_output *out)
@@ -254,6 +266,7 @@ static void carry_out(struct driver *d, const struct rl_output *out)
 		break;
 	case RL_OUT_WRITE:
 		log_store_write(d->store, out->write);
+		keep_base(d, out->write);
 		break;
 	case RL_OUT_APPLY:
 		apply(d, out->entry);
@@ -371,9 +384,17 @@ static void make_log(struct driver *d, const struct nodelist *list)
 	d->phase = rl_status(d->log)->phase;
 }
 
-enum hv_rc driver_open(qb_loop_t *loop, const char *state_dir, const struct nodelist *list,
-		       const struct driver_ops *ops, void *user, struct driver **ret,
-		       char **ret_text)
+static void make_history(struct driver *d, const char *state_dir, uint64_t history_bytes)
+{
+	_cleanup_free_ char *dir = hv_xasprintf("%s/history", state_dir);
+
+	d->history =
+	    history_new(dir, history_bytes, d->self, log_store_incarnation(d->store), HV_VERSION);
+}
+
+enum hv_rc driver_open(qb_loop_t *loop, const char *state_dir, uint64_t history_bytes,
+		       const struct nodelist *list, const struct driver_ops *ops, void *user,
+		       struct driver **ret, char **ret_text)
 {
 	struct driver *d = hv_xcalloc(1, sizeof(*d));
 	enum hv_rc rc;
@@ -399,9 +420,13 @@ enum hv_rc driver_open(qb_loop_t *loop, const char *state_dir, const struct node
 			  log_store_damage(d->store));
 	}
 	make_log(d, list);
+	make_history(d, state_dir, history_bytes);
 	*ret = d;
 	/* The owner has its pointer before the first callback runs. */
 	driver_turn(d);
+	if (!d->booted)
+		history_state(d->history, true, wall_ms(), 0, cluster_digest(d->cluster), NULL, 0);
+	d->booted = true;
 	d->cpg = cpg_link_new(loop, &cpg_ops, d);
 	d->vote = vote_link_new(loop, &vote_ops, d);
 	on_tick(d);
@@ -419,6 +444,7 @@ void driver_close(struct driver *d)
 	vote_link_free(d->vote);
 	if (d->store)
 		log_store_close(d->store);
+	history_free(d->history);
 	rl_free(d->log);
 	proposer_free(d->proposer);
 	action_list_done(&d->actions);

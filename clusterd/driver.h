@@ -38,10 +38,11 @@ struct driver_ops {
 	/* This process cannot go on; the text says why and what to do. */
 	void (*fatal)(void *user, enum hv_rc rc, const char *text);
 };
-/* On failure *ret_text (malloc'ed) explains. `list` must name this node. */
-enum hv_rc driver_open(qb_loop_t *loop, const char *state_dir, const struct nodelist *list,
-		       const struct driver_ops *ops, void *user, struct driver **ret,
-		       char **ret_text);
+/* `history_bytes` bounds what is kept for replay (history.h). On failure *ret_text (malloc'ed)
+ * explains. `list` must name this node. */
+enum hv_rc driver_open(qb_loop_t *loop, const char *state_dir, uint64_t history_bytes,
+		       const struct nodelist *list, const struct driver_ops *ops, void *user,
+		       struct driver **ret, char **ret_text);
 void driver_close(struct driver *d);
 
 /* corosync's node list changed. */

@@ -8,6 +8,7 @@
 
 #include "clusterd/cluster_time.h"
 #include "clusterd/driver.h"
+#include "clusterd/history.h"
 #include "clusterd/proposer.h"
 #include "quorum/cpg_link.h"
 #include "quorum/log_store.h"
@@ -25,6 +26,8 @@ struct driver {
 	struct cluster *cluster;
 	struct proposer *proposer;
 	struct cluster_time time;
+	struct history *history; /* NULL: none is kept */
+	bool booted;		 /* the first state is there */
 	struct action_list actions;
 	struct rl_epoch applied_epoch; /* of the entry applied last; number 0 after an install */
 	char *store_warning;

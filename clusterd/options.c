@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/options.h"
 
+#include "clusterd/history.h"
 #include "proto/base.h"
+
+#define HISTORY_MIB_MAX 1048576U
 
 #include <argp.h>
 #include <string.h>
@@ -20,7 +23,7 @@ extern error_t argp_err_exit_status __attribute__((visibility("default")));
 const char *argp_program_version = "clusterd (hvcluster) " HV_VERSION;
 error_t argp_err_exit_status = 2;
 
-enum { KEY_STATE_DIR = 256, KEY_HYPERVISORD, KEY_LOG_LEVEL, KEY_LIBVIRT_URI };
+enum { KEY_STATE_DIR = 256, KEY_HYPERVISORD, KEY_LOG_LEVEL, KEY_LIBVIRT_URI, KEY_HISTORY };
 
 static const struct argp_option option_table[] = {
     {"foreground", 'f', NULL, 0, "Log to standard error instead of syslog", 0},
@@ -29,6 +32,8 @@ static const struct argp_option option_table[] = {
     {"hypervisord", KEY_HYPERVISORD, "PATH", 0,
      "The program that talks to libvirt (default " HV_LIBEXEC_DIR "/hypervisord)", 0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warning, notice, info (default) or debug", 0},
+    {"history", KEY_HISTORY, "MIB", 0,
+     "Keep so much of what happened for 'hvcluster replay' (default 64, 0: nothing)", 0},
     {"libvirt-uri", KEY_LIBVIRT_URI, "URI", 0, "What hypervisord connects to", 0},
     {0},
 };
@@ -53,6 +58,17 @@ static void parse_level(struct options *o, const char *arg, struct argp_state *s
 		   arg);
 }
 
+static void parse_history(struct options *o, const char *arg, struct argp_state *state)
+{
+	char *end = NULL;
+	unsigned long n = strtoul(arg, &end, 10);
+
+	if (*arg < '0' || *arg > '9' || *end || n > HISTORY_MIB_MAX)
+		argp_error(state, "--history takes a whole number from 0 to %u, not '%s'",
+			   HISTORY_MIB_MAX, arg);
+	o->history_mib = (unsigned)n;
+}
+
 static error_t parse_one(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -69,6 +85,9 @@ static error_t parse_one(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_LOG_LEVEL:
 		parse_level(o, arg, state);
+		return 0;
+	case KEY_HISTORY:
+		parse_history(o, arg, state);
 		return 0;
 	case KEY_LIBVIRT_URI:
 		o->libvirt_uri = arg;
@@ -92,6 +111,7 @@ void options_parse(struct options *ret, int argc, char **argv)
 	*ret = (struct options){
 	    .log_level = LOG_INFO,
 	    .state_dir = HV_STATE_DIR,
+	    .history_mib = HISTORY_MIB,
 	    .hypervisord = HV_LIBEXEC_DIR "/hypervisord",
 	};
 	argp_parse(&argp, argc, argv, 0, NULL, ret);

@@ -72,6 +72,9 @@ char **brain_drain_held_by(const struct cluster *c, const struct node *n, size_t
  * says why. */
 uint8_t *brain_encode(const struct cluster *c, size_t *ret_len);
 struct cluster *brain_decode(const uint8_t *data, size_t len, const char **ret_why);
+/* The same for a snapshot from which secrets were taken: its digest cannot come out. For looking
+ * at, never for a replica. */
+struct cluster *brain_decode_stripped(const uint8_t *data, size_t len, const char **ret_why);
 
 /* Invariants of the state itself: NULL, or what is broken. O(n): simulator and debug builds after
  * each step. */

@@ -152,7 +152,7 @@ static void start(void *user)
 		return;
 	}
 	if (rc == HV_OK)
-		rc = driver_open(b->loop, b->dir, &list, &ops, b, &b->driver, &text);
+		rc = driver_open(b->loop, b->dir, 0, &list, &ops, b, &b->driver, &text);
 	if (rc != HV_OK)
 		on_fatal(b, rc, text ? text : hv_rc_text(rc));
 }
