@@ -23,6 +23,7 @@ struct truth {	       /* of an index */
 	uint64_t hash; /* 0: not yet applied, or not the same for all */
 	struct rl_epoch epoch;
 	hv_node_id by;
+	size_t n; /* so many nodes there were */
 };
 struct held { /* applied by a host behind its barrier */
 	struct truth *items;
@@ -143,7 +144,7 @@ static bool holds(const struct disk *d, uint64_t index, const struct rl_epoch *e
 static void check_holders(struct sim *s, uint64_t index, const char *when)
 {
 	const struct truth *t = truth_at(s->check, index);
-	size_t holders = 0, lost = 0, needed = s->n / 2 + 1;
+	size_t holders = 0, lost = 0, needed = (t->n < s->n ? t->n : s->n) / 2 + 1;
 
 	for (size_t i = 0; i < s->n; i++) {
 		holders += holds(&s->hosts[i].disk, index, &t->epoch);
@@ -267,7 +268,11 @@ void check_applied(struct sim *s, struct host *h, const struct rl_entry *e)
 {
 	struct held *d = &s->check->held[h->id - 1];
 	bool command = e->type == RL_COMMAND || !sim_minority_possible(s);
-	struct truth is = {.epoch = e->epoch, .by = h->id};
+	struct truth is = {.epoch = e->epoch, .by = h->id, .n = s->n};
+
+	/* By the rule of the list that this node knows: a majority of either shares a disk. */
+	if (s->n_before && s->n_before < s->n)
+		is.n = s->n_before;
 
 	sim_trace(s, "node %u applies %llu: epoch %llu/%u type %d, %zu bytes", h->id,
 		  (unsigned long long)e->index, (unsigned long long)e->epoch.number, e->epoch.node,

@@ -96,7 +96,7 @@ uint64_t sim_range(struct sim *s, uint64_t lo, uint64_t hi, uint64_t storm_lo, u
 
 struct host *sim_host(struct sim *s, hv_node_id id)
 {
-	return id >= 1 && id <= s->n ? &s->hosts[id - 1] : NULL;
+	return id >= 1 && id <= SIM_HOSTS && s->hosts[id - 1].sim ? &s->hosts[id - 1] : NULL;
 }
 
 bool sim_minority_possible(const struct sim *s)

@@ -259,7 +259,7 @@ void fault_disk_full(struct sim *s, struct prng *r)
 	sim_at(s, a_while(s, r), room, h, 0);
 }
 
-static bool all_active(struct sim *s)
+bool faults_all_active(const struct sim *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const struct process *p = &s->hosts[i].proc;
@@ -281,7 +281,8 @@ static bool may_lose_store(struct sim *s)
 
 	for (size_t i = 0; i < s->n; i++)
 		damaged += s->hosts[i].disk.damaged;
-	return sim_minority_possible(s) ? !damaged && all_active(s) : damaged < (s->n - 1) / 2;
+	return sim_minority_possible(s) ? !damaged && faults_all_active(s)
+					: damaged < (s->n - 1) / 2;
 }
 
 void fault_damage(struct sim *s, struct prng *r)

@@ -28,6 +28,10 @@ void fault_damage(struct sim *s, struct prng *r);
 void fault_corrupt(struct sim *s, struct prng *r);
 void fault_clock_rate(struct sim *s, struct prng *r);
 void fault_wall_clock(struct sim *s, struct prng *r);
+void fault_nodes(struct sim *s, struct prng *r); /* nodes.c */
+
+/* Every node is a member of an epoch of all. */
+bool faults_all_active(const struct sim *s);
 
 /* Healed: something is wrong with one host, for good; and then not any more. */
 void fault_for_good(struct sim *s, hv_node_id id, struct prng *r);

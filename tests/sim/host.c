@@ -355,7 +355,7 @@ void process_start(struct sim *s, struct host *h)
 	struct rl_boot boot;
 	struct rl_entry *entries;
 
-	if (!h->power || p->up)
+	if (!h->power || p->up || h->id > s->n)
 		return;
 	memset(p, 0, sizeof(*p));
 	p->up = true;
@@ -411,9 +411,17 @@ static void boot_done(struct sim *s, struct host *h, uint64_t powers)
 		process_start(s, h);
 }
 
+void host_init(struct sim *s, struct host *h, hv_node_id id)
+{
+	h->sim = s;
+	h->id = id;
+	if (!h->name[0])
+		snprintf(h->name, sizeof(h->name), "host%u", id);
+}
+
 void host_power_on(struct sim *s, struct host *h)
 {
-	if (h->power || s->gone == h->id)
+	if (h->id > s->n || h->power || s->gone == h->id)
 		return;
 	sim_trace(s, "host %u: power on", h->id);
 	h->power = true;

@@ -203,7 +203,7 @@ void net_corosync(struct sim *s, struct host *h, bool down)
 
 void net_done(struct sim *s)
 {
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; i < SIM_HOSTS; i++)
 		items_clear(&s->hosts[i].outgoing);
 	while (s->rings) {
 		struct ring *r = s->rings;

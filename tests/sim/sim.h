@@ -13,6 +13,7 @@
  *   inject.c  streams of chance; injections are numbered and counted
  *   swarm.c   which cluster and which faults a seed has, and when; all is healed
  *   faults.c  what goes wrong (faults.h)
+ *   nodes.c   nodes are added and removed
  *   check.c   invariants of the log, looked at from outside
  *   plain.c   a trivial state machine as the mind: for the log alone
  *   vms_*.c   the real brain with hypervisors, fence devices and administrators around it (vms.h)
@@ -235,7 +236,7 @@ struct sim {
 
 	const struct mind_ops *mind;
 	struct host hosts[SIM_HOSTS];
-	size_t n;
+	size_t n, n_before; /* configured hosts: the first ones; before the last change, or 0 */
 	bool two_node, device, wait_for_all;
 	bool storm; /* everything fails all the time, and timeouts are short: many views a second */
 	uint64_t snapshot_every;
@@ -302,6 +303,7 @@ void disk_damage(struct host *h);
 void disk_done(struct disk *d);
 
 /* host.c */
+void host_init(struct sim *s, struct host *h, hv_node_id id);
 void host_votes_again(struct sim *s, struct host *h); /* the latest, to the process */
 void host_power_on(struct sim *s, struct host *h);
 void host_power_off(struct sim *s, struct host *h);

@@ -30,6 +30,7 @@ static const struct fault_kind {
     {"store damaged", 60, 2, fault_damage},
     {"record corrupt after power cut", 60, 2, fault_corrupt},
     {"quorum hops", 600, 2, fault_hop},
+    {"node added or removed", 60, 3, fault_nodes},
     {"clock rate", 100, 1, fault_clock_rate},
     {"wall clock set", 100, 1, fault_wall_clock},
 };
@@ -85,7 +86,7 @@ static void choose_storm(struct sim *s, struct prng *r)
 
 static void choose_faults(struct sim *s, struct prng *r)
 {
-	static const unsigned paces[] = {1, 2, 3, 4, 6, 9};
+	static const unsigned paces[] = {2, 3, 4, 6, 8, 12};
 	bool wrong_clocks = prng_chance(r, 300);
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {

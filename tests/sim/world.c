@@ -16,14 +16,8 @@ static void first_boot(struct sim *s, struct host *h, uint64_t arg)
 
 void sim_begin(struct sim *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		struct host *h = &s->hosts[i];
-
-		h->sim = s;
-		h->id = (hv_node_id)i + 1;
-		if (!h->name[0])
-			snprintf(h->name, sizeof(h->name), "host%u", h->id);
-	}
+	for (size_t i = 0; i < s->n; i++)
+		host_init(s, &s->hosts[i], (hv_node_id)i + 1);
 	check_start(s);
 	s->mind->start(s);
 }
@@ -39,7 +33,7 @@ static void world_start(struct sim *s)
 
 void sim_end(struct sim *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
+	for (size_t i = 0; i < SIM_HOSTS; i++) {
 		struct process *p = &s->hosts[i].proc;
 
 		if (p->up) {
