@@ -53,8 +53,6 @@ struct answer answer_disarmed(void)
 static bool acts(const Hv__Command *cmd)
 {
 	switch (cmd->body_case) {
-	case HV__COMMAND__BODY_VM_START:
-	case HV__COMMAND__BODY_VM_STOP:
 	case HV__COMMAND__BODY_VM_MIGRATE:
 	case HV__COMMAND__BODY_VM_PAUSE:
 	case HV__COMMAND__BODY_VM_RESUME:
@@ -63,6 +61,8 @@ static bool acts(const Hv__Command *cmd)
 		return true;
 	case HV__COMMAND__BODY_VM_REMOVE:
 		return cmd->vm_remove->stop_first;
+	case HV__COMMAND__BODY_VM_START: /* what is meant is kept for then */
+	case HV__COMMAND__BODY_VM_STOP:
 	case HV__COMMAND__BODY_VM_ADD:
 	case HV__COMMAND__BODY_VM_SET:
 	case HV__COMMAND__BODY_VM_LOCK:

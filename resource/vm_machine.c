@@ -447,10 +447,11 @@ static void vm_settle_up(struct cluster *c, struct vm *vm)
 		vm_begin(c, vm, OP_VM_RESUME, c->tuning.start_timeout_s);
 }
 
-/* What goes on though the cluster is disarmed: the end of a migration, and questions. */
+/* What goes on though the cluster is disarmed: the end of a migration, questions, and what begins
+ * nothing. */
 static bool finishes(const struct vm *vm)
 {
-	if (vm->op || (vm->removing && vm->state == VM_STOPPED))
+	if (vm->op || vm->node == 0)
 		return true;
 	return vm->intent == INTENT_STARTED &&
 	       (vm->state == VM_RESUMING || vm->state == VM_CHECKING ||

@@ -644,11 +644,9 @@ Test(brain_policy, disarmed_requests_are_refused_with_the_way_out)
 
 	running_vm(w, "web1", 3);
 	disarm(w, true);
-	vm_stop(w, "web1", false);
-	cr_assert_eq(w->rc, HV_REFUSED);
-	cr_assert_str_eq(w->hint, "hvcluster arm");
 	vm_migrate(w, "web1", "host1");
 	cr_assert_eq(w->rc, HV_REFUSED);
+	cr_assert_str_eq(w->hint, "hvcluster arm");
 	node_fence(w, "host3");
 	cr_assert_eq(w->rc, HV_REFUSED);
 	node_drain(w, "host3");
@@ -658,6 +656,27 @@ Test(brain_policy, disarmed_requests_are_refused_with_the_way_out)
 	arm(w);
 	all_tell(w, "", "", "web1=running");
 	assert_vm(w, "web1", VM_MIGRATING, 3);
+	world_free(w);
+}
+
+Test(brain_policy, disarmed_what_is_meant_is_kept_and_done_when_armed)
+{
+	struct world *w = world_new(3);
+	hv_op_id request;
+
+	running_vm(w, "web1", 3);
+	disarm(w, false);
+	vm_stop(w, "web1", false);
+	cr_assert_eq(w->rc, HV_OK);
+	request = w->op;
+	assert_vm(w, "web1", VM_RUNNING, 3);
+	cr_assert_eq(running_count(w, OP_VM_STOP), 0);
+
+	arm(w);
+	assert_vm(w, "web1", VM_STOPPING, 3);
+	result(w, "web1", HV_OK, ABSENT);
+	assert_vm(w, "web1", VM_STOPPED, 0);
+	cr_assert_eq(op(w, request)->rc, HV_OK);
 	world_free(w);
 }
 
