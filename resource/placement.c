@@ -393,7 +393,7 @@ enum fit placement_pick(const struct cluster *c, const struct vm *vm, bool migra
 	const struct vm *other;
 
 	if (!migrate && vm->n_rules) {
-		enum gate gate = rules_gate(vm, &other);
+		enum gate gate = rules_gate(c, vm, &other);
 
 		if (gate != GATE_OPEN)
 			return gate == GATE_TURN ? FIT_TURN : FIT_NEEDS;

@@ -38,7 +38,7 @@ static void block(struct cluster *c, struct vm *vm)
 	const struct vm *other = NULL;
 	struct why why;
 
-	if (rules_gate(vm, &other) == GATE_NEEDS) {
+	if (rules_gate(c, vm, &other) == GATE_NEEDS) {
 		why = WHY(NEEDS, .subject = other->name);
 	} else if (vm->reason.code == REASON_PREEMPTED) {
 		why = why_same(&vm->reason);
@@ -72,8 +72,11 @@ static void wait_turn(struct cluster *c, struct vm *vm)
 	const struct vm *other = NULL;
 	_cleanup_free_ char *text = NULL;
 
-	if (rules_gate(vm, &other) == GATE_TURN)
-		text = hv_xasprintf("it starts after VM %s", other->name);
+	if (rules_gate(c, vm, &other) == GATE_TURN)
+		text = hv_xasprintf(vm_is_up(other) || other->state == VM_STOPPING
+					? "VM %s, which needs it, stops first"
+					: "it starts after VM %s",
+				    other->name);
 	vm_reason(c, vm, WHY(QUEUED, .text = text));
 }
 

@@ -158,7 +158,16 @@ static bool is_due(const struct vm *vm)
 		(vm->state == VM_PENDING && !vm->retry_us));
 }
 
-enum gate rules_gate(const struct vm *vm, const struct vm **ret_other)
+/* It needs one that has ended, and is to be stopped for that. A stop that fails holds nobody up. */
+static bool stops_first(const struct cluster *c, const struct vm *vm)
+{
+	if (vm->state == VM_STOPPING)
+		return vm->tries == 0;
+	return (vm->state == VM_RUNNING || vm->state == VM_PAUSED) && vm->managed && !vm->lock &&
+	       node_reachable(cluster_node(c, vm->node));
+}
+
+enum gate rules_gate(const struct cluster *c, const struct vm *vm, const struct vm **ret_other)
 {
 	enum gate gate = GATE_OPEN;
 
@@ -166,6 +175,10 @@ enum gate rules_gate(const struct vm *vm, const struct vm **ret_other)
 		const struct rule *r = vm->rules[i];
 		const struct vm *other = depends_on(r, vm);
 
+		if (KIND(r, AFTER) && r->mandatory && !other && stops_first(c, r->members[0])) {
+			*ret_other = r->members[0];
+			gate = GATE_TURN;
+		}
 		if (!other)
 			continue;
 		if (KIND(r, FOLLOW) || r->mandatory) {

@@ -62,11 +62,11 @@ bool rules_node_worse(const struct cluster *c, const struct vm *vm, hv_node_id n
 
 enum gate {
 	GATE_OPEN,
-	GATE_TURN,  /* another one starts first */
+	GATE_TURN,  /* another one starts first; or one that needs it, and runs, stops first */
 	GATE_NEEDS, /* another one must run, and does not */
 };
 /* May it start now? *ret_other: the other VM. */
-enum gate rules_gate(const struct vm *vm, const struct vm **ret_other);
+enum gate rules_gate(const struct cluster *c, const struct vm *vm, const struct vm **ret_other);
 /* The node that it must be on because the VM that it follows is there, 0: any. */
 hv_node_id rules_leader_node(const struct vm *vm);
 /* Those that need it run: they are stopped before it is. */

@@ -715,12 +715,28 @@ Test(brain_rules, mandatory_after_goes_down_with_what_it_needs)
 	rule_add(w, "o", AFTER, "app db", "", true);
 	observed(w, 1, "db", ABSENT, HV__CAUSE__CAUSE_CRASHED);
 	assert_vm(w, "app", VM_STOPPING, 2);
-	cr_assert_eq(vm(w, "db")->state, VM_STARTING);
+	assert_vm(w, "db", VM_PENDING, 0);
 	result(w, "app", HV_OK, ABSENT);
+	cr_assert_eq(vm(w, "db")->state, VM_STARTING);
 	assert_vm(w, "app", VM_BLOCKED, 0);
 	all_succeed(w);
 	cr_assert_eq(vm(w, "app")->state, VM_RUNNING);
 	assert_quiet(w);
+	world_free(w);
+}
+
+Test(brain_rules, a_stop_that_fails_does_not_hold_up_what_is_needed)
+{
+	struct world *w = count_world(3);
+
+	running_vm(w, "db", 1);
+	running_vm(w, "app", 2);
+	rule_add(w, "o", AFTER, "app db", "", true);
+	observed(w, 1, "db", ABSENT, HV__CAUSE__CAUSE_CRASHED);
+	assert_vm(w, "db", VM_PENDING, 0);
+	result(w, "app", HV_HYPERVISOR, RUNNING);
+	assert_vm(w, "app", VM_STOPPING, 2);
+	cr_assert_eq(vm(w, "db")->state, VM_STARTING);
 	world_free(w);
 }
 
