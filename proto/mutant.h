@@ -13,52 +13,55 @@
  * or that the rule is not needed.
  *
  * This is the list of all: name, how it is hunted, what is wrong. A name that is not in the list
- * does not compile. HUNT: log, the log alone under a trivial state machine; storm, the same with
- * faults all the time and short timeouts; vms, the brain with hypervisors and administrators.
+ * does not compile. HUNT: log, the log alone under a trivial state machine; storm2, storm3, storm4,
+ * the same with so many hosts, faults all the time and short timeouts; vms, the brain with
+ * hypervisors and administrators.
  */
 #ifndef HV_PROTO_MUTANT_H
 #define HV_PROTO_MUTANT_H
 
 #define HV_MUTANTS(X)                                                                              \
 	/* the log: promises and epochs */                                                         \
-	X(promise_not_durable, storm, "a promise is given that a crash forgets")                   \
-	X(open_before_promises, storm, "an epoch opens with the first promise, not with enough")   \
-	X(stale_epoch_accepted, storm,                                                             \
+	X(promise_not_durable, storm3, "a promise is given that a crash forgets")                  \
+	X(open_before_promises, storm3, "an epoch opens with the first promise, not with enough")  \
+	X(stale_epoch_accepted, storm3,                                                            \
 	  "an activate is followed whose number is not above all that were promised or seen")      \
-	X(view_not_first, storm, "an epoch takes entries before its view")                         \
-	X(point_not_checked, storm,                                                                \
+	X(view_not_first, storm3, "an epoch takes entries before its view")                        \
+	X(point_not_checked, storm3,                                                               \
 	  "an activate is followed that speaks of another log than one has")                       \
-	X(lost_store_counts, storm, "the promise counts of a node that lost its memory")           \
-	X(old_disk_leads_alone, storm,                                                             \
+	X(lost_store_counts, storm3, "the promise counts of a node that lost its memory")          \
+	X(old_disk_leads_alone, storm2,                                                            \
 	  "a node that was not caught up since its start may lead alone")                          \
-	X(caught_up_for_ever, storm, "caught up once, although others may have gone on since")     \
-	X(stale_quorum_counts, storm,                                                              \
+	X(caught_up_for_ever, storm4, "caught up once, although others may have gone on since")    \
+	X(stale_quorum_counts, storm3,                                                             \
 	  "votequorum's answer for an earlier ring counts in this one")                            \
-	X(donor_by_length, storm, "the donor is whose log is longest, of whatever epoch")          \
-	X(live_first, storm,                                                                       \
+	X(donor_by_length, storm3, "the donor is whose log is longest, of whatever epoch")         \
+	X(live_first, storm4,                                                                      \
 	  "the donor is who was active last, before the latest effective epoch")                   \
 	/* the log: entries */                                                                     \
-	X(ack_before_durable, storm, "an entry is acked before it is on the disk")                 \
-	X(old_writes_acked, storm,                                                                 \
+	X(ack_before_durable, storm3, "an entry is acked before it is on the disk")                \
+	X(old_writes_acked, storm3,                                                                \
 	  "what was made durable of the replaced log is acked as the new one's")                   \
-	X(earlier_epochs_count, storm, "earlier epochs' entries are committed before the view is") \
-	X(quorum_without_majority, storm,                                                          \
+	X(earlier_epochs_count, storm3,                                                            \
+	  "earlier epochs' entries are committed before the view is")                              \
+	X(quorum_without_majority, storm3,                                                         \
 	  "votes that are a quorum, but no majority of the members, commit")                       \
-	X(majority_without_quorum, storm, "a majority of the members commits without the quorum")  \
-	X(proposals_not_repeated, storm,                                                           \
+	X(majority_without_quorum, storm4, "a majority of the members commits without the quorum") \
+	X(proposals_not_repeated, storm3,                                                          \
 	  "what was proposed in an earlier epoch is not sent again")                               \
-	X(barrier_passed, storm, "a minority epoch takes commands before the lost are fenced")     \
-	X(no_barrier, storm, "a minority epoch has no barrier")                                    \
-	X(proof_outlives_epoch, storm,                                                             \
+	X(barrier_passed, storm2, "a minority epoch takes commands before the lost are fenced")    \
+	X(no_barrier, storm2, "a minority epoch has no barrier")                                   \
+	X(proof_outlives_epoch, storm3,                                                            \
 	  "that a node was off in an earlier epoch lifts the barrier of a later one")              \
-	X(barrier_lifted_early, storm, "a fence of an earlier epoch lifts this one's barrier")     \
-	X(compaction_behind_barrier, storm, "what may have to be undone is compacted")             \
+	X(barrier_lifted_early, storm2, "a fence of an earlier epoch lifts this one's barrier")    \
+	X(compaction_behind_barrier, storm2, "what may have to be undone is compacted")            \
 	/* the log: catching up, silence */                                                        \
-	X(replace_not_atomic, storm, "the log is emptied first and filled in a second write")      \
-	X(suffix_of_another_log, storm, "a suffix is put on a log that lacks the entry before it") \
-	X(held_entries_lost, storm, "what was appended while a laggard caught up is forgotten")    \
-	X(no_rewind, storm, "what was applied of a discarded lineage is not undone")               \
-	X(two_epochs_at_work, storm,                                                               \
+	X(replace_not_atomic, storm3, "the log is emptied first and filled in a second write")     \
+	X(suffix_of_another_log, storm3,                                                           \
+	  "a suffix is put on a log that lacks the entry before it")                               \
+	X(held_entries_lost, storm3, "what was appended while a laggard caught up is forgotten")   \
+	X(no_rewind, storm3, "what was applied of a discarded lineage is not undone")              \
+	X(two_epochs_at_work, storm3,                                                              \
 	  "who has gone on to a later epoch is heard, and not followed")                           \
 	X(silent_never_left_out, log, "a member that says nothing is waited for, for ever")        \
 	X(stuck_disk_never_left_out, log, "a member that acks nothing is waited for, for ever")    \
