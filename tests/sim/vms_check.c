@@ -16,10 +16,19 @@ static void applied_here(struct mind *m, uint64_t id, uint64_t index)
 {
 	struct vms_world *w = vms_of(m->s);
 
+	struct request *q;
+	uint32_t bit = 1U << (m->h->id - 1);
+
 	if (!id || id > w->n_requests)
 		return;
-	w->requests[id - 1].index = index;
-	w->requests[id - 1].applied_by |= 1U << (m->h->id - 1);
+	q = &w->requests[id - 1];
+	/* In a minority epoch that is discarded it may have been before, to no effect. */
+	if ((q->applied_by & bit) && q->index != index && !sim_minority_possible(m->s))
+		sim_fail(m->s, "I3: node %u carries out request %llu twice: at %llu and at %llu",
+			 m->h->id, (unsigned long long)id, (unsigned long long)q->index,
+			 (unsigned long long)index);
+	q->index = index;
+	q->applied_by |= bit;
 }
 
 /* The state is now that of `index`: it holds what others say was done up to there. */
