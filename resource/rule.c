@@ -210,7 +210,8 @@ bool rules_hold_stop(const struct vm *vm)
 		const struct vm *other = r->members[0];
 		bool ours = KIND(r, FOLLOW) || (KIND(r, AFTER) && r->mandatory);
 
-		if (ours && r->members[1] == vm &&
+		/* A paused one would never stop by itself; it does not run. */
+		if (ours && r->members[1] == vm && other->state != VM_PAUSED &&
 		    (vm_is_up(other) || other->state == VM_STARTING ||
 		     other->state == VM_STOPPING || other->state == VM_CHECKING))
 			return true;

@@ -672,6 +672,22 @@ Test(brain_rules, who_follows_starts_after_moves_along_and_stops_before)
 	world_free(w);
 }
 
+/* It cannot shut itself down, and does not run. */
+Test(brain_rules, a_paused_follower_is_not_waited_for)
+{
+	struct world *w = count_world(3);
+
+	running_vm(w, "db", 2);
+	running_vm(w, "app", 2);
+	rule_add(w, "f", FOLLOW, "app db", "", true);
+	vm_pause(w, "app");
+	all_succeed(w);
+	assert_vm(w, "app", VM_PAUSED, 2);
+	vm_stop(w, "db", false);
+	assert_vm(w, "db", VM_STOPPING, 2);
+	world_free(w);
+}
+
 Test(brain_rules, a_leader_is_placed_where_its_follower_may_be)
 {
 	struct world *w = count_world(3);
