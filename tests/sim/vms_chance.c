@@ -36,7 +36,7 @@ void vms_chance_setup(struct sim *s)
 	    .fence_breaks = weight(s, 40),
 	    .foolish = weight(s, 200),
 	    .garbage = weight(s, 40),
-	    .wishes = 0 * weight(s, 300),
+	    .wishes = weight(s, 300),
 	};
 }
 

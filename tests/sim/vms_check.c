@@ -163,14 +163,14 @@ static void follow_command(struct mind *m, const Hv__Command *cmd)
 /* Members are not fenced, but when asked for; a cluster that is disarmed begins nothing. */
 static void check_hands_off(struct mind *m, uint64_t index, const struct operation *op)
 {
-	bool acts = op->kind == OP_VM_START || op->kind == OP_VM_MIGRATE || op->kind == OP_FENCE;
+	bool off = op->kind == OP_FENCE && !(op->flags & OP_F_POWER_ON);
+	bool acts = op->kind == OP_VM_START || op->kind == OP_VM_MIGRATE || off;
 	const struct node *n = cluster_node(m->c, op->victim);
 
 	if (acts && cluster_arm(m->c) != ARMED)
 		sim_fail(m->s, "node %u, entry %llu: a disarmed cluster begins a %s", m->h->id,
 			 (unsigned long long)index, op_kind_name(op->kind));
-	if (op->kind == OP_FENCE && !(op->flags & OP_F_POWER_ON) && n && !n->fence_wanted &&
-	    (n->state == NODE_ONLINE || n->state == NODE_JOINING))
+	if (off && n && !n->fence_wanted && (n->state == NODE_ONLINE || n->state == NODE_JOINING))
 		sim_fail(m->s, "node %u, entry %llu: node %u is fenced, and is a member", m->h->id,
 			 (unsigned long long)index, n->id);
 }

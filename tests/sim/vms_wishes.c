@@ -188,6 +188,15 @@ static bool rule_names_vm(const struct rule *r, const struct vm *vm)
 	return false;
 }
 
+/* Runs where it may stay: a group that leaves a node is for a while on two. */
+static bool stays(const struct cluster *c, const struct vm *vm)
+{
+	const struct node *n = cluster_node(c, vm->node);
+
+	return vm->state == VM_RUNNING && !vm->relocating && n && n->state == NODE_ONLINE &&
+	       n->admin == NODE_ACTIVE && n->leaving == NODE_STAYS && n->hypervisor_ok;
+}
+
 /* Of the rule's other VMs: how many are, or may be, on this node, and how many elsewhere. */
 static void others(const struct cluster *c, const struct rule *r, const struct vm *vm,
 		   hv_node_id node, size_t *ret_here, size_t *ret_elsewhere)
@@ -200,7 +209,7 @@ static void others(const struct cluster *c, const struct rule *r, const struct v
 			continue;
 		if (o->node == node || o->target == node)
 			++*ret_here;
-		else
+		else if (stays(c, o))
 			++*ret_elsewhere;
 	}
 }
@@ -234,7 +243,8 @@ void vms_check_wishes(struct mind *m, uint64_t index, const struct operation *op
 
 	if (!vm || !acts_on_vm(op->kind))
 		return;
-	if (!vm->managed)
+	/* A migration that was under way is brought to its end: its copy is let run. */
+	if (!vm->managed && op->kind != OP_VM_RESUME)
 		why = "is not managed";
 	else if (vm->lock)
 		why = "is locked";
