@@ -104,6 +104,20 @@ static void stop_in_vain(struct scenario_run *r, int k)
 		cmd_wait(r, cmd_vm_set(r, k, "live_migration", "on"));
 }
 
+/* However many at a time, and live: what the file has under way was begun somehow. */
+static void migrate_at_once(struct scenario_run *r, int k)
+{
+	const struct sc_vm *vm = &r->sc->vms[k];
+
+	r->w->most_migrations = 64;
+	cmd_wait(r, cmd_setting(r, "migrate_parallel", "64"));
+	if (vm->live == SC_NO)
+		cmd_wait(r, cmd_vm_set(r, k, "live_migration", "on"));
+	cmd_wait(r, cmd_vm_migrate(r, k, NODE_NAME(r, vm->migrating_to)));
+	if (vm->live == SC_NO)
+		cmd_wait(r, cmd_vm_set(r, k, "live_migration", "off"));
+}
+
 /* Migrations that are under way, or have failed; stops that have. */
 bool given_begin_vm_states(struct scenario_run *r)
 {
@@ -113,7 +127,7 @@ bool given_begin_vm_states(struct scenario_run *r)
 		const struct sc_vm *vm = &r->sc->vms[k];
 
 		if (moves_before(r, k))
-			cmd_wait(r, cmd_vm_migrate(r, (int)k, NODE_NAME(r, vm->migrating_to)));
+			migrate_at_once(r, (int)k);
 		else if (vm->state == SC_VM_STOP_FAILED)
 			stop_in_vain(r, (int)k);
 		else
@@ -124,6 +138,7 @@ bool given_begin_vm_states(struct scenario_run *r)
 		return true;
 	if (!world_wait_for(r, moves_begun, PLACED_US))
 		return world_cannot(r, "a migration does not begin");
+	cmd_wait(r, cmd_setting(r, "migrate_parallel", ""));
 	run_for(r, TRIED_US);
 	return true;
 }

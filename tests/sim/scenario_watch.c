@@ -88,7 +88,8 @@ bool rule_allows(struct scenario_run *r, const struct sc_rule *rule, int vm, hv_
 	case HV__RULE_KIND__RULE_APART:
 		return apart_from_all(r, rule, vm, node);
 	case HV__RULE_KIND__RULE_FOLLOW:
-		return vm != rule->vms[0] || r->holder[rule->vms[1]] == node;
+		return vm != rule->vms[0] || r->holder[rule->vms[1]] == node ||
+		       vms_dom(&r->s, node, rule->vms[1])->state != DOM_ABSENT;
 	case HV__RULE_KIND__RULE_NONE:
 	case HV__RULE_KIND__RULE_TOGETHER: /* on the way they may be parted: looked at in the end */
 	case HV__RULE_KIND__RULE_AFTER:
@@ -137,6 +138,9 @@ static void watch_start_of(struct scenario_run *r, int vm, hv_node_id node)
 /* It begins to run there. */
 static void watch_arrival(struct scenario_run *r, int vm, hv_node_id node)
 {
+	/* A migration that the file gives was begun before there were rules. */
+	if (r->sc->vms[vm].state == SC_VM_MIGRATING && r->sc->vms[vm].migrating_to + 1 == (int)node)
+		return;
 	for (size_t i = 0; r->live && i < r->sc->n_rules; i++)
 		if (!r->refused[i] && !rule_allows(r, &r->sc->rules[i], vm, node))
 			run_fail(r, "%s came to run on %s against a hard rule (%s)", VM_NAME(r, vm),

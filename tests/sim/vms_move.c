@@ -71,7 +71,8 @@ static uint64_t phase_us(struct sim *s, enum move_phase p)
 	uint64_t x = prng_range(r, 0, 99);
 
 	if (p == MOVE_PERFORM)
-		return x < 5 ? prng_range(r, 10 * SEC, 60 * SEC) : prng_range(r, 200 * MS, 4 * SEC);
+		return x < 5 && !s->scenario ? prng_range(r, 10 * SEC, 60 * SEC)
+					     : prng_range(r, 200 * MS, 4 * SEC);
 	return prng_range(r, 5 * MS, 150 * MS);
 }
 

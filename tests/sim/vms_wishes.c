@@ -241,7 +241,8 @@ void vms_check_wishes(struct mind *m, uint64_t index, const struct operation *op
 	const struct node *n = node ? cluster_node(m->c, node) : NULL;
 	const char *why = NULL, *rule = NULL;
 
-	if (!vm || !acts_on_vm(op->kind))
+	/* What a scenario is about is looked at in what runs: scenario_watch.c. */
+	if (!vm || !acts_on_vm(op->kind) || m->s->scenario)
 		return;
 	/* A migration that was under way is brought to its end: its copy is let run. */
 	if (!vm->managed && op->kind != OP_VM_RESUME)
