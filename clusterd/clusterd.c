@@ -99,7 +99,15 @@ static void try_to_join(void *user)
 static int32_t on_stop_signal(int32_t sig, void *user)
 {
 	struct clusterd *d = user;
+	bool again = d->farewell != NULL;
 
+	/* A host that goes down says so before, if there is someone to say it to. */
+	if (sig == SIGTERM && !again && d->driver && driver_current(d->driver))
+		d->farewell = farewell_begin(d->loop, &clusterd_farewell_ops, d);
+	if (d->farewell && !again) {
+		log_notice("signal %d: asking systemd whether this host goes down", sig);
+		return 0;
+	}
 	log_notice("signal %d: stopping; VMs go on", sig);
 	clusterd_end(d, HV_OK);
 	return 0;
@@ -179,6 +187,7 @@ static void stop(struct clusterd *d)
 		qb_loop_timer_del(d->loop, d->retry);
 	if (d->due)
 		qb_loop_timer_del(d->loop, d->due);
+	farewell_free(d->farewell);
 	nodelist_watch_free(d->watch);
 	ipc_server_free(d->ipc);
 	control_free(d->control);

@@ -13,6 +13,7 @@
 #include "clusterd/control.h"
 #include "clusterd/driver.h"
 #include "clusterd/executor.h"
+#include "clusterd/farewell.h"
 #include "clusterd/guard.h"
 #include "clusterd/hv_client.h"
 #include "clusterd/intake.h"
@@ -37,6 +38,7 @@ struct clusterd {
 	struct intake *intake;
 	struct executor *executor;
 	struct guard *guard;
+	struct farewell *farewell; /* told to stop: NULL until then */
 	struct ticker ticker;
 	struct progress progress;
 	bool was_current;
@@ -58,6 +60,7 @@ extern const struct driver_ops clusterd_driver_ops;
 extern const struct intake_ops clusterd_intake_ops;
 extern const struct executor_ops clusterd_executor_ops;
 extern const struct guard_ops clusterd_guard_ops; /* guard_acts.c */
+extern const struct farewell_ops clusterd_farewell_ops;
 extern const struct control_ops clusterd_control_ops;
 extern const struct hv_client_ops clusterd_hv_ops;
 extern const struct ipc_server_ops clusterd_ipc_ops;

@@ -211,7 +211,44 @@ static void on_settled(void *user)
 	arm_due(d, at_us);
 	control_settled(d->control);
 	say_status(d, current);
+	farewell_look(d->farewell, current ? cluster_node(c, driver_self(d->driver)) : NULL);
 }
+
+/* ---- the host goes down */
+
+static bool announce(void *user, bool reboot)
+{
+	struct clusterd *d = user;
+	const struct node *self = cluster_node(driver_cluster(d->driver), driver_self(d->driver));
+	Hv__Event ev = HV__EVENT__INIT;
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__NodeShutdown down = HV__NODE_SHUTDOWN__INIT;
+
+	if (!self)
+		return false;
+	if (self->leaving != NODE_STAYS && !self->leaving_op)
+		return false; /* `hvcluster node shutdown` has seen to it */
+	down.node = self->name;
+	down.reboot = reboot;
+	cmd.actor = (char *)"systemd";
+	cmd.body_case = HV__COMMAND__BODY_NODE_SHUTDOWN;
+	cmd.node_shutdown = &down;
+	ev.body_case = HV__EVENT__BODY_COMMAND;
+	ev.command = &cmd;
+	if (!propose_plain(d, &ev))
+		return false;
+	wake(d);
+	return true;
+}
+
+static void farewell_over(void *user)
+{
+	struct clusterd *d = user;
+
+	clusterd_end(d, HV_OK);
+}
+
+const struct farewell_ops clusterd_farewell_ops = {.announce = announce, .over = farewell_over};
 
 static void on_gossip(void *user, hv_node_id node, const Hv__Gossip *g)
 {
