@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/sim/runner.h"
+#include "tests/sim/child.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -67,7 +68,7 @@ static void on_panic(const char *file, int line, const char *what)
 		return;
 	snprintf(m.result.failure, sizeof(m.result.failure), "%s", panicked);
 	send_message(panic_fd, &m);
-	_exit(1);
+	child_end(1);
 }
 
 static uint64_t cpu_us(void)
@@ -119,7 +120,7 @@ static void child(const struct runner *r, int fd)
 		m.cpu_us = cpu_us() - began_us;
 		send_message(fd, &m);
 	}
-	_exit(0);
+	child_end(0);
 }
 
 static bool runner_start(struct runner *r)

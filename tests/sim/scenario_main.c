@@ -2,6 +2,7 @@
 /* hvsim scenario FILE...: each file in a process of its own, so that one that dies is one that
  * failed. */
 #include "tests/sim/scenario.h"
+#include "tests/sim/child.h"
 
 #include <string.h>
 #include <sys/wait.h>
@@ -55,7 +56,7 @@ static int play_apart(const struct scenario *sc, FILE *trace)
 		int verdict = play(sc, trace);
 
 		fflush(stdout);
-		_exit(verdict);
+		child_end(verdict);
 	}
 	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
 		return WEXITSTATUS(status);
