@@ -109,9 +109,13 @@ uint32_t node_list_votes(const struct node_list *l, const struct node_set *s)
 {
 	uint32_t sum = 0;
 
-	for (size_t i = 0; i < l->n; i++)
-		if (node_set_has(s, l->nodes[i].id))
+	/* Both are sorted. */
+	for (size_t i = 0, k = 0; i < l->n && k < s->n; i++) {
+		while (k < s->n && s->ids[k] < l->nodes[i].id)
+			k++;
+		if (k < s->n && s->ids[k] == l->nodes[i].id)
 			sum += l->nodes[i].votes;
+	}
 	return sum;
 }
 
