@@ -401,8 +401,18 @@ enum fit placement_pick(const struct cluster *c, const struct vm *vm, bool migra
 	return pick(c, vm, migrate, ret_node);
 }
 
+/* For whom the merits of nodes are reckoned: one for all, or each would rather stay where it is. */
+static const struct vm *group_speaker(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->group->n_vms; i++)
+		if (placement_counts(vm->group->vms[i]))
+			return vm->group->vms[i];
+	return vm;
+}
+
 hv_node_id placement_group_home(const struct cluster *c, const struct vm *vm)
 {
+	const struct vm *speaker = group_speaker(vm);
 	struct merit best = {0};
 
 	for (size_t i = 0; i < c->n_nodes; i++) {
@@ -413,7 +423,7 @@ hv_node_id placement_group_home(const struct cluster *c, const struct vm *vm)
 		    (vm_goes_to(vm) != n->id && rule_forbids(c, vm, n->id)) ||
 		    group_rule(c, vm, n, true) || fit_with_group(c, vm, n) != FIT_OK)
 			continue;
-		m = merit_of(c, vm, n, FIT_OK);
+		m = merit_of(c, speaker, n, FIT_OK);
 		if (!best.n || better(&m, &best))
 			best = m;
 	}
