@@ -32,6 +32,13 @@ for dir in /run /var/lib/libvirt /var/log/libvirt /var/cache/libvirt /etc/libvir
     mkdir -p "$dir" && mount -t tmpfs -o mode=0755 tmpfs "$dir" || skip "no tmpfs on $dir"
 done
 mount -t proc proc /proc || skip "no /proc"
+# libvirtd looks for this user before it reads that it is to use another one.
+for file in passwd group; do
+    grep -q ^libvirt-qemu: /etc/$file && continue
+    { cat /etc/$file; [ $file = group ] && echo "libvirt-qemu:x:64055:" ||
+        echo "libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin"; } >/run/$file
+    mount -n --bind /run/$file /etc/$file
+done
 ip link set lo up
 mkdir -p /run/libvirt /run/lock /run/t /etc/libvirt/qemu /var/log/libvirt/qemu /var/lib/libvirt/qemu
 cat >/etc/libvirt/libvirtd.conf <<TEXT

@@ -13,9 +13,21 @@ conf_write() {
     ln -s /run "$disk/var/run"
     ln -s /run/lock "$disk/var/lock"
     conf_names "$1" "$disk/etc"
+    conf_users "$disk/etc"
     conf_corosync >"$disk/etc/corosync/corosync.conf"
     cluster_key "$disk/etc/corosync/authkey"
     conf_libvirt "$1" "$disk/etc/libvirt"
+}
+
+# libvirtd looks for this user before it reads that it is to use another one. Only a package that the
+# lab does without (libvirt-daemon-system) makes it.
+conf_users() {
+    local file
+    for file in passwd group; do
+        grep -q ^libvirt-qemu: /etc/$file || cp /etc/$file "$1/$file"
+    done
+    [ ! -e "$1/passwd" ] || echo "libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin" >>"$1/passwd"
+    [ ! -e "$1/group" ] || echo "libvirt-qemu:x:64055:" >>"$1/group"
 }
 
 # libvirt asks each QEMU what it can do, which takes a second at a host's first boot, and writes it
