@@ -147,6 +147,17 @@ static enum hv_rc check_args(struct cli *cli, const struct command *c)
 	return HV_OK;
 }
 
+#ifndef HV_STATE_DIR
+#define HV_STATE_DIR "/var/lib/hvcluster"
+#endif
+
+const char *cli_state_dir(void)
+{
+	const char *given = getenv("HVCLUSTER_STATE_DIR");
+
+	return given && *given ? given : HV_STATE_DIR;
+}
+
 static enum hv_rc run_command(struct cli *cli, const struct command *c, int argc, char **argv)
 {
 	const char **words = hv_xcalloc((size_t)argc + 1, sizeof(*words));

@@ -60,6 +60,9 @@ void cli_note(struct cli *cli, const char *fmt, ...) _printf_(2, 3);
 enum hv_rc cli_check_name(struct cli *cli, const char *what, const char *name);
 uint64_t cli_wall_ms(void);
 uint64_t cli_monotonic_ms(void);
+/* Where clusterd keeps its state on this node; HVCLUSTER_STATE_DIR says otherwise than this program
+ * was built for. */
+const char *cli_state_dir(void);
 
 /* ---- ask.c: requests. Failures are said before they return. */
 /* A question; the answer's body is the one of `expected` (enum Hv__ControlResponse__BodyCase). */
@@ -148,6 +151,7 @@ enum hv_rc cmd_op_cancel(struct cli *cli);
 enum hv_rc cmd_set(struct cli *cli);
 enum hv_rc cmd_settings(struct cli *cli);
 enum hv_rc cmd_replay(struct cli *cli);
+enum hv_rc cmd_debug_bundle(struct cli *cli);
 enum hv_rc cmd_help(struct cli *cli);
 
 #endif

@@ -9,10 +9,6 @@
 #include <jansson.h>
 #include <string.h>
 
-#ifndef HV_STATE_DIR
-#define HV_STATE_DIR "/var/lib/hvcluster"
-#endif
-
 struct replay {
 	struct cli *cli;
 	struct cluster *c;
@@ -314,7 +310,8 @@ static enum hv_rc finish(struct replay *r, enum hv_rc rc, const char *why)
 enum hv_rc cmd_replay(struct cli *cli)
 {
 	struct replay r = {.cli = cli, .until = cli->options.until};
-	const char *path = cli->options.local ? HV_STATE_DIR "/history" : cli->args[0];
+	_cleanup_free_ char *local = hv_xasprintf("%s/history", cli_state_dir());
+	const char *path = cli->options.local ? local : cli->args[0];
 	_cleanup_free_ char *why = NULL;
 	enum hv_rc rc;
 

@@ -148,6 +148,12 @@ static const struct command commands[] = {
 	 "and ends with the digest of the state: equal to the recorded one, or this program decides\n"
 	 "otherwise. Nothing is changed; a clusterd that runs is not disturbed. --json: a line a decision.",
 	 0, 1, SHOWS | OPTION(LOCAL) | OPTION(UNTIL), cmd_replay},
+	{"debug", "bundle", "[FILE]", "collect what a bug report needs, without secrets",
+	 "FILE ends with .tar.zst or .tar.gz; without it, one is named after the host and the time. It holds\n"
+	 "clusterd's history for 'hvcluster replay', its logs and blackbox, what it says of the cluster,\n"
+	 "corosync's configuration without keys, and versions. Passwords are taken out of the history, and\n"
+	 "then each is looked for in every file.",
+	 0, 1, SHOWS, cmd_debug_bundle},
 	{"", "help", "[COMMAND]", "explain a command",
 	 NULL, 0, 2, 0, cmd_help},
 };
