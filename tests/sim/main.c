@@ -5,6 +5,7 @@
 #include "tests/sim/vms.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <time.h>
 
@@ -182,6 +183,9 @@ int main(int argc, char **argv)
 	struct options o = {.sim = {.mind = &vms_mind}, .jobs = 1};
 	int status = 2;
 
+	/* Keep what a seed has freed for the next one. */
+	mallopt(M_TRIM_THRESHOLD, 256 << 20);
+	mallopt(M_MMAP_THRESHOLD, 64 << 20);
 	if (argc > 1 && strcmp(argv[1], "scenario") == 0)
 		return scenario_main(argc - 2, argv + 2);
 	if (!parse(argc, argv, &o))
