@@ -185,10 +185,12 @@ enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struc
 	if (migrate && n->id == vm->node)
 		return FIT_HERE;
 	fit = fit_node(n);
-	if (fit == FIT_OK && placement_rule(c, vm, n, migrate))
+	if (fit == FIT_OK && vm->n_rules && placement_rule(c, vm, n, migrate))
 		fit = FIT_RULE;
 	if (fit == FIT_OK)
-		fit = fit_with_group(c, vm, n);
+		fit = vm->n_rules || c->tuning.preemption
+			  ? fit_with_group(c, vm, n)
+			  : fit_room(c, n, &(struct load){vm->mem_mib, vm->vcpus});
 	if (fit != FIT_OK)
 		return fit;
 	if (!migrate && avoided(vm, n->id))

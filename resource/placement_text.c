@@ -35,77 +35,101 @@ static const char *fit_cause(enum fit fit)
 	return "";
 }
 
-/* "host1, host2" of those that fit like this; more than the buffer holds is cut off. */
-static size_t add_nodes(const struct cluster *c, const struct vm *vm, bool migrate, enum fit fit,
-			const struct rule *rule, char *buf, size_t len)
+/* How it fits each node, in the nodes' order. */
+struct fits {
+	enum fit fit[HV_MAX_NODES];
+	bool any[FIT_NODE_LAST + 1];
+};
+
+static void fits_of(const struct cluster *c, const struct vm *vm, bool migrate, struct fits *ret)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->n_nodes && n < len; i++) {
-		const struct node *node = c->nodes[i];
-
-		if (placement_fit(c, vm, node, migrate) != fit ||
-		    (rule && placement_rule(c, vm, node, migrate) != rule))
-			continue;
-		n += (size_t)snprintf(buf + n, len - n, "%s%s", n ? ", " : "", node->name);
+	*ret = (struct fits){0};
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		ret->fit[i] = placement_fit(c, vm, c->nodes[i], migrate);
+		ret->any[ret->fit[i]] = true;
 	}
-	return n;
 }
 
-static void add_cause(char *buf, const char *cause, const char *nodes)
-{
-	size_t n = strlen(buf);
+/* Text that grows and is cut off at its end. */
+struct text {
+	char *buf;
+	size_t len;
+};
 
-	if (*nodes)
-		snprintf(buf + n, HV_TEXT_MAX - n, "%s%s: %s", n ? "; " : "", cause, nodes);
+static void put(struct text *t, const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n > HV_TEXT_MAX - t->len)
+		n = HV_TEXT_MAX - t->len;
+	memcpy(t->buf + t->len, s, n);
+	t->len += n;
+	t->buf[t->len] = '\0';
+}
+
+/* "; CAUSE: host1, host2": the nodes that fit like this, and that this rule forbids, if one is
+ * given. */
+static void put_nodes(struct text *t, const struct cluster *c, const struct vm *vm, bool migrate,
+		      const struct fits *fits, enum fit fit, const struct rule *rule,
+		      const char *cause)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		if (fits->fit[i] != fit ||
+		    (rule && placement_rule(c, vm, c->nodes[i], migrate) != rule))
+			continue;
+		if (first && t->len)
+			put(t, "; ");
+		put(t, first ? cause : ", ");
+		if (first)
+			put(t, ": ");
+		put(t, c->nodes[i]->name);
+		first = false;
+	}
 }
 
 /* Each rule that keeps it from some node, with those nodes. */
-static void add_rules(const struct cluster *c, const struct vm *vm, bool migrate, char *buf)
+static void put_rules(struct text *t, const struct cluster *c, const struct vm *vm, bool migrate,
+		      const struct fits *fits)
 {
-	char cause[HV_NAME_MAX + 32], nodes[HV_TEXT_MAX];
+	char cause[HV_NAME_MAX + 8];
 
 	for (size_t i = 0; i < c->n_rules; i++) {
-		*nodes = '\0';
-		add_nodes(c, vm, migrate, FIT_RULE, c->rules[i], nodes, sizeof(nodes));
 		snprintf(cause, sizeof(cause), "rule %s", c->rules[i]->name);
-		add_cause(buf, cause, nodes);
+		put_nodes(t, c, vm, migrate, fits, FIT_RULE, c->rules[i], cause);
 	}
 }
 
-static bool any_rule_forbids(const struct cluster *c, const struct vm *vm, bool migrate)
+static void cause_of(const struct vm *vm, enum fit fit, char *buf, size_t len)
 {
-	for (size_t i = 0; vm->n_rules && i < c->n_nodes; i++)
-		if (placement_fit(c, vm, c->nodes[i], migrate) == FIT_RULE)
-			return true;
-	return false;
+	if (fit == FIT_MEMORY)
+		snprintf(buf, len, "%s for %llu MiB", fit_cause(fit),
+			 (unsigned long long)vm->mem_mib);
+	else if (fit == FIT_CPU)
+		snprintf(buf, len, "%s for %u vCPUs", fit_cause(fit), vm->vcpus);
+	else
+		snprintf(buf, len, "%s", fit_cause(fit));
 }
 
 char *placement_why_none(const struct cluster *c, const struct vm *vm, bool migrate)
 {
-	char *buf = hv_xcalloc(1, HV_TEXT_MAX + 1);
-	char cause[96], nodes[HV_TEXT_MAX];
+	struct text t = {.buf = hv_xcalloc(1, HV_TEXT_MAX + 1)};
+	struct fits fits;
+	char cause[96];
 
-	if (any_rule_forbids(c, vm, migrate))
-		add_rules(c, vm, migrate, buf);
+	fits_of(c, vm, migrate, &fits);
+	if (fits.any[FIT_RULE])
+		put_rules(&t, c, vm, migrate, &fits);
 	for (enum fit fit = FIT_BUSY; fit <= FIT_NODE_LAST; fit++) {
-		if (fit == FIT_RULE)
+		if (fit == FIT_RULE || !fits.any[fit])
 			continue;
-		*nodes = '\0';
-		add_nodes(c, vm, migrate, fit, NULL, nodes, sizeof(nodes));
-		if (fit == FIT_MEMORY)
-			snprintf(cause, sizeof(cause), "%s for %llu MiB", fit_cause(fit),
-				 (unsigned long long)vm->mem_mib);
-		else if (fit == FIT_CPU)
-			snprintf(cause, sizeof(cause), "%s for %u vCPUs", fit_cause(fit),
-				 vm->vcpus);
-		else
-			snprintf(cause, sizeof(cause), "%s", fit_cause(fit));
-		add_cause(buf, cause, nodes);
+		cause_of(vm, fit, cause, sizeof(cause));
+		put_nodes(&t, c, vm, migrate, &fits, fit, NULL, cause);
 	}
 	if (c->n_nodes == 0)
-		snprintf(buf, HV_TEXT_MAX, "there is no node");
-	return buf;
+		put(&t, "there is no node");
+	return t.buf;
 }
 
 static void describe_rule(const struct cluster *c, const struct vm *vm, const struct node *n,

@@ -218,7 +218,9 @@ static void result(struct rack *r, const struct operation *op)
 	res.op = op->id;
 	res.attempt = op->attempt;
 	res.node = op->node;
-	res.observed = HV__OBSERVED__OBSERVED_RUNNING;
+	res.observed = op->kind == OP_VM_STOP || op->kind == OP_VM_DESTROY
+			   ? HV__OBSERVED__OBSERVED_ABSENT
+			   : HV__OBSERVED__OBSERVED_RUNNING;
 	res.began_us = r->now_us;
 	res.ended_us = r->now_us;
 	if (op->kind == OP_FENCE && op->flags & OP_F_FINAL)
@@ -401,7 +403,27 @@ static bool lose(struct rack *r, hv_node_id node, uint64_t *ret_ns, uint64_t *re
 	return running(r) == r->size->vms && lost > 0;
 }
 
-/* It comes back, empty, and the others lend it what it had, by crash and start. */
+static void start_on(struct rack *r, const char *vm, hv_node_id node)
+{
+	Hv__VmStop stop = HV__VM_STOP__INIT;
+	Hv__VmStart start = HV__VM_START__INIT;
+	Hv__Command cmd = HV__COMMAND__INIT;
+	char name[16];
+
+	snprintf(name, sizeof(name), "host%u", node);
+	stop.name = start.name = (char *)vm;
+	start.node = name;
+	cmd.body_case = HV__COMMAND__BODY_VM_STOP;
+	cmd.vm_stop = &stop;
+	command(r, &cmd);
+	all_succeed(r);
+	cmd.body_case = HV__COMMAND__BODY_VM_START;
+	cmd.vm_start = &start;
+	command(r, &cmd);
+	all_succeed(r);
+}
+
+/* It comes back, empty, and the others lend it what it had, by stop and start. */
 static void come_back(struct rack *r, hv_node_id node)
 {
 	free(steal_ptr(r->ns));
@@ -413,9 +435,7 @@ static void come_back(struct rack *r, hv_node_id node)
 
 		if (vm->node == node)
 			continue;
-		r->now_us += 3600000000ULL; /* no crash repeats */
-		observed(r, vm, HV__OBSERVED__OBSERVED_ABSENT, HV__CAUSE__CAUSE_CRASHED);
-		all_succeed(r);
+		start_on(r, vm->name, node);
 	}
 }
 
