@@ -359,6 +359,38 @@ static void choice_see(struct choice *ch, const struct merit *m)
 		ch->now = *m;
 }
 
+/* Most VMs have no rules, so that all nodes are of one class; thousands may be placed in a step. */
+static enum fit pick_plain(const struct cluster *c, const struct vm *vm, bool migrate,
+			   hv_node_id *ret_node)
+{
+	const struct node *best = NULL;
+	bool busy = false, avoids = false;
+	int64_t least = 0;
+
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		const struct node *n = c->nodes[i];
+		enum fit fit = placement_fit(c, vm, n, migrate);
+		int64_t score;
+
+		busy |= fit == FIT_BUSY;
+		avoids |= fit == FIT_AVOIDED;
+		if (n->id == vm->prefer && (fit == FIT_OK || (fit == FIT_BUSY && !migrate))) {
+			*ret_node = n->id; /* asked for by name: worth waiting for */
+			return fit;
+		}
+		if (fit != FIT_OK)
+			continue;
+		score = placement_score(c, vm, n);
+		if (best && (score > least || (score == least && n->vm_count >= best->vm_count)))
+			continue; /* of equals the first one, by id */
+		best = n;
+		least = score;
+	}
+	if (best)
+		*ret_node = best->id;
+	return best ? FIT_OK : busy ? FIT_BUSY : avoids ? FIT_AVOIDED : FIT_MEMORY;
+}
+
 static enum fit pick(const struct cluster *c, const struct vm *vm, bool migrate,
 		     hv_node_id *ret_node)
 {
@@ -400,7 +432,7 @@ enum fit placement_pick(const struct cluster *c, const struct vm *vm, bool migra
 		if (gate != GATE_OPEN)
 			return gate == GATE_TURN ? FIT_TURN : FIT_NEEDS;
 	}
-	return pick(c, vm, migrate, ret_node);
+	return vm->n_rules ? pick(c, vm, migrate, ret_node) : pick_plain(c, vm, migrate, ret_node);
 }
 
 /* For whom the merits of nodes are reckoned: one for all, or each would rather stay where it is. */
