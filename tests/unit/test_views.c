@@ -195,3 +195,58 @@ Test(views, our_share_of_a_failover_leaves_out_the_agent_and_libvirt)
 	cr_assert_eq(view_own_share_us(&f, 1604000), 604000 - 340000 - 240000);
 	cr_assert_eq(view_own_share_us(&f, 1000000), 0);
 }
+
+static void add_rule(struct small *s, const char *name, Hv__RuleKind kind, const char *a,
+		     const char *b)
+{
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__RuleAdd add = HV__RULE_ADD__INIT;
+	char *vms[] = {(char *)a, (char *)b};
+
+	add.name = (char *)name;
+	add.kind = kind;
+	add.hard = true;
+	add.vms = vms;
+	add.n_vms = ARRAY_SIZE(vms);
+	cmd.body_case = HV__COMMAND__BODY_RULE_ADD;
+	cmd.rule_add = &add;
+	small_command(s, &cmd);
+}
+
+Test(views, rules_are_listed_page_by_page_and_with_their_vms)
+{
+	_cleanup_small_ struct small s = small_online();
+	struct view v = view_of(&s);
+	Hv__RuleListRequest list = HV__RULE_LIST_REQUEST__INIT;
+	Hv__VmShowRequest show = HV__VM_SHOW_REQUEST__INIT;
+	Hv__ControlResponse *r = response();
+
+	add_many_vms(&s, 3);
+	add_rule(&s, "spread", HV__RULE_KIND__RULE_APART, "vm00000", "vm00001");
+	add_rule(&s, "order", HV__RULE_KIND__RULE_AFTER, "vm00002", "vm00001");
+	cr_assert_eq(view_rule_list(&v, &list, r), HV_OK);
+	cr_assert_eq(r->rule_list->n_rules, 2);
+	cr_assert_str_eq(r->rule_list->rules[0]->name, "order");
+	cr_assert_str_eq(r->rule_list->rules[1]->kind, "apart");
+	cr_assert_str_eq(r->rule_list->rules[1]->vms[1], "vm00001");
+	hv__control_response__free_unpacked(r, NULL);
+
+	r = response();
+	list.after = (char *)"order";
+	list.vm = (char *)"vm00002";
+	cr_assert_eq(view_rule_list(&v, &list, r), HV_OK);
+	cr_assert_eq(r->rule_list->n_rules, 0);
+	hv__control_response__free_unpacked(r, NULL);
+
+	r = response();
+	list.vm = (char *)"nobody";
+	cr_assert_eq(view_rule_list(&v, &list, r), HV_NOT_FOUND);
+	hv__control_response__free_unpacked(r, NULL);
+
+	r = response();
+	show.name = (char *)"vm00000";
+	cr_assert_eq(view_vm_show(&v, &show, r), HV_OK);
+	cr_assert_eq(r->vm_show->n_rules, 1);
+	cr_assert_str_eq(r->vm_show->rules[0]->name, "spread");
+	hv__control_response__free_unpacked(r, NULL);
+}
