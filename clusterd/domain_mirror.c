@@ -109,7 +109,8 @@ void domain_mirror_forget_absent(struct domain_mirror *m)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < m->count; i++) {
-		if (m->items[i].observed == HV__OBSERVED__OBSERVED_ABSENT && !m->items[i].told)
+		if (m->items[i].observed == HV__OBSERVED__OBSERVED_ABSENT && !m->items[i].told &&
+		    m->items[i].cause != HV__CAUSE__CAUSE_MIGRATED)
 			continue;
 		if (kept != i)
 			m->items[kept] = m->items[i];

@@ -39,7 +39,8 @@ void domain_mirror_set(struct domain_mirror *m, const Hv__DomainSeen *seen);
 struct mirror_item *domain_mirror_find(struct domain_mirror *m, const char *uuid);
 /* Makes an entry to remember what was told of it. There must be none. */
 struct mirror_item *domain_mirror_add_absent(struct domain_mirror *m, const char *uuid);
-/* Drops entries of absent domains of which nothing was told. */
+/* Drops entries of absent domains of which nothing was told, but for those that were migrated away:
+ * that is asked for later (intake_cause()). */
 void domain_mirror_forget_absent(struct domain_mirror *m);
 /* All that are not absent, for a report. The caller frees both arrays; the strings are the
  * mirror's. */

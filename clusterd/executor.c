@@ -282,7 +282,7 @@ static void start_fence_job(struct executor *e, struct job *j, const struct clus
 
 /* ---- results */
 
-static void propose_result(struct executor *e, struct job *j)
+static void propose_result(struct executor *e, struct job *j, const struct operation *op)
 {
 	Hv__Event ev = HV__EVENT__INIT;
 	Hv__OpResult r = HV__OP_RESULT__INIT;
@@ -295,6 +295,8 @@ static void propose_result(struct executor *e, struct job *j)
 	r.rc = j->rc;
 	r.text = j->text;
 	r.observed = j->observed;
+	if (op && op->vm && j->observed == HV__OBSERVED__OBSERVED_ABSENT)
+		r.cause = e->ops.cause(e->user, op->vm);
 	r.began_us = j->began_us ? e->ops.time_at(e->user, j->began_us) : 0;
 	r.ended_us = j->ended_us ? e->ops.time_at(e->user, j->ended_us) : 0;
 	if (j->proves && j->rc == HV_OK)
@@ -451,7 +453,7 @@ uint64_t executor_reconcile(struct executor *e, const struct cluster *c, bool cu
 	e->n_hints = 0;
 	for (size_t i = 0; i < e->count; i++) {
 		if (e->jobs[i]->phase == PHASE_DONE)
-			propose_result(e, e->jobs[i]);
+			propose_result(e, e->jobs[i], cluster_op(c, e->jobs[i]->id));
 	}
 	return 0;
 }

@@ -33,6 +33,8 @@ struct executor_ops {
 	 * 0. */
 	uint64_t (*propose)(void *user, const Hv__Event *ev, bool fence, hv_node_id fenced);
 	bool (*pending)(void *user, uint64_t mark);
+	/* Why a VM is not on this host any more. */
+	Hv__Cause (*cause)(void *user, const char *uuid);
 	/* Cluster time at a moment of CLOCK_MONOTONIC. */
 	uint64_t (*time_at)(void *user, uint64_t mono_us);
 	/* An agent ended: reconcile. Called from the loop. */

@@ -109,6 +109,14 @@ void intake_observed(struct intake *in, const char *uuid, Hv__Observed observed)
 	intake_domain(in, &seen);
 }
 
+Hv__Cause intake_cause(const struct intake *in, const char *uuid)
+{
+	const struct mirror_item *item = domain_mirror_find(in->mirror, uuid);
+
+	return item && item->observed == HV__OBSERVED__OBSERVED_ABSENT ? item->cause
+								       : HV__CAUSE__CAUSE_NONE;
+}
+
 static void set_health(struct intake *in, bool ok, const char *text, uint64_t now_us)
 {
 	if (in->health_ok && !ok)

@@ -50,6 +50,8 @@ void intake_hypervisor_gone(struct intake *in, const char *why, uint64_t now_us)
 void intake_starting(struct intake *in, const char *uuid);
 /* What an executor found out about a VM here is as good as an event. */
 void intake_observed(struct intake *in, const char *uuid, Hv__Observed observed);
+/* Why it is not here any more, if it is not and if that was said. */
+Hv__Cause intake_cause(const struct intake *in, const char *uuid);
 
 /* The state changed: VMs are compared soon. `all`: it was replaced. */
 void intake_state_changed(struct intake *in, uint64_t now_us, bool all);

@@ -48,6 +48,13 @@ static bool pending(void *user, uint64_t mark)
 	return driver_pending(d->driver, mark);
 }
 
+static Hv__Cause cause_of(void *user, const char *uuid)
+{
+	struct clusterd *d = user;
+
+	return intake_cause(d->intake, uuid);
+}
+
 static uint64_t time_at(void *user, uint64_t at_mono_us)
 {
 	struct clusterd *d = user;
@@ -396,6 +403,7 @@ const struct executor_ops clusterd_executor_ops = {
     .request = to_hypervisord,
     .propose = propose_result,
     .pending = pending,
+    .cause = cause_of,
     .time_at = time_at,
     .wake = wake,
 };

@@ -12,6 +12,8 @@ static void destroy_seen(struct cluster *c, struct vm *vm, hv_node_id node)
 		vm_destroy_copy(c, vm, node);
 }
 
+#define MOVED_AWAY_US (10 * HV_US_PER_S)
+
 /* Its owner has it: what was seen elsewhere is nobody's. Not managed, it is left alone even so. */
 static void forget_seen(struct cluster *c, struct vm *vm)
 {
@@ -26,6 +28,7 @@ static void owner_runs(struct cluster *c, struct vm *vm)
 	struct why why = WHY(REPORTED, .subject = node_name(c, vm->node));
 
 	if (vm->target) { /* CHECKING: the migration did not happen */
+		vm->want_paused = false;
 		vm_migrate_failed(c, vm, HV__OBSERVED__OBSERVED_RUNNING, false, false, HV_FAILED,
 				  NULL);
 		return;
@@ -219,6 +222,10 @@ void vm_observed(struct cluster *c, const Hv__VmObserved *ev)
 		vm_copy_seen(c, vm, n->id, ev->domain->observed);
 	else
 		vm_owner_says(c, vm, ev->domain->observed, why_gone(c, vm, ev->domain));
+	/* Someone else migrated it: the host that has it now will say so. */
+	if (ev->domain->cause == HV__CAUSE__CAUSE_MIGRATED && vm->state == VM_PENDING &&
+	    ev->domain->observed == HV__OBSERVED__OBSERVED_ABSENT && vm->prefer == n->id)
+		vm_set_retry(c, vm, c->now_us + MOVED_AWAY_US);
 }
 
 static int seen_cmp(const void *a, const void *b)

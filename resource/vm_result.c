@@ -6,7 +6,8 @@
 #include "resource/operation.h"
 #include "resource/vm_machine.h"
 
-#define STOP_TRIES 3 /* after which it counts as one that cannot be stopped */
+#define RESUME_TRIES 8 /* of a copy that came by migration, before the VM is started afresh */
+#define STOP_TRIES 3   /* after which it counts as one that cannot be stopped */
 
 static bool result_good(enum op_kind kind, const Hv__OpResult *res)
 {
@@ -184,6 +185,31 @@ void vm_migrate_failed(struct cluster *c, struct vm *vm, Hv__Observed source, bo
 		vm_set_retry(c, vm, c->now_us + migrate_pause_us(c, vm));
 }
 
+/*
+ * Absence alone does not say that it went to the target: the source may have run on and ended there
+ * later, and a copy that is older than that must never run. Success is believed unless libvirt gave
+ * another cause; without success it takes libvirt's word.
+ */
+static bool left_by_migration(const Hv__OpResult *res)
+{
+	switch (res->cause) {
+	case HV__CAUSE__CAUSE_MIGRATED:
+		return true;
+	case HV__CAUSE__CAUSE_GUEST_SHUTDOWN:
+	case HV__CAUSE__CAUSE_CRASHED:
+	case HV__CAUSE__CAUSE_DESTROYED:
+	case HV__CAUSE__CAUSE_FAILED:
+	case HV__CAUSE__CAUSE_WATCHDOG:
+		return false;
+	case HV__CAUSE__CAUSE_NONE:
+	case HV__CAUSE__CAUSE_IO_ERROR:
+	case HV__CAUSE__CAUSE_ADMIN:
+	case _HV__CAUSE_IS_INT_SIZE:
+		break;
+	}
+	return res->rc == HV_OK;
+}
+
 static void migrate_result(struct cluster *c, struct vm *vm, const struct operation *op,
 			   const Hv__OpResult *res)
 {
@@ -191,7 +217,7 @@ static void migrate_result(struct cluster *c, struct vm *vm, const struct operat
 
 	switch (res->observed) {
 	case HV__OBSERVED__OBSERVED_ABSENT:
-		if (res->rc == HV_OK || MUTANT(arrival_assumed))
+		if (left_by_migration(res) || MUTANT(arrival_assumed))
 			migrate_arrived(c, vm, stay_paused);
 		else /* whole at the target or not, no one knows: destroyed there, started afresh */
 			vm_absent(c, vm,
@@ -208,6 +234,8 @@ static void migrate_result(struct cluster *c, struct vm *vm, const struct operat
 	case _HV__OBSERVED_IS_INT_SIZE:
 		break;
 	}
+	if (stay_paused)
+		vm->want_paused = true;
 	vm_move(c, vm, VM_CHECKING, unknown(c, vm)); /* target is remembered */
 }
 
@@ -223,6 +251,11 @@ static void resume_result(struct cluster *c, struct vm *vm, const Hv__OpResult *
 		vm_again_later(c, vm,
 			       WHY(BACKOFF, .text = res->text,
 				   .number = c->tuning.start_retry_us / HV_US_PER_MS));
+	if (vm->state == VM_RESUMING && vm->tries >= RESUME_TRIES &&
+	    res->observed == HV__OBSERVED__OBSERVED_INCOMING)
+		vm_move(c, vm, VM_STOPPING,
+			WHY(MIGRATION_FAILED, .subject = node_name(c, vm->node),
+			    .text = "its copy there cannot be made to run"));
 }
 
 static void pause_result(struct cluster *c, struct vm *vm, const Hv__OpResult *res)
@@ -238,6 +271,13 @@ static void pause_result(struct cluster *c, struct vm *vm, const Hv__OpResult *r
 	}
 }
 
+/* The outcome was not known; its source has no doubt now. */
+static void found_arrived(struct cluster *c, struct vm *vm)
+{
+	vm_reason(c, vm, WHY(REPORTED, .subject = node_name(c, vm->node)));
+	migrate_arrived(c, vm, vm->want_paused);
+}
+
 static void probe_result(struct cluster *c, struct vm *vm, const Hv__OpResult *res)
 {
 	if (res->observed == HV__OBSERVED__OBSERVED_UNKNOWN)
@@ -245,6 +285,9 @@ static void probe_result(struct cluster *c, struct vm *vm, const Hv__OpResult *r
 	else if (res->observed == HV__OBSERVED__OBSERVED_ABSENT && vm->attempts && !vm->target &&
 		 !vm->seen_on)
 		vm_start_failed(c, vm, "it does not run");
+	else if (res->observed == HV__OBSERVED__OBSERVED_ABSENT && vm->target &&
+		 res->cause == HV__CAUSE__CAUSE_MIGRATED)
+		found_arrived(c, vm);
 	else
 		vm_owner_says(c, vm, res->observed, WHY(GONE, .subject = node_name(c, vm->node)));
 }

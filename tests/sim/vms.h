@@ -42,6 +42,7 @@ enum dom { DOM_ABSENT, DOM_RUNNING, DOM_PAUSED, DOM_INCOMING };
 struct domain {
 	enum dom state;
 	bool whole;	  /* INCOMING: all of its memory has arrived */
+	bool outdated;	  /* INCOMING, whole: its source ran on since */
 	bool arrived;	  /* hypervisord saw it arrive, and says INCOMING until it runs */
 	bool stray;	  /* started, moved or let run by a person at the console: not our sin */
 	bool unplanned;	  /* a person put it there: nobody reckoned with it */
@@ -254,6 +255,8 @@ struct domain *vms_dom(struct sim *s, hv_node_id host, int k);
 enum dom vms_resting(struct sim *s, hv_node_id host, int k);
 /* What hypervisord would say of it. */
 Hv__Observed vms_observed(struct sim *s, hv_node_id host, int k);
+/* It runs on `host`: whole copies elsewhere are older than what runs. */
+void vms_runs_on(struct sim *s, hv_node_id host, int k);
 void vms_set(struct sim *s, struct host *h, int k, enum dom d, Hv__Cause cause);
 void vms_note(struct sim *s, enum vms_event_kind kind, int vm, hv_node_id host, hv_node_id other,
 	      bool ok);

@@ -83,6 +83,7 @@ static void propose_result(struct mind *m, struct job *j)
 {
 	Hv__Event ev = HV__EVENT__INIT;
 	Hv__OpResult r = HV__OP_RESULT__INIT;
+	const struct operation *op = cluster_op(m->c, j->op);
 
 	if (proposer_pending(m->proposer, j->mark))
 		return;
@@ -92,6 +93,8 @@ static void propose_result(struct mind *m, struct job *j)
 	r.rc = j->rc;
 	r.text = j->rc == HV_OK ? "" : "simulated";
 	r.observed = j->observed;
+	if (op && op->vm && j->observed == HV__OBSERVED__OBSERVED_ABSENT)
+		r.cause = intake_cause(m->intake, op->vm);
 	r.began_us = cluster_time_at(&m->time, j->began_us);
 	r.ended_us = cluster_time_at(&m->time, j->ended_us);
 	r.fenced_node = j->fenced;

@@ -159,6 +159,8 @@ static void over(struct sim *s, struct move *v, const char *how)
 /* The source runs on, the target's copy goes, unless Finish has made it whole. */
 static void fails(struct sim *s, struct move *v, const char *how)
 {
+	if (vms_dom(s, v->src, v->vm)->state == DOM_RUNNING)
+		vms_runs_on(s, v->src, v->vm);
 	leave_target(s, v, prng_range(chance(s), MS, 300 * MS));
 	over(s, v, how);
 }

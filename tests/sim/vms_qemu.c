@@ -162,6 +162,17 @@ void vms_tell(struct sim *s, struct host *h, int k, Hv__Cause cause)
 	h->proc.mind->unsettled = true;
 }
 
+/* It runs on `host`: what had arrived elsewhere is of before that. */
+void vms_runs_on(struct sim *s, hv_node_id host, int k)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct domain *d = vms_dom(s, s->hosts[i].id, k);
+
+		if (s->hosts[i].id != host && d->state == DOM_INCOMING && d->whole)
+			d->outdated = true;
+	}
+}
+
 void vms_set(struct sim *s, struct host *h, int k, enum dom to, Hv__Cause cause)
 {
 	struct domain *d = vms_dom(s, h->id, k);
@@ -177,12 +188,17 @@ void vms_set(struct sim *s, struct host *h, int k, enum dom to, Hv__Cause cause)
 	if (to == DOM_ABSENT) {
 		bool owed = d->owed, whole = from != DOM_INCOMING || d->whole;
 
-		d->whole = d->arrived = d->stray = d->deaf = false;
+		d->whole = d->arrived = d->stray = d->deaf = d->outdated = false;
 		d->owed = owed;
 		if (whole)
 			vms_note(s, VMS_STOPPED, k, h->id, 0, true);
 	} else if (to == DOM_RUNNING) {
-		d->whole = d->arrived = false;
+		if (d->outdated && !d->stray)
+			sim_fail(s,
+				 "I1: %s is resumed on host %u with a memory from before it ran on",
+				 vms_of(s)->name[k], h->id);
+		vms_runs_on(s, h->id, k);
+		d->whole = d->arrived = d->outdated = false;
 		d->owed = !d->stray;
 		vms_note(s, from == DOM_ABSENT ? VMS_STARTED : VMS_RESUMED, k, h->id, 0, true);
 		check_single(s, h->id, k);

@@ -407,3 +407,109 @@ Test(brain_migrate, a_drain_with_a_dead_hypervisor_layer_says_so)
 	assert_vm(w, "a", VM_MIGRATING, 1);
 	world_free(w);
 }
+
+/* ---- absent from the source: did it go to the target? */
+
+static void result_why(struct world *w, const char *name, enum hv_rc rc, Hv__Cause cause)
+{
+	const struct operation *o = vm_op(w, name);
+	Hv__Event ev = HV__EVENT__INIT;
+	Hv__OpResult r = HV__OP_RESULT__INIT;
+
+	r.op = o->id;
+	r.attempt = o->attempt;
+	r.node = o->node;
+	r.rc = rc;
+	r.observed = ABSENT;
+	r.cause = cause;
+	ev.body_case = HV__EVENT__BODY_OP_RESULT;
+	ev.op_result = &r;
+	step(w, &ev, o->node);
+}
+
+Test(brain_migrate, of_unknown_outcome_it_is_resumed_there_when_libvirt_says_that_it_left)
+{
+	struct world *w = migrating();
+
+	result(w, "web1", HV_TIMEOUT, UNKNOWN);
+	assert_vm(w, "web1", VM_CHECKING, 1);
+	result_why(w, "web1", HV_OK, HV__CAUSE__CAUSE_MIGRATED);
+	assert_vm(w, "web1", VM_RESUMING, 2);
+	cr_assert_eq(running_count(w, OP_VM_DESTROY), 0);
+	result(w, "web1", HV_OK, RUNNING);
+	assert_vm(w, "web1", VM_RUNNING, 2);
+	cr_assert_eq(op(w, w->op)->state, OP_DONE);
+	world_free(w);
+}
+
+Test(brain_migrate, of_unknown_outcome_and_gone_without_a_cause_it_is_started_afresh)
+{
+	struct world *w = migrating();
+
+	result(w, "web1", HV_TIMEOUT, UNKNOWN);
+	result_why(w, "web1", HV_OK, HV__CAUSE__CAUSE_NONE);
+	cr_assert_eq(running(w, OP_VM_DESTROY, 0)->node, 2, "the source may have run on");
+	assert_vm(w, "web1", VM_PENDING, 0);
+	world_free(w);
+}
+
+Test(brain_migrate, a_source_that_crashed_after_a_success_that_was_none_is_started_afresh)
+{
+	struct world *w = migrating();
+
+	result_why(w, "web1", HV_OK, HV__CAUSE__CAUSE_CRASHED);
+	cr_assert_eq(running(w, OP_VM_DESTROY, 0)->node, 2);
+	assert_vm(w, "web1", VM_PENDING, 0);
+	world_free(w);
+}
+
+Test(brain_migrate, what_was_paused_before_an_unknown_outcome_stays_paused_where_it_arrived)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 1);
+	vm_pause(w, "web1");
+	result(w, "web1", HV_OK, PAUSED);
+	vm_migrate(w, "web1", "host2");
+	result(w, "web1", HV_TIMEOUT, UNKNOWN);
+	result_why(w, "web1", HV_OK, HV__CAUSE__CAUSE_MIGRATED);
+	assert_vm(w, "web1", VM_PAUSED, 2);
+	cr_assert_eq(running_count(w, OP_VM_RESUME), 0);
+	world_free(w);
+}
+
+Test(brain_migrate, a_copy_that_never_runs_is_given_up_for_a_fresh_start)
+{
+	struct world *w = migrating();
+
+	result_why(w, "web1", HV_OK, HV__CAUSE__CAUSE_MIGRATED);
+	for (int i = 0; i < 7; i++) {
+		result(w, "web1", HV_TIMEOUT, INCOMING);
+		tick(w, 60001);
+	}
+	assert_vm(w, "web1", VM_RESUMING, 2);
+	result(w, "web1", HV_TIMEOUT, INCOMING);
+	assert_vm(w, "web1", VM_STOPPING, 2);
+	cr_assert_eq(vm_op(w, "web1")->kind, OP_VM_DESTROY);
+	result(w, "web1", HV_OK, ABSENT);
+	cr_assert_eq(vm(w, "web1")->state, VM_STARTING);
+	world_free(w);
+}
+
+Test(brain_migrate, migrated_by_someone_else_it_is_waited_for_before_it_is_started)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 1);
+	observed(w, 1, "web1", ABSENT, HV__CAUSE__CAUSE_MIGRATED);
+	assert_vm(w, "web1", VM_PENDING, 0);
+	observed(w, 2, "web1", RUNNING, HV__CAUSE__CAUSE_NONE);
+	assert_vm(w, "web1", VM_RUNNING, 2);
+
+	observed(w, 2, "web1", ABSENT, HV__CAUSE__CAUSE_MIGRATED);
+	tick(w, 9000);
+	assert_vm(w, "web1", VM_PENDING, 0);
+	tick(w, 1001);
+	assert_vm(w, "web1", VM_STARTING, 2);
+	world_free(w);
+}
