@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define FILE_MAX (1 << 20)
+#define LONGEST_S 300 /* a file is played in well under a second */
 
 enum { HOLDS = 0, FAILS = 1, UNUSABLE = 2 };
 
@@ -53,7 +54,10 @@ static int play_apart(const struct scenario *sc, FILE *trace)
 		return UNUSABLE;
 	}
 	if (pid == 0) {
-		int verdict = play(sc, trace);
+		int verdict;
+
+		alarm(LONGEST_S);
+		verdict = play(sc, trace);
 
 		fflush(stdout);
 		child_end(verdict);

@@ -299,6 +299,24 @@ static void still(struct scenario_run *r)
 	}
 }
 
+/* Was it broken when it was given, or by hand? It may stand where it cannot be repaired. */
+static bool inherited(const struct scenario_run *r, const struct sc_rule *rule)
+{
+	hv_node_id at = SC_NOBODY;
+
+	for (size_t i = 0; i < r->sc->n_events; i++)
+		if (r->sc->events[i].op == SC_EXTERNAL_MOVE && in_rule(rule, r->sc->events[i].vm))
+			return true;
+	for (size_t i = 0; i < rule->n_vms; i++) {
+		hv_node_id was = r->at_start[rule->vms[i]];
+
+		if (was && at && was != at)
+			return true;
+		at = was ? was : at;
+	}
+	return false;
+}
+
 /* Those that have to be on one node, and run: are they? */
 static void parted(struct scenario_run *r, const struct sc_rule *rule)
 {
@@ -317,7 +335,7 @@ static void parted(struct scenario_run *r, const struct sc_rule *rule)
 void watch_end(struct scenario_run *r)
 {
 	for (size_t i = 0; i < r->sc->n_rules; i++)
-		if (!r->refused[i] && r->sc->rules[i].hard &&
+		if (!r->refused[i] && !inherited(r, &r->sc->rules[i]) && r->sc->rules[i].hard &&
 		    r->sc->rules[i].kind == HV__RULE_KIND__RULE_TOGETHER)
 			parted(r, &r->sc->rules[i]);
 	still(r);
