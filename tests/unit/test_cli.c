@@ -325,6 +325,39 @@ Test(cli, vm_show_xml_prints_the_xml_and_nothing_else)
 			 "<domain>\n</domain>\n");
 }
 
+static enum server_act take_attributes(const Hv__ControlRequest *request, unsigned n,
+				       Hv__ControlResponse *ret)
+{
+	static Hv__CommandResponse done = HV__COMMAND_RESPONSE__INIT;
+	const Hv__VmSet *set;
+
+	cr_assert_eq(request->body_case, HV__CONTROL_REQUEST__BODY_COMMAND);
+	ret->body_case = HV__CONTROL_RESPONSE__BODY_COMMAND;
+	ret->command = &done;
+	if (request->command->body_case == HV__COMMAND__BODY_VM_LOCK)
+		return SERVER_ANSWER;
+	cr_assert_eq(request->command->body_case, HV__COMMAND__BODY_VM_SET);
+	set = request->command->vm_set;
+	cr_assert_str_eq(set->name, "db1");
+	cr_assert_eq(set->n_attributes, 2);
+	cr_assert_str_eq(set->attributes[0]->key, "failback");
+	cr_assert_str_eq(set->attributes[0]->value, "off");
+	cr_assert_str_eq(set->attributes[1]->key, "max_relocate");
+	cr_assert_str_eq(set->attributes[1]->value, "3");
+	return SERVER_ANSWER;
+}
+
+Test(cli, attributes_of_a_vm_are_set_in_one_request)
+{
+	cr_assert_str_eq(
+	    runs(take_attributes, "hvcluster vm set db1 failback=off max_relocate=3", 0)->out,
+	    "vm db1: set\n");
+	cr_assert_str_eq(runs(take_attributes, "hvcluster vm lock db1 backup", 0)->out,
+			 "vm db1: locked\n");
+	cr_assert_str_eq(runs(take_attributes, "hvcluster vm unlock db1", 0)->out,
+			 "vm db1: unlocked\n");
+}
+
 /* ---------------------------------------------------------------- a server that misbehaves */
 
 Test(cli, a_missing_daemon_is_told_with_what_to_do)

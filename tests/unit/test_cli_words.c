@@ -60,6 +60,17 @@ Test(cli_words, missing_and_superfluous_words_are_named)
 		"hvcluster help fence add");
 	refused("hvcluster status now", 2, "'status' does not take 'now'", "hvcluster help status");
 	refused("hvcluster set a b c", 2, "'set' does not take 'c'", "hvcluster help set");
+	refused("hvcluster vm set web1", 2, "'vm set' needs VM KEY=VALUE...",
+		"hvcluster help vm set");
+	refused("hvcluster vm lock web1", 2, "'vm lock' needs VM REASON", "hvcluster help vm lock");
+}
+
+Test(cli_words, an_attribute_is_a_key_and_a_value)
+{
+	refused("hvcluster vm set web1 failback", 7, "'vm set' takes KEY=VALUE, not 'failback'",
+		"hvcluster help vm set");
+	refused("hvcluster vm set web1 priority=1 =2", 7, "not '=2'", "hvcluster help vm set");
+	refused("hvcluster vm set ../web1 priority=1", 7, "is not the name of a VM", "letters");
 }
 
 Test(cli_words, options_that_a_command_does_not_have_are_refused)
