@@ -16,6 +16,7 @@
  *   N            nodes: 3 (majority) or 2 (two_node, barrier)
  *   EPOCHS VIEWS CRASHES TIMEOUTS COMMANDS FENCES    how many of each at most, after the start
  *   AGAIN        epochs may follow each other within a view (leaving out, taking in)
+ *   PLAN         which three views there are, a digit each, the first one lowest: a narrower search
  *   REACH        1..3: claims that something good is never reached, so that spin shows that it is
  */
 #ifndef N
@@ -667,8 +668,13 @@ inline down(m)
 #define KEEPS(g)                                                                                   \
 	((!IN(0, g) || node[0].view == (g)) && (!IN(1, g) || node[1].view == (g)) &&               \
 	 (!IN(2, g) || node[2].view == (g)))
+#ifdef PLAN
+#define PLANNED(g) ((views == 0 -> PLAN % 10 : (views == 1 -> PLAN / 10 % 10 : PLAN / 100)) == (g))
+#else
+#define PLANNED(g) 1
+#endif
 #define CAN_REGROUP(g)                                                                             \
-	(views < VIEWS && !(KEEPS(g) && KEEPS(UPS & ~(g))) && (KEEPS(g) || SYNCHRONOUS(g)) &&      \
+	(views < VIEWS && PLANNED(g) && !(KEEPS(g) && KEEPS(UPS & ~(g))) && (KEEPS(g) || SYNCHRONOUS(g)) &&      \
 	 (KEEPS(UPS & ~(g)) || SYNCHRONOUS((UPS & ~(g)))))
 
 inline new_view(g)
