@@ -131,7 +131,8 @@ void fault_partition(struct sim *s, struct prng *r)
  */
 void fault_hop(struct sim *s, struct prng *r)
 {
-	size_t left = sim_minority_possible(s) ? (s->n + 1) / 2 : s->n / 2 + 1;
+	bool half = sim_minority_possible(s) && prng_chance(r, 500);
+	size_t left = half ? (s->n + 1) / 2 : s->n / 2 + 1;
 	hv_node_id side[SIM_HOSTS];
 	size_t count = 0;
 	struct host *victim;
