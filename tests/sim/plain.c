@@ -207,6 +207,10 @@ static void fenced(struct sim *s, struct host *h, uint64_t arg)
 		m->fencing = false;
 		return;
 	}
+	/* One host is out of order for good: if an agent of it that is still under way cut the
+	 * other one's power, nobody could lead but by an administrator's word. */
+	if (s->gone == h->id)
+		return;
 	sim_trace(s, "host %u is fenced by %u", victim, h->id);
 	host_power_off(s, sim_host(s, victim));
 	sim_at(s, sim_range(s, 500 * MS, 8 * SEC, MS, 150 * MS), again_on, sim_host(s, victim), 0);

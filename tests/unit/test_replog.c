@@ -454,3 +454,23 @@ Test(replog, a_witness_side_is_a_minority_with_a_barrier, .fini = cleanup)
 	rack_settle(&r);
 	eq_text(2, "a ");
 }
+
+Test(replog, it_says_when_it_wants_to_look_at_its_clock, .fini = cleanup)
+{
+	const struct replog *log;
+	uint64_t due;
+
+	start(2);
+	log = rack_node(&r, 1)->log;
+	/* Without a view nothing waits. */
+	cr_assert_eq(rl_next_due_us(log), 0);
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->phase, RL_ACTIVE);
+	/* An epoch that has just begun has a heartbeat to send, and then another one. */
+	for (int i = 0; i < 3; i++) {
+		due = rl_next_due_us(log);
+		cr_assert(due > 0 && due <= r.now_us + 100000);
+		rack_pass(&r, 100000);
+	}
+}
