@@ -35,6 +35,9 @@ static void result(struct junk *j)
 	const struct operation *op =
 	    n ? cluster_op_at(j->c, (size_t)prng_range(&j->r, 0, n - 1)) : NULL;
 
+	/* One that is under way is the more interesting. */
+	for (size_t i = 0; op && op->state != OP_RUNNING && i < n; i++)
+		op = cluster_op_at(j->c, i);
 	hv__op_result__init(&j->result);
 	j->ev.body_case = HV__EVENT__BODY_OP_RESULT;
 	j->ev.op_result = &j->result;
