@@ -289,6 +289,10 @@ static void propose_result(struct executor *e, struct job *j, const struct opera
 
 	if (e->ops.pending(e->user, j->mark))
 		return;
+	/* A copy that could not be destroyed: answered already, it waits for its next attempt. */
+	if (op && op->kind == OP_VM_DESTROY && op->deadline_us &&
+	    j->observed != HV__OBSERVED__OBSERVED_ABSENT)
+		return;
 	r.op = j->id;
 	r.attempt = j->attempt;
 	r.node = e->self;

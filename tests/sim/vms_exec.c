@@ -87,6 +87,9 @@ static void propose_result(struct mind *m, struct job *j)
 
 	if (proposer_pending(m->proposer, j->mark))
 		return;
+	if (op && op->kind == OP_VM_DESTROY && op->deadline_us &&
+	    j->observed != HV__OBSERVED__OBSERVED_ABSENT)
+		return;
 	r.op = j->op;
 	r.attempt = j->attempt;
 	r.node = m->h->id;
