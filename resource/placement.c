@@ -288,15 +288,13 @@ static int64_t count_lonely(const struct cluster *c, const struct vm *vm, const 
 	return lonely;
 }
 
-/* Where it is asked to go by name, or goes home to, else where it goes. */
+/* Where it is asked to go by name, else where it goes. */
 static hv_node_id place_of(const struct cluster *c, const struct vm *vm)
 {
 	const struct operation *req = vm->request ? cluster_op(c, vm->request) : NULL;
 
 	if (req && op_request(req) == REQ_MIGRATE && (req->flags & OP_F_NAMED) && !req->done)
 		return req->target;
-	if (home_calls(c, vm))
-		return vm->home;
 	return is_settled(vm) ? vm_goes_to(vm) : 0;
 }
 
@@ -328,7 +326,10 @@ static void merit_of_group(const struct cluster *c, const struct vm *vm, const s
 		m->standing.listed += is_free ? s.listed : 0;
 		m->standing.priority += is_free ? s.priority : 0;
 		m->standing.soft += s.soft;
+		/* A home may be out of reach: that it calls does not make the present place less.
+		 */
 		m->placed += place_of(c, one) == n->id;
+		m->placed += home_calls(c, one) && one->home == n->id ? 2 : 0;
 	}
 }
 
