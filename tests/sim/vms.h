@@ -177,6 +177,7 @@ struct vms_world {
 	struct move *moves;
 	size_t n_moves, cap_moves;
 	struct asked asked[VMS];
+	bool let_go[VMS]; /* not managed when it was last seen in the state */
 	bool healed;	  /* administrators will do nothing more */
 	uint64_t checked; /* highest index whose state was looked at */
 	uint64_t asked_calls;

@@ -103,6 +103,7 @@ static void check_vms(struct mind *m, bool forget)
 		if (k < 0)
 			continue;
 		there[k] = true;
+		vms_of(m->s)->let_go[k] = !vm->managed; /* removed like this, it runs on */
 		check_epoch(m, vm, k, forget);
 		d = vm->node ? vms_dom(m->s, vm->node, k) : NULL;
 		/* Taken over; a node that catches up tells old stories. */
@@ -380,7 +381,7 @@ static const char *vm_wrong(struct sim *s, const struct vm *vm, int k, char *buf
 		const struct domain *d = vms_dom(s, s->hosts[i].id, k);
 		enum dom should = wanted_here(vm, s->hosts[i].id);
 
-		if (!vm && d->stray)
+		if (!vm && (d->stray || vms_of(s)->let_go[k]))
 			continue; /* a person's own */
 		/* Paused, it may have been moved: it has then never been resumed. */
 		if (d->state == should || (should == DOM_PAUSED && d->state == DOM_INCOMING))

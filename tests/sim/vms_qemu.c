@@ -197,7 +197,8 @@ void vms_set(struct sim *s, struct host *h, int k, enum dom to, Hv__Cause cause)
 			sim_fail(s,
 				 "I1: %s is resumed on host %u with a memory from before it ran on",
 				 vms_of(s)->name[k], h->id);
-		vms_runs_on(s, h->id, k);
+		if (!d->stray) /* what a person starts beside it is not its next life */
+			vms_runs_on(s, h->id, k);
 		d->whole = d->arrived = d->outdated = false;
 		d->owed = !d->stray;
 		vms_note(s, from == DOM_ABSENT ? VMS_STARTED : VMS_RESUMED, k, h->id, 0, true);
