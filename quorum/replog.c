@@ -35,15 +35,19 @@ void rl_send(struct replog *log, Hv__PeerMessage *m)
 	outbox_multicast(&log->out, data, len);
 }
 
-/* Only configured nodes are peers. */
+/*
+ * Only configured nodes are peers, and members of our epoch: another one may have read a new list
+ * before us or still go by the old one, and what a member says counts for all or for none.
+ */
 struct peer *rl_peer(struct replog *log, hv_node_id id)
 {
 	for (size_t i = 0; i < log->n_peers; i++)
 		if (log->peers[i].id == id)
 			return &log->peers[i];
-	if (!node_list_find(&log->nodes, id))
+	if (!node_list_find(&log->nodes, id) && !commit_member(log, id))
 		return NULL;
-	hv_assert(log->n_peers < HV_MAX_NODES);
+	if (log->n_peers == HV_MAX_NODES)
+		return NULL;
 	log->peers[log->n_peers] = (struct peer){.id = id};
 	return &log->peers[log->n_peers++];
 }
@@ -250,7 +254,8 @@ static void nodes_changed(struct replog *log, const struct rl_input *in)
 
 	node_list_from(&log->nodes, in->nodes, in->n_nodes);
 	for (size_t i = 0; i < log->n_peers; i++)
-		if (node_list_find(&log->nodes, log->peers[i].id))
+		if (node_list_find(&log->nodes, log->peers[i].id) ||
+		    commit_member(log, log->peers[i].id))
 			log->peers[kept++] = log->peers[i];
 	log->n_peers = kept;
 	log->want_again = log->status_dirty = true;
