@@ -339,6 +339,17 @@ static void drop_job(struct executor *e, struct job *j)
 	job_remove(e, j);
 }
 
+/*
+ * Until this node has told what it runs, only copies are destroyed: an operation from before may be
+ * of another boot, and what its executor finds now does not answer it.
+ */
+static bool is_joining(const struct executor *e, const struct cluster *c)
+{
+	const struct node *n = cluster_node(c, e->self);
+
+	return n && n->state == NODE_JOINING;
+}
+
 static void look_at(struct executor *e, const struct cluster *c, hv_op_id id, bool hypervisor_up)
 {
 	const struct operation *op = cluster_op(c, id);
@@ -358,7 +369,8 @@ static void look_at(struct executor *e, const struct cluster *c, hv_op_id id, bo
 		j = job_add(e, op);
 	if (j->phase == PHASE_WAITING && is_fence(j->kind))
 		start_fence_job(e, j, c, op);
-	else if (j->phase == PHASE_WAITING && hypervisor_up)
+	else if (j->phase == PHASE_WAITING && hypervisor_up &&
+		 (op->kind == OP_VM_DESTROY || !is_joining(e, c)))
 		send_vm_job(e, j, c, op);
 	if (op->cancel && !j->cancelled && j->phase == PHASE_RUNNING) {
 		j->cancelled = true;
@@ -453,7 +465,8 @@ uint64_t executor_reconcile(struct executor *e, const struct cluster *c, bool cu
 	else
 		for (size_t i = 0; i < e->n_hints; i++)
 			look_at(e, c, e->hints[i], vm_jobs);
-	e->rescan = barrier; /* what waited for it is found when it is lifted */
+	/* What waited for it is found when the barrier is lifted, or the report is in. */
+	e->rescan = barrier || is_joining(e, c);
 	e->n_hints = 0;
 	for (size_t i = 0; i < e->count; i++) {
 		if (e->jobs[i]->phase == PHASE_DONE)

@@ -250,6 +250,7 @@ enum op_state { OP_RUNNING, OP_DONE, OP_FAILED };
 #define OP_F_FORCE 0x08	   /* VM_REQUEST to stop: destroy at once */
 #define OP_F_NAMED 0x10	   /* VM_REQUEST to migrate: the administrator named the target */
 #define OP_F_OFFLINE 0x20  /* VM_REQUEST to migrate: begun, by stop and start */
+#define OP_F_REBOOTED 0x40 /* VM_MIGRATE: its node has booted since it was begun */
 #define OP_REQUEST_SHIFT 8 /* VM_REQUEST: enum vm_request, 8 bits */
 enum vm_request { REQ_NONE, REQ_START, REQ_STOP, REQ_REMOVE, REQ_MIGRATE, REQ_PAUSE, REQ_RESUME };
 #define OP_F_REQUEST(r) ((uint32_t)(r) << OP_REQUEST_SHIFT)

@@ -355,6 +355,23 @@ static bool same_boot(const struct node *n, const char *boot_id)
 	return n->boot_id && *n->boot_id && strcmp(n->boot_id, boot_id) == 0;
 }
 
+/*
+ * Absence proves no arrival any more: the VM may have run on, and ended with the host. Of an
+ * outdated copy no one may make the VM.
+ */
+static void migrations_rebooted(struct cluster *c, struct node *n)
+{
+	for (size_t i = 0; i < n->owned.count; i++) {
+		const struct vm *vm = n->owned.items[i];
+		struct operation *op = vm->op ? op_get(c, vm->op) : NULL;
+
+		if (op && op->kind == OP_VM_MIGRATE && op->node == n->id) {
+			op->flags |= OP_F_REBOOTED;
+			op_touch(c, op);
+		}
+	}
+}
+
 void node_report(struct cluster *c, const Hv__NodeReport *ev)
 {
 	struct node *n = node_get(c, ev->node);
@@ -367,6 +384,8 @@ void node_report(struct cluster *c, const Hv__NodeReport *ev)
 	n->fence_wanted = false;
 	if (n->leaving != NODE_STAYS && !same_boot(n, ev->boot_id))
 		leaving_returned(c, n);
+	if (!same_boot(n, ev->boot_id))
+		migrations_rebooted(c, n);
 	set_text(&n->boot_id, ev->boot_id);
 	n->mem_mib = ev->mem_mib;
 	n->cpus = ev->cpus;

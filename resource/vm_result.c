@@ -217,7 +217,8 @@ static void migrate_result(struct cluster *c, struct vm *vm, const struct operat
 
 	switch (res->observed) {
 	case HV__OBSERVED__OBSERVED_ABSENT:
-		if (left_by_migration(res) || MUTANT(arrival_assumed))
+		if ((left_by_migration(res) && !(op->flags & OP_F_REBOOTED)) ||
+		    MUTANT(arrival_assumed))
 			migrate_arrived(c, vm, stay_paused);
 		else /* whole at the target or not, no one knows: destroyed there, started afresh */
 			vm_absent(c, vm,

@@ -23,8 +23,13 @@ static bool ours(const struct mind *m, const struct operation *op)
  */
 static bool may_begin(const struct mind *m, const struct operation *op)
 {
-	return op->kind == OP_FENCE ||
-	       (!cluster_barrier(m->c) && !rl_status(m->h->proc.log)->barrier);
+	const struct node *n = cluster_node(m->c, m->h->id);
+
+	if (op->kind == OP_FENCE)
+		return true;
+	if (cluster_barrier(m->c) || rl_status(m->h->proc.log)->barrier)
+		return false;
+	return op->kind == OP_VM_DESTROY || !n || n->state != NODE_JOINING;
 }
 
 static void job_remove(struct mind *m, size_t i)

@@ -513,3 +513,22 @@ Test(brain_migrate, migrated_by_someone_else_it_is_waited_for_before_it_is_start
 	assert_vm(w, "web1", VM_STARTING, 2);
 	world_free(w);
 }
+
+Test(brain_migrate, a_source_that_has_booted_meanwhile_proves_no_arrival)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "web1", 3);
+	vm_migrate(w, "web1", "host1");
+	assert_vm(w, "web1", VM_MIGRATING, 3);
+	view(w, "12", "3", false); /* clusterd is gone, for less than its grace */
+	w->incarnation[3]++;
+	w->boots[3]++;
+	view(w, "123", "", false);
+	report(w, 3, "");
+	result(w, "web1", HV_OK, ABSENT); /* asked anew, its executor finds nothing */
+	cr_assert_eq(running(w, OP_VM_DESTROY, 0)->node, 1, "the source may have run on");
+	cr_assert_eq(running_count(w, OP_VM_RESUME), 0);
+	assert_vm(w, "web1", VM_PENDING, 0);
+	world_free(w);
+}
