@@ -22,7 +22,7 @@ static void epoch_fill(struct replog *log, const Hv__Activate *m)
 {
 	struct epoch_state *ep = &log->ep;
 	uint64_t seq = ep->heartbeat_seq;
-	uint32_t intact_votes = 0;
+	uint32_t intact_votes = 0, votes = 0;
 
 	memset(ep, 0, sizeof(*ep));
 	ep->active = true;
@@ -49,12 +49,14 @@ static void epoch_fill(struct replog *log, const Hv__Activate *m)
 		me->intact = !p->needs_state;
 		me->synced = p->synced;
 		me->heard_us = me->lag_us = log->now_us;
-		ep->rule.member_votes += p->votes;
+		votes += p->votes;
 		intact_votes += p->needs_state && !MUTANT(lost_store_counts) ? 0 : p->votes;
 	}
+	ep->member_votes = votes;
+	ep->rule.base_votes = m->whole_votes > votes ? m->whole_votes : votes;
 	ep->promise_rule = ep->rule;
 	if (m->alone)
-		ep->promise_rule.member_votes = intact_votes;
+		ep->promise_rule.base_votes = intact_votes;
 }
 
 static const Hv__MemberPoint *point_of(const Hv__Activate *m, hv_node_id id)

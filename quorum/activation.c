@@ -140,6 +140,7 @@ static void activate_send(struct replog *log, const struct activation *a)
 	m.again = a->again;
 	m.prev = a->again ? &prev : NULL;
 	m.minority = lost.n && !epoch_is_whole(votes, total);
+	m.whole_votes = m.minority ? 0 : total;
 	m.alone = a->alone;
 	m.n_points = a->members.n;
 	m.points = pointers;
@@ -153,7 +154,9 @@ static void activate_send(struct replog *log, const struct activation *a)
 
 static bool votes_suffice(const struct replog *log, uint32_t member_votes, uint32_t votes)
 {
-	struct vote_rule rule = {member_votes, log->votes.quorum, log->votes.device_votes};
+	uint32_t total = node_list_total(&log->nodes);
+	struct vote_rule rule = {epoch_is_whole(member_votes, total) ? total : member_votes,
+				 log->votes.quorum, log->votes.device_votes};
 
 	return vote_rule_met(&rule, votes);
 }

@@ -221,7 +221,7 @@ static void digest_report(struct replog *log, struct member *m, uint64_t index, 
 	for (size_t i = 0; i < log->ep.members.n; i++)
 		if (log->ep.m[i].id != log->self && reported(&log->ep.m[i], index, digest))
 			votes += log->ep.m[i].votes;
-	if ((uint64_t)votes * 2 > log->ep.rule.member_votes)
+	if ((uint64_t)votes * 2 > log->ep.member_votes)
 		diverged(log);
 }
 

@@ -21,7 +21,7 @@ int rl_epoch_cmp(const struct rl_epoch *a, const struct rl_epoch *b)
 
 bool vote_rule_met(const struct vote_rule *r, uint32_t votes)
 {
-	return (MUTANT(quorum_without_majority) || (uint64_t)votes * 2 > r->member_votes) &&
+	return (MUTANT(quorum_without_majority) || (uint64_t)votes * 2 > r->base_votes) &&
 	       (MUTANT(majority_without_quorum) || (uint64_t)votes + r->device_votes >= r->quorum);
 }
 

@@ -12,11 +12,16 @@
 /* What commits an entry and opens an epoch; fixed by the Activate for as long as the epoch lasts.
  */
 struct vote_rule {
-	uint32_t member_votes; /* of all members of the epoch */
+	/*
+	 * What a majority is reckoned of. In a whole epoch all configured nodes' votes: else two of
+	 * four would commit with a device's vote what the two others, who may lead with it behind a
+	 * barrier, do not have. In a minority epoch its members'.
+	 */
+	uint32_t base_votes;
 	uint32_t quorum;       /* votequorum's */
 	uint32_t device_votes; /* that votequorum counts besides the nodes' */
 };
-/* A strict majority of the members' votes and, with the device's, at least the quorum. */
+/* A strict majority of the base and, with the device's votes, at least the quorum. */
 bool vote_rule_met(const struct vote_rule *r, uint32_t votes);
 /* Do the members hold a strict majority of all configured node votes? The device does not count. */
 bool epoch_is_whole(uint32_t member_votes, uint32_t total_votes);

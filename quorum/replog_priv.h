@@ -68,6 +68,7 @@ struct epoch_state {
 	struct node_set members, lost, in_ring, barrier;
 	struct member m[HV_MAX_NODES];
 	struct vote_rule rule, promise_rule;
+	uint32_t member_votes;
 	hv_node_id donor;
 	uint64_t first_index; /* of the view entry; 0 while we are syncing and do not know */
 	uint64_t since_us;

@@ -51,8 +51,7 @@ bool given_add_vms(struct scenario_run *r)
 		const struct sc_vm *vm = &r->sc->vms[k];
 		char uuid[HV_UUID_LEN + 1];
 
-		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012u",
-			 (unsigned)(k % VMS));
+		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012u", (unsigned)(k % VMS));
 		vms_define(&r->s, (int)k, vm->name, uuid, vm->mem_mib ? vm->mem_mib : 1);
 		r->wanted[k] = !vm->late && vm->wanted;
 		r->unmanaged[k] = !vm->managed;

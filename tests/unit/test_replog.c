@@ -474,3 +474,30 @@ Test(replog, it_says_when_it_wants_to_look_at_its_clock, .fini = cleanup)
 		rack_pass(&r, 100000);
 	}
 }
+
+/* Two of four and a witness may lead behind a barrier: what two others have alone is not committed.
+ */
+Test(replog, in_a_whole_epoch_a_witness_makes_up_for_no_disk, .fini = cleanup)
+{
+	start(4);
+	r.device_votes = 1;
+	rack_view(&r, 1, 2, 3, 4, 0);
+	rack_settle(&r);
+	rack_view(&r, 2, 3, 4, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(3)->phase, RL_ACTIVE);
+	cr_assert_not(status(3)->minority);
+	rack_node(&r, 2)->disk_stuck = true;
+	rack_propose(&r, 3, "x");
+	rack_settle(&r);
+	eq_text(3, "");
+	/* Who has waited too long for the third goes on without it, behind a barrier. */
+	rack_pass(&r, 5000000);
+	cr_assert(status(3)->minority);
+	cr_assert_eq(status(3)->barrier, 2);
+	rack_fenced(&r, 3, 1);
+	rack_fenced(&r, 4, 2);
+	rack_settle(&r);
+	eq_text(3, "x ");
+	eq_text(4, "x ");
+}
