@@ -243,23 +243,24 @@ static bool healthy(struct history *h)
 /* Takes `j`. */
 static void put(struct history *h, struct job *j)
 {
-	bool room;
+	uint64_t bytes = j->len; /* what is queued is the writer's, and may be gone */
+	bool new_file = j->new_file, room;
 
 	if (!healthy(h)) {
 		free(j);
 		return;
 	}
 	pthread_mutex_lock(&h->lock);
-	room = h->queued + j->len <= HISTORY_QUEUE_MAX || !h->head;
+	room = h->queued + bytes <= HISTORY_QUEUE_MAX || !h->head;
 	if (room) {
 		*h->tail = j;
 		h->tail = &j->next;
-		h->queued += j->len;
+		h->queued += bytes;
 	}
 	pthread_cond_signal(&h->work);
 	pthread_mutex_unlock(&h->lock);
 	if (room) {
-		h->file_bytes = j->new_file ? j->len : h->file_bytes + j->len;
+		h->file_bytes = new_file ? bytes : h->file_bytes + bytes;
 		return;
 	}
 	if (!h->gap)
