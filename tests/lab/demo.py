@@ -178,7 +178,20 @@ class Demo:
         now = self.lab.guests()
         for name in load[host]:
             self.judge_moved(name, host, before[name], now.get(name, []))
+        self.tell.say("Maintenance is over: they come home the same way.")
         self.hv("node", "resume", host)
+        self.came_home(load[host], host)
+
+    def came_home(self, names, host):
+        """Live, and of their own: the cluster remembers whom it sent away (setting maintenance_return)."""
+        def home():
+            vms = self.cluster.vms()
+            return all(vms[name]["node"] == host and vms[name]["state"] == "running" for name in names)
+        wait_until(home, 30, f"{', '.join(names)} back on {host}")
+        copies = self.lab.guests()
+        for name in names:
+            boot = lineage(self.lab.beats(name))[-1]
+            self.check(copies.get(name) == [host], f"{name}: home on {host}, still boot {boot.name}")
 
     def judge_moved(self, name, source, before, hosts):
         boot = lineage(self.lab.beats(name))[-1]
