@@ -115,6 +115,8 @@ struct answer admin_fence_add(struct cluster *c, const char *actor, const Hv__Fe
 	d->n_options = options_copy(d->options, cmd->options, cmd->n_options);
 	d->n_secrets = options_copy(d->secrets, cmd->secrets, cmd->n_secrets);
 	device_insert(n, d);
+	if (n->fence_op) /* what was its last device may be none: the plan begins again */
+		fencing_call_off(c, n);
 	node_touch(c, n);
 	journal_why(c, SEV_NOTICE, "fence device of", n->name, "none", d->name, asked(actor));
 	return answer_ok(0);

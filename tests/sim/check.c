@@ -273,6 +273,9 @@ void check_applied(struct sim *s, struct host *h, const struct rl_entry *e)
 	/* By the rule of the list that this node knows: a majority of either shares a disk. */
 	if (s->n_before && s->n_before < s->n)
 		is.n = s->n_before;
+	/* One has gone: what it had counted for a majority of before, and half meets any of now. */
+	if (s->n_before > s->n)
+		is.n = s->n - 1;
 
 	sim_trace(s, "node %u applies %llu: epoch %llu/%u type %d, %zu bytes", h->id,
 		  (unsigned long long)e->index, (unsigned long long)e->epoch.number, e->epoch.node,

@@ -385,3 +385,21 @@ Test(brain_failover, a_stopped_vm_of_a_lost_node_stays_stopped)
 	assert_vm(w, "web1", VM_STOPPED, 0);
 	world_free(w);
 }
+
+Test(brain_failover, a_device_that_is_added_while_it_fences_must_succeed_too)
+{
+	struct world *w = world_new(3);
+	hv_op_id first;
+
+	running_vm(w, "web1", 3);
+	view(w, "12", "", false);
+	first = running(w, OP_FENCE, 0)->id;
+	fence_add(w, "host3", "outlet", 1);
+	cr_assert(cluster_op(w->c, first)->cancel, "its success alone proves nothing any more");
+	assert_vm(w, "web1", VM_RECOVERING, 3);
+	fence_result(w, 3, HV_OK);
+	assert_vm(w, "web1", VM_RECOVERING, 3);
+	fence_result(w, 3, HV_OK);
+	assert_vm(w, "web1", VM_STARTING, cluster_vm_by_name(w->c, "web1")->node);
+	world_free(w);
+}
