@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/home.h"
 
+#include "resource/moves.h"
 #include "resource/placement.h"
 #include "resource/rule.h"
 #include "resource/vm_machine.h"
@@ -19,12 +20,8 @@ static bool is_up(const struct vm *vm)
 
 static bool is_free(struct cluster *c, const struct vm *vm)
 {
-	const struct node *n = node_get(c, vm->node);
-
-	return is_up(vm) && !vm->op && !vm->stale_ops && !vm->retry_us && !vm->request &&
-	       !vm->lock && vm->managed && vm->intent == INTENT_STARTED && node_reachable(n) &&
-	       n->migrations_running < c->tuning.migrate_parallel &&
-	       (vm->live_migration || vm->state == VM_RUNNING);
+	return moves_free(c, vm) &&
+	       node_get(c, vm->node)->migrations_running < c->tuning.migrate_parallel;
 }
 
 static void go_home(struct cluster *c, struct vm *vm)
