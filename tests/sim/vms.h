@@ -151,6 +151,10 @@ struct vms_swarm { /* permille of the chance steps, or of the calls */
 	    libvirt_ends, hvd_ends, move_fails, outside, fence_breaks, foolish, garbage, wishes;
 };
 
+struct let_go {
+	uint64_t index; /* of the state in which it was last seen */
+	bool yes;	/* not managed there */
+};
 struct asked {
 	bool added, removed; /* answered with OK; asked for at any time */
 };
@@ -177,7 +181,7 @@ struct vms_world {
 	struct move *moves;
 	size_t n_moves, cap_moves;
 	struct asked asked[VMS];
-	bool let_go[VMS]; /* not managed when it was last seen in the state */
+	struct let_go let_go[VMS];
 	bool healed;	  /* administrators will do nothing more */
 	uint64_t checked; /* highest index whose state was looked at */
 	uint64_t asked_calls;

@@ -15,7 +15,6 @@
 static void applied_here(struct mind *m, uint64_t id, uint64_t index)
 {
 	struct vms_world *w = vms_of(m->s);
-
 	struct request *q;
 	uint32_t bit = 1U << (m->h->id - 1);
 
@@ -90,6 +89,15 @@ static void check_epoch(struct mind *m, const struct vm *vm, int k, bool forget)
 	m->vm_epoch[k] = vm->epoch;
 }
 
+/* Removed while it is not managed, it runs on. A node that catches up tells old stories. */
+static void see_let_go(const struct mind *m, const struct vm *vm, int k)
+{
+	struct let_go *l = &vms_of(m->s)->let_go[k];
+
+	if (cluster_index(m->c) >= l->index)
+		*l = (struct let_go){cluster_index(m->c), !vm->managed};
+}
+
 /* A VM that is added again under the uuid of one that was removed is another one. */
 static void check_vms(struct mind *m, bool forget)
 {
@@ -103,7 +111,7 @@ static void check_vms(struct mind *m, bool forget)
 		if (k < 0)
 			continue;
 		there[k] = true;
-		vms_of(m->s)->let_go[k] = !vm->managed; /* removed like this, it runs on */
+		see_let_go(m, vm, k);
 		check_epoch(m, vm, k, forget);
 		d = vm->node ? vms_dom(m->s, vm->node, k) : NULL;
 		/* Taken over; a node that catches up tells old stories. */
@@ -381,7 +389,7 @@ static const char *vm_wrong(struct sim *s, const struct vm *vm, int k, char *buf
 		const struct domain *d = vms_dom(s, s->hosts[i].id, k);
 		enum dom should = wanted_here(vm, s->hosts[i].id);
 
-		if (!vm && (d->stray || vms_of(s)->let_go[k]))
+		if (!vm && (d->stray || vms_of(s)->let_go[k].yes))
 			continue; /* a person's own */
 		/* Paused, it may have been moved: it has then never been resumed. */
 		if (d->state == should || (should == DOM_PAUSED && d->state == DOM_INCOMING))
