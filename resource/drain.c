@@ -163,12 +163,7 @@ void drain_one(struct cluster *c, struct node *n, struct vm *vm, hv_op_id parent
 		return;
 	if (c->tuning.maintenance_return && !vm->home)
 		vm_set_home(c, vm, n->id);
-	if (vm->live_migration) {
-		vm_migrate_to(c, vm, target, parent, why);
-		return;
-	}
-	vm->prefer = target;
-	vm_relocate(c, vm, why);
+	vm_move_to(c, vm, target, parent, why);
 }
 
 /* Begin what may begin; true if anything is, or soon will be, on its way. */

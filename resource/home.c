@@ -32,14 +32,8 @@ static void go_home(struct cluster *c, struct vm *vm)
 		vm_set_home(c, vm, 0);
 		return;
 	}
-	if (placement_fit(c, vm, node_get(c, vm->home), vm->live_migration) != FIT_OK)
-		return;
-	if (vm->live_migration) {
-		vm_migrate_to(c, vm, vm->home, 0, why);
-		return;
-	}
-	vm->prefer = vm->home;
-	vm_relocate(c, vm, why);
+	if (placement_fit(c, vm, node_get(c, vm->home), vm->live_migration) == FIT_OK)
+		vm_move_to(c, vm, vm->home, 0, why);
 }
 
 static void look_at(struct cluster *c, struct vm *vm)

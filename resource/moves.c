@@ -29,14 +29,8 @@ static bool may_move(struct cluster *c, const struct vm *vm)
 
 static void move_to(struct cluster *c, struct vm *vm, hv_node_id target, struct why why)
 {
-	if (placement_fit(c, vm, node_get(c, target), true) != FIT_OK)
-		return;
-	if (vm->live_migration) {
-		vm_migrate_to(c, vm, target, 0, why);
-		return;
-	}
-	vm->prefer = target;
-	vm_relocate(c, vm, why);
+	if (placement_fit(c, vm, node_get(c, target), true) == FIT_OK)
+		vm_move_to(c, vm, target, 0, why);
 }
 
 /* By stop and start, or not at all for now: graceful, and its node must be able to. */

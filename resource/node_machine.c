@@ -11,7 +11,6 @@
 #include "resource/vm_machine.h"
 
 #define TO(s) (1u << NODE_##s)
-#define EARLIER "an earlier decision"
 
 /* The machine: for each state, which states may follow. */
 static const uint32_t node_next[] = {
@@ -65,15 +64,6 @@ void node_admin_move(struct cluster *c, struct node *n, enum node_admin to, stru
 	n->admin = to;
 	node_touch(c, n);
 	c->freed = true;
-}
-
-/* Every VM that may wait for this node is looked at. */
-static void dirty_vms(struct cluster *c, struct node *n)
-{
-	for (size_t i = 0; i < n->owned.count; i++)
-		vm_dirty(c, n->owned.items[i]);
-	for (size_t i = 0; i < n->incoming.count; i++)
-		vm_dirty(c, n->incoming.items[i]);
 }
 
 /* ---- loss */
@@ -337,99 +327,6 @@ void nodes_configured(struct cluster *c, const Hv__NodesConfigured *ev)
 		node_rename(c, n, ev->nodes[i]->name);
 		node_touch(c, n);
 	}
-}
-
-/* ---- what a node says of itself */
-
-static void set_text(char **s, const char *text)
-{
-	char *copy = hv_xstrndup(text ? text : "", HV_TEXT_MAX);
-
-	free(*s);
-	*s = copy;
-}
-
-/* Has the host run without a break since it reported last? */
-static bool same_boot(const struct node *n, const char *boot_id)
-{
-	return n->boot_id && *n->boot_id && strcmp(n->boot_id, boot_id) == 0;
-}
-
-/*
- * Absence proves no arrival any more: the VM may have run on, and ended with the host. Of an
- * outdated copy no one may make the VM.
- */
-static void migrations_rebooted(struct cluster *c, struct node *n)
-{
-	for (size_t i = 0; i < n->owned.count; i++) {
-		const struct vm *vm = n->owned.items[i];
-		struct operation *op = vm->op ? op_get(c, vm->op) : NULL;
-
-		if (op && op->kind == OP_VM_MIGRATE && op->node == n->id) {
-			op->flags |= OP_F_REBOOTED;
-			op_touch(c, op);
-		}
-	}
-}
-
-void node_report(struct cluster *c, const Hv__NodeReport *ev)
-{
-	struct node *n = node_get(c, ev->node);
-
-	if (!node_is_member(n) || (ev->incarnation_seen && ev->incarnation_seen != n->incarnation))
-		return;
-	if (n->fence_wanted && same_boot(n, ev->boot_id) &&
-	    node_want_fence(c, n, WHY(FENCE_ASKED, .subject = n->name, .text = EARLIER)))
-		return;
-	n->fence_wanted = false;
-	if (n->leaving != NODE_STAYS && !same_boot(n, ev->boot_id))
-		leaving_returned(c, n);
-	if (!same_boot(n, ev->boot_id))
-		migrations_rebooted(c, n);
-	set_text(&n->boot_id, ev->boot_id);
-	n->mem_mib = ev->mem_mib;
-	n->cpus = ev->cpus;
-	vm_reconcile(c, n, ev);
-	n->inventory_known = ev->inventory_known;
-	n->hypervisor_ok = ev->inventory_known;
-	set_text(&n->health_text, ev->inventory_known ? "" : "it cannot tell what runs");
-	node_touch(c, n);
-	c->freed = true;
-	if (n->state == NODE_JOINING) {
-		node_move(c, n, NODE_ONLINE, WHY(REPORTED, .subject = n->name));
-		vm_retry_given_up(c);
-	}
-	if (n->frozen && n->leaving == NODE_STAYS && n->inventory_known) {
-		leaving_thaw(c, n, true);
-		n->deadline_us = 0;
-	}
-	dirty_vms(c, n);
-}
-
-void node_health(struct cluster *c, const Hv__HostHealth *ev)
-{
-	struct node *n = node_get(c, ev->node);
-	bool changed;
-
-	if (!node_is_member(n))
-		return;
-	changed = n->hypervisor_ok != ev->hypervisor_ok;
-	if (changed)
-		journal_why(c, ev->hypervisor_ok ? SEV_NOTICE : SEV_WARNING, "node", n->name,
-			    n->hypervisor_ok ? "hypervisor up" : "hypervisor down",
-			    ev->hypervisor_ok ? "hypervisor up" : "hypervisor down",
-			    ev->hypervisor_ok
-				? WHY(REPORTED, .subject = n->name)
-				: WHY(HYPERVISOR_DOWN, .subject = n->name, .text = ev->text));
-	n->hypervisor_ok = ev->hypervisor_ok;
-	set_text(&n->health_text, ev->text);
-	if (ev->mem_mib)
-		n->mem_mib = ev->mem_mib;
-	if (ev->cpus)
-		n->cpus = ev->cpus;
-	node_touch(c, n);
-	c->freed = true;
-	dirty_vms(c, n);
 }
 
 /* ---- time and proof */

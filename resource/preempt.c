@@ -101,12 +101,14 @@ static void evict(struct cluster *c, struct vm *victim, const struct vm *vm)
 	hv_node_id target = 0;
 	enum fit fit = victim->group ? FIT_MEMORY : placement_pick(c, victim, true, &target);
 
-	if (victim->live_migration && !victim->migrate_attempts && fit == FIT_OK &&
-	    n->migrations_running < c->tuning.migrate_parallel)
-		vm_migrate_to(c, victim, target, 0, why);
-	else if (victim->state == VM_RUNNING &&
-		 (fit != FIT_OK || !victim->live_migration || victim->migrate_attempts))
+	bool tried = victim->live_migration && victim->migrate_attempts;
+
+	if (fit == FIT_OK && !tried) {
+		if (!victim->live_migration || n->migrations_running < c->tuning.migrate_parallel)
+			vm_move_to(c, victim, target, 0, why);
+	} else if (victim->state == VM_RUNNING) {
 		vm_relocate(c, victim, why);
+	}
 }
 
 void preempt_for(struct cluster *c, struct vm *vm)

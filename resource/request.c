@@ -222,12 +222,9 @@ void request_overdue(struct cluster *c)
 
 static void begin_move(struct cluster *c, struct vm *vm, struct operation *req)
 {
-	if (vm->live_migration) {
-		vm_migrate_to(c, vm, req->target, req->id, why_same(&vm->reason));
-		return;
-	}
-	vm->prefer = req->target;
-	if (vm_relocate(c, vm, why_same(&vm->reason)))
+	bool live = vm->live_migration;
+
+	if (vm_move_to(c, vm, req->target, req->id, why_same(&vm->reason)) && !live)
 		req->flags |= OP_F_OFFLINE;
 }
 

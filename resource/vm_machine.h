@@ -6,7 +6,7 @@
  * PURE. Facts come in through vm_owner_says(), vm_copy_seen(), vm_op_result(), vm_owner_lost() and
  * vm_absent(); each brings the state up to date. vm_settle() then looks at state and intent, never
  * at what led there, and begins or cancels operations. It can be called at any time: settling twice
- * changes nothing.
+ * changes nothing (vm_settle.c).
  */
 #ifndef HV_RESOURCE_VM_MACHINE_H
 #define HV_RESOURCE_VM_MACHINE_H
@@ -31,6 +31,8 @@ void vm_running(struct cluster *c, struct vm *vm, struct why why);
 void vm_absent(struct cluster *c, struct vm *vm, struct why why);
 /* Its owner is lost. */
 void vm_owner_lost(struct cluster *c, struct vm *vm);
+/* Why it waits while its owner is lost. */
+struct why vm_why_recovering(const struct cluster *c, const struct vm *vm);
 /* The job that had locked it is over, or gone with its node. */
 void vm_unlock(struct cluster *c, struct vm *vm, struct why why);
 /* A copy on `node` is nobody's: destroyed, and until then the VM is not started anywhere. */
@@ -47,8 +49,12 @@ bool vm_start_on(struct cluster *c, struct vm *vm, hv_node_id node, const char *
  * it, and sets vm->prefer first. False: it is held.
  */
 bool vm_relocate(struct cluster *c, struct vm *vm, struct why why);
+/* Live, RUNNING or PAUSED. False: it is held, or there are too many operations now. */
 bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id parent,
 		   struct why why);
+/* Either, as its `live_migration` says: one that may not be migrated live must be RUNNING. */
+bool vm_move_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id parent,
+		struct why why);
 /* ---- vm_limits.c: starts that fail */
 /*
  * Its start failed on its node, where it is absent; vm->attempts counts it already. It is tried
