@@ -340,10 +340,7 @@ static void config(struct sim *s, struct host *h, struct rl_config *cfg)
 	*cfg = (struct rl_config){.self = h->id, .incarnation = h->proc.incarnation, .feature = 1};
 	for (size_t i = 0; i < s->n; i++)
 		cfg->nodes[cfg->n_nodes++] = (struct rl_node_cfg){s->hosts[i].id, 1};
-	/* As clusterd has them; in a storm the world is that much faster. */
-	cfg->hello_timeout_us = s->storm ? s->swarm.hello_us : SEC;
-	cfg->ack_timeout_us = s->storm ? s->swarm.ack_us : 3 * SEC;
-	cfg->heartbeat_us = s->storm ? s->swarm.heartbeat_us : 400 * MS;
+	patience_config(s, cfg);
 	cfg->snapshot_every = s->snapshot_every;
 	cfg->max_pending = SIM_MAX_PENDING;
 }

@@ -10,6 +10,7 @@
  *   votes.c   votequorum and a quorum device
  *   disk.c    durable state: atomic batches, lost when the power goes before they are done
  *   host.c    power, process, the driver of the log core (what clusterd does)
+ *   patience.c  the logs' timeouts, in a storm and after it
  *   inject.c  streams of chance; injections are numbered and counted
  *   swarm.c   which cluster and which faults a seed has, and when; all is healed
  *   faults.c  what goes wrong (faults.h)
@@ -239,6 +240,7 @@ struct sim {
 	size_t n, n_before; /* configured hosts: the first ones; before the last change, or 0 */
 	bool two_node, device, wait_for_all;
 	bool storm; /* everything fails all the time, and timeouts are short: many views a second */
+	bool hasty; /* those timeouts are in force */
 	uint64_t snapshot_every;
 	struct swarm swarm;
 	bool healing;
@@ -321,6 +323,11 @@ enum hv_rc process_propose(struct sim *s, struct host *h, enum rl_entry_type typ
 			   hv_node_id fenced, const uint8_t *data, size_t len);
 uint64_t process_cluster_us(struct sim *s, struct host *h);
 bool process_runs(const struct host *h); /* up, and neither paused nor hung */
+
+/* patience.c */
+void patience_config(const struct sim *s, struct rl_config *cfg);
+void patience_begins(struct sim *s); /* timeouts of a storm are over */
+void patience_ends(struct sim *s);   /* they come back; takes a moment */
 
 /* swarm.c */
 void swarm_configure(struct sim *s);

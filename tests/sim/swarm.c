@@ -116,6 +116,7 @@ void swarm_configure(struct sim *s)
 	choose_cluster(s, r);
 	/* Many hosts with short timeouts: nothing but heartbeats. */
 	s->storm = (prng_chance(r, 400) || s->storm) && !s->options->calm && s->n <= 9;
+	s->hasty = s->storm;
 	s->snapshot_every =
 	    prng_chance(r, 500) ? prng_range(r, s->storm ? 1 : 5, 60) : prng_range(r, 100, 600);
 	choose_faults(s, r);

@@ -7,7 +7,8 @@
 #define FORCE_US (12 * SEC)   /* after healing: the administrator looks */
 #define HEALED_US (400 * SEC) /* at most: backed-off retries are up to a minute apart */
 #define LOOK_US (2 * SEC)
-#define LOOKS 3 /* quiet so many times in a row */
+#define LOOK_STORM_US SEC /* has the log come to rest? */
+#define LOOKS 3		  /* quiet so many times in a row */
 
 static void first_boot(struct sim *s, struct host *h, uint64_t arg)
 {
@@ -80,10 +81,13 @@ static void until_quiet(struct sim *s)
 	char buf[256];
 
 	while (!s->failed && s->now_us < end && looks < LOOKS) {
-		sim_run_until(s, s->now_us + LOOK_US);
-		looks = !s->failed && !check_quiet(s, buf, sizeof(buf)) && s->mind->quiet(s)
-			    ? looks + 1
-			    : 0;
+		bool hasty = s->hasty, rests;
+
+		sim_run_until(s, s->now_us + (hasty ? LOOK_STORM_US : LOOK_US));
+		rests = !s->failed && !check_quiet(s, buf, sizeof(buf));
+		if (rests)
+			patience_begins(s);
+		looks = rests && !hasty && s->mind->quiet(s) ? looks + 1 : 0;
 		if (!s->failed && force && s->now_us >= force) {
 			administrator(s);
 			force = 0;
@@ -102,10 +106,12 @@ static void one_for_good(struct sim *s)
 	if (s->failed || s->n < 2 || !chosen || s->mind != &plain_mind ||
 	    !sim_inject(s, "out of order for good"))
 		return;
+	patience_ends(s);
 	fault_for_good(s, id, r);
 	until_quiet(s);
 	if (!s->failed)
 		check_end(s);
+	patience_ends(s);
 	fault_for_good_over(s);
 	until_quiet(s);
 }
