@@ -106,6 +106,10 @@
 	X(same_level_for_ever, vms,                                                                \
 	  "the first level is tried again and again, the next one never")                          \
 	X(same_executor_for_ever, vms, "a fence that failed is tried again by the same node")      \
+	/* watchdogs */                                                                            \
+	X(fed_without_lease, vms, "a watchdog is fed by whoever lives, a member or not")           \
+	X(lease_by_receipt, vms,                                                                   \
+	  "a lease counts from when one's heartbeat was read, not from when it was sent")          \
 	/* clusterd */                                                                             \
 	X(proposal_numbers_stay, vms, "two proposals have the same number")                        \
 	X(told_for_ever, vms, "what was told once and got lost is not told again")                 \

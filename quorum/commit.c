@@ -282,6 +282,18 @@ static void yield_to(struct replog *log, const Hv__Heartbeat *m)
 		hello_leave_epoch(log);
 }
 
+/* Ours came back: we hear ourselves in this epoch, as of when it was sent. */
+static void own_heartbeat(struct replog *log, const Hv__Heartbeat *m)
+{
+	struct epoch_state *ep = &log->ep;
+
+	if (m->seq > ep->heartbeat_seq || m->seq + OWN_HEARTBEATS <= ep->heartbeat_seq)
+		return;
+	ep->heartbeat_back_us = ep->heartbeats_us[m->seq % OWN_HEARTBEATS];
+	if (MUTANT(lease_by_receipt))
+		ep->heartbeat_back_us = log->now_us;
+}
+
 void commit_heartbeat(struct replog *log, hv_node_id sender, const Hv__Heartbeat *m)
 {
 	struct member *from = commit_heard(log, sender, m->epoch);
@@ -290,6 +302,8 @@ void commit_heartbeat(struct replog *log, hv_node_id sender, const Hv__Heartbeat
 		yield_to(log, m);
 		return;
 	}
+	if (sender == log->self)
+		own_heartbeat(log, m);
 	if (m->progress > from->progress) {
 		from->progress = m->progress;
 		from->lag_us = log->now_us;
@@ -314,6 +328,7 @@ static void heartbeat_send(struct replog *log)
 	m.begun = log->ep.begun;
 	msg.body_case = HV__PEER_MESSAGE__BODY_HEARTBEAT;
 	msg.heartbeat = &m;
+	log->ep.heartbeats_us[m.seq % OWN_HEARTBEATS] = log->now_us;
 	rl_send(log, &msg);
 	log->ep.heartbeat_us = log->now_us;
 }

@@ -427,6 +427,7 @@ static void status_members(const struct replog *log, struct rl_status *s)
 	s->minority = log->ep.minority;
 	s->barrier = log->ep.barrier.n;
 	s->epoch = log->ep.id;
+	s->heartbeat_back_us = log->ep.heartbeat_back_us;
 }
 
 const struct rl_status *rl_status(const struct replog *log)

@@ -214,6 +214,9 @@ struct rl_status {
 	bool needs_state; /* our store was damaged or our state diverged, and no donor has helped
 			     yet */
 	uint64_t refused; /* peer messages that were malformed */
+	/* When (now_us) the latest of our heartbeats was sent that has come back in this epoch; 0:
+	 * none has. Whoever is expelled hears none any more: fence/selfguard.h. */
+	uint64_t heartbeat_back_us;
 };
 
 struct replog;

@@ -19,10 +19,11 @@
 #include "quorum/outbox.h"
 #include "quorum/peer_msg.h"
 
-#define REPORTS 8	 /* digests remembered of each member */
-#define OWN_DIGESTS 1024 /* and of ourselves */
-#define SYNC_PATIENCE 5	 /* a syncing member may be silent so many times longer */
-#define BUFFER_MAX 65536 /* entries that a syncing member holds back; then it begins again */
+#define REPORTS 8	  /* digests remembered of each member */
+#define OWN_DIGESTS 1024  /* and of ourselves */
+#define OWN_HEARTBEATS 16 /* whose return is waited for */
+#define SYNC_PATIENCE 5	  /* a syncing member may be silent so many times longer */
+#define BUFFER_MAX 65536  /* entries that a syncing member holds back; then it begins again */
 
 /* The last thing that a peer said of its log. */
 struct hello {
@@ -77,6 +78,8 @@ struct epoch_state {
 	uint64_t ack_from_write; /* earlier writes made another log durable */
 	uint64_t acked;		 /* our last ack */
 	uint64_t heartbeat_us, heartbeat_seq;
+	uint64_t heartbeats_us[OWN_HEARTBEATS]; /* when they were sent, by number; */
+	uint64_t heartbeat_back_us;		/* and the latest of them that came back */
 };
 
 /* Laggard: what has come so far, and the entries of the epoch that wait behind it. */

@@ -501,3 +501,33 @@ Test(replog, in_a_whole_epoch_a_witness_makes_up_for_no_disk, .fini = cleanup)
 	eq_text(3, "x ");
 	eq_text(4, "x ");
 }
+
+/* What a watchdog's lease goes by (fence/selfguard.h): sent when, not read when. */
+Test(replog, a_node_knows_when_it_sent_what_came_back, .fini = cleanup)
+{
+	uint64_t sent;
+
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_pass(&r, 1000000);
+	rack_settle(&r);
+	sent = status(3)->heartbeat_back_us;
+	cr_assert(sent && r.now_us - sent <= 1000000);
+	rack_pass(&r, 1000000);
+	rack_settle(&r);
+	cr_assert_gt(status(3)->heartbeat_back_us, sent, "the next one");
+
+	/* It stands still, and what it sent waits to be read. */
+	rack_node(&r, 3)->paused = true;
+	sent = status(3)->heartbeat_back_us;
+	rack_pass(&r, 500000);
+	cr_assert_eq(status(3)->heartbeat_back_us, sent);
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->phase, RL_ACTIVE);
+	cr_assert(!status(1)->heartbeat_back_us || status(1)->heartbeat_back_us > sent,
+		  "of this epoch, or none");
+	rack_view_without_votes(&r, 1, 2, 0);
+	cr_assert_eq(status(1)->heartbeat_back_us, 0, "without an epoch there is none");
+}

@@ -94,3 +94,73 @@ Test(selfguard, only_ignore_makes_a_view_quorate)
 	selfguard_quorum(SELFGUARD_IGNORE, &quorate, &quorum);
 	cr_assert_eq(quorum, 2, "a real quorum counts as it is");
 }
+
+/* ---- the lease */
+
+static struct selfguard_lease lease;
+
+/* At `s`, having heard a heartbeat again that was sent at `sent`; how long it is valid then. */
+static uint64_t left_at(double s, double sent, bool active)
+{
+	struct selfguard_lease_input in = {.now_us = (uint64_t)(s * S),
+					   .active = active,
+					   .heartbeat_sent_us = (uint64_t)(sent * S),
+					   .lease_us = 2 * S,
+					   .stall_us = S};
+	uint64_t until = selfguard_lease_step(&lease, &in);
+
+	return until ? until - in.now_us : 0;
+}
+
+Test(lease, counts_from_when_the_heartbeat_was_sent)
+{
+	cr_assert_eq(left_at(100, 0, true), 0, "none has come back yet");
+	cr_assert_eq(left_at(100.5, 100.4, true), 19 * S / 10);
+	cr_assert_eq(left_at(101.4, 100.4, true), S);
+	cr_assert_eq(left_at(102.3, 100.4, true), S / 10);
+	cr_assert_eq(left_at(102.4, 100.4, true), 0, "not at its very end");
+	cr_assert_eq(left_at(102.5, 100.4, true), 0);
+	cr_assert_eq(left_at(102.6, 102.5, true), 19 * S / 10, "it goes on");
+}
+
+Test(lease, is_a_members_of_an_active_epoch)
+{
+	cr_assert_gt(left_at(100, 99.9, true), 0);
+	cr_assert_eq(left_at(100.1, 99.9, false), 0);
+	cr_assert_gt(left_at(100.2, 99.9, true), 0);
+}
+
+Test(lease, a_thawed_host_finds_it_expired_and_waits_one_more)
+{
+	cr_assert_gt(left_at(100, 99.9, true), 0);
+	cr_assert_eq(left_at(103, 99.9, true), 0, "expired");
+	cr_assert_eq(left_at(103.1, 103, true), 0, "a ring of ghosts may have sent that back");
+	for (double s = 103.5; s < 105; s += 0.5)
+		cr_assert_eq(left_at(s, s - 0.1, true), 0);
+	cr_assert_eq(left_at(105.1, 104.9, true), 0, "sent too early");
+	cr_assert_gt(left_at(105.2, 105.1, true), 0);
+}
+
+Test(lease, a_short_stall_counts_too)
+{
+	cr_assert_gt(left_at(100, 99.9, true), 0);
+	cr_assert_gt(left_at(101, 99.9, true), 0, "it was looked at in time");
+	cr_assert_gt(left_at(101.5, 101.4, true), 0);
+	cr_assert_eq(left_at(102.6, 102.5, true), 0, "1.1 s: longer than a token waits");
+}
+
+Test(lease, suspended_is_stood_still_though_the_clock_does_not_show_it)
+{
+	struct selfguard_lease_input in = {.now_us = 100 * S,
+					   .active = true,
+					   .heartbeat_sent_us = 100 * S - 1,
+					   .lease_us = 2 * S,
+					   .stall_us = S};
+
+	cr_assert_gt(selfguard_lease_step(&lease, &in), 0);
+	in.now_us += S / 10;
+	in.suspended_us = 30 * S;
+	cr_assert_eq(selfguard_lease_step(&lease, &in), 0);
+	in.now_us += S / 10;
+	cr_assert_eq(selfguard_lease_step(&lease, &in), 0, "it was sent before");
+}
