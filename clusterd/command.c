@@ -159,6 +159,16 @@ static void classify_confirm(const struct cluster *c, Hv__FenceConfirm *confirm,
 	plan->fenced = n->id;
 }
 
+/* A node that is lost may be fenced behind the barrier, too: the entry itself proves nothing. */
+static void classify_fence(const struct cluster *c, const Hv__NodeFence *fence,
+			   struct command_plan *plan)
+{
+	const struct node *n = cluster_node_by_name(c, fence->node);
+
+	if (n && cluster_barrier(c) && (n->state == NODE_LOST || n->state == NODE_FENCING))
+		plan->type = RL_FENCE;
+}
+
 enum hv_rc command_prepare(const struct cluster *c, Hv__Command *cmd, struct command_plan *ret)
 {
 	*ret = (struct command_plan){.type = RL_COMMAND};
@@ -187,8 +197,11 @@ enum hv_rc command_prepare(const struct cluster *c, Hv__Command *cmd, struct com
 	case HV__COMMAND__BODY_RULE_ADD:
 	case HV__COMMAND__BODY_RULE_REMOVE:
 	case HV__COMMAND__BODY_NODE_SHUTDOWN:
-	case HV__COMMAND__BODY_NODE_FENCE:
+	case HV__COMMAND__BODY_NODE_RELEASE:
 	case HV__COMMAND__BODY_ARM:
+		return HV_OK;
+	case HV__COMMAND__BODY_NODE_FENCE:
+		classify_fence(c, cmd->node_fence, ret);
 		return HV_OK;
 	case HV__COMMAND__BODY__NOT_SET:
 	case _HV__COMMAND__BODY__CASE_IS_INT_SIZE:

@@ -106,6 +106,14 @@
 	X(same_level_for_ever, vms,                                                                \
 	  "the first level is tried again and again, the next one never")                          \
 	X(same_executor_for_ever, vms, "a fence that failed is tried again by the same node")      \
+	X(brake_ignored, vms, "more than half of the nodes are fenced within the window")          \
+	X(quarantine_ignored, vms, "a node that was fenced too often gets VMs")                    \
+	X(delay_ignored, vms, "a fence device is used before its delay is over")                   \
+	X(both_shoot_at_once, vms, "in a duel of two nodes neither waits for the other")           \
+	X(unfencing_skipped, vms, "a node gets VMs before its devices were told `on`")             \
+	X(waiting_is_seeing, vms, "a device that only waits proves, where seeing is demanded")     \
+	X(tests_all_at_once, vms, "a self-test of a fence device does not wait for the last one")  \
+	X(tested_by_one_only, vms, "every self-test is run by the same node")                      \
 	/* watchdogs */                                                                            \
 	X(fed_without_lease, vms, "a watchdog is fed by whoever lives, a member or not")           \
 	X(lease_by_receipt, vms,                                                                   \

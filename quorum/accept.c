@@ -223,6 +223,8 @@ static uint8_t *view_event(const struct replog *log, size_t *ret_len)
 	view.n_in_ring = log->ep.in_ring.n;
 	view.in_ring = (uint32_t *)log->ep.in_ring.ids;
 	view.minority = log->ep.minority;
+	/* A device votes for one side only. */
+	view.duel = log->ep.minority && !log->ep.rule.device_votes;
 	view.detected_us = log->detected_us;
 	ev.at_us = log->cluster_us;
 	ev.wall_ms = log->wall_ms;

@@ -76,6 +76,7 @@ static bool acts(const Hv__Command *cmd)
 	case HV__COMMAND__BODY_SETTING_SET:
 	case HV__COMMAND__BODY_RULE_ADD:
 	case HV__COMMAND__BODY_RULE_REMOVE:
+	case HV__COMMAND__BODY_NODE_RELEASE:
 	case HV__COMMAND__BODY_ARM:
 	case HV__COMMAND__BODY__NOT_SET:
 	case _HV__COMMAND__BODY__CASE_IS_INT_SIZE:
@@ -188,6 +189,8 @@ static struct answer dispatch(struct cluster *c, const Hv__Command *cmd)
 		return admin_node_shutdown(c, actor, cmd->node_shutdown);
 	case HV__COMMAND__BODY_NODE_FENCE:
 		return admin_node_fence(c, actor, cmd->node_fence);
+	case HV__COMMAND__BODY_NODE_RELEASE:
+		return admin_node_release(c, actor, cmd->node_release);
 	case HV__COMMAND__BODY_ARM:
 		return admin_arm(c, actor, cmd->arm);
 	case HV__COMMAND__BODY__NOT_SET:
@@ -197,12 +200,22 @@ static struct answer dispatch(struct cluster *c, const Hv__Command *cmd)
 	return answer_no(HV_BAD_INPUT, NULL, "the command is empty");
 }
 
+/* Behind a barrier only what helps to lift it. */
+static bool fences(const struct cluster *c, const Hv__Command *cmd)
+{
+	const struct node *n = cmd->body_case == HV__COMMAND__BODY_NODE_FENCE
+				   ? cluster_node_by_name(c, cmd->node_fence->node)
+				   : NULL;
+
+	return cmd->body_case == HV__COMMAND__BODY_FENCE_CONFIRM ||
+	       (n && (n->state == NODE_LOST || n->state == NODE_FENCING));
+}
+
 void admin_command(struct cluster *c, const Hv__Event *ev)
 {
-	bool fence = ev->command->body_case == HV__COMMAND__BODY_FENCE_CONFIRM;
 	struct answer a;
 
-	if (cluster_barrier(c) && !fence)
+	if (cluster_barrier(c) && !fences(c, ev->command))
 		a = answer_no(HV_TRY_AGAIN, "hvcluster status",
 			      "too few members to act before each lost node is proven off");
 	else if (!is_armed(c) && acts(ev->command))

@@ -44,6 +44,7 @@ struct answer admin_rule_remove(struct cluster *c, const char *actor, const Hv__
 struct answer admin_node_shutdown(struct cluster *c, const char *actor,
 				  const Hv__NodeShutdown *cmd);
 struct answer admin_node_fence(struct cluster *c, const char *actor, const Hv__NodeFence *cmd);
+struct answer admin_node_release(struct cluster *c, const char *actor, const Hv__NodeRelease *cmd);
 struct answer admin_arm(struct cluster *c, const char *actor, const Hv__Arm *cmd);
 
 struct answer answer_ok(hv_op_id op);

@@ -2,6 +2,7 @@
 /* Hosts that go down on purpose, fencing on request, arming: administrators' requests. */
 #include "resource/admin.h"
 #include "resource/arm.h"
+#include "resource/brake.h"
 #include "resource/fencing.h"
 #include "resource/leaving.h"
 #include "resource/node_machine.h"
@@ -52,8 +53,22 @@ struct answer admin_node_fence(struct cluster *c, const char *actor, const Hv__N
 	if (!node_want_fence(c, n, WHY(FENCE_ASKED, .subject = n->name, .text = actor)))
 		return answer_no(HV_REFUSED, "hvcluster node list",
 				 "no other member could fence node '%s'", n->name);
+	n->fence_forced = true;
 	fencing_settle(c, n); /* at once, so that there is something to wait for */
 	return answer_ok(n->fence_op);
+}
+
+struct answer admin_node_release(struct cluster *c, const char *actor, const Hv__NodeRelease *cmd)
+{
+	struct node *n = node_find_name(c, cmd->node);
+
+	if (!n)
+		return answer_no_node(cmd->node);
+	if (!n->quarantined)
+		return answer_no(HV_REFUSED, "hvcluster node list",
+				 "node '%s' is not in quarantine", n->name);
+	brake_release(c, n, WHY(ADMIN, .subject = actor));
+	return answer_ok(0);
 }
 
 struct answer admin_arm(struct cluster *c, const char *actor, const Hv__Arm *cmd)

@@ -3,6 +3,7 @@
 #include "proto/mutant.h"
 #include "resource/admin.h"
 #include "resource/drain.h"
+#include "resource/fence_test.h"
 #include "resource/fencing.h"
 #include "resource/journal.h"
 #include "resource/leaving.h"
@@ -10,6 +11,8 @@
 #include "resource/operation.h"
 
 #include <stdio.h>
+
+#define PLUG_OPTION "plug" /* as fence agents call an outlet on standard input */
 
 static struct why asked(const char *actor)
 {
@@ -92,14 +95,21 @@ static size_t options_copy(struct option *to, Hv__KeyValue **from, size_t count)
 	return count;
 }
 
-struct answer admin_fence_add(struct cluster *c, const char *actor, const Hv__FenceAdd *cmd)
+static bool has_option(const Hv__FenceAdd *cmd, const char *key)
 {
-	struct node *n = node_find_name(c, cmd->node);
-	struct fence_device *d;
+	for (size_t i = 0; i < cmd->n_options; i++)
+		if (strcmp(cmd->options[i]->key, key) == 0)
+			return true;
+	return false;
+}
+
+/* Could this node have the device? HV_OK: yes. */
+static struct answer device_fits(const struct node *n, const char *name, const Hv__FenceAdd *cmd)
+{
 	size_t at;
 
 	if (!n)
-		return answer_no_node(cmd->node);
+		return answer_no_node(name);
 	if (device_find(n, cmd->device, &at))
 		return answer_no(HV_EXISTS, "hvcluster fence list",
 				 "node '%s' has a fence device '%s' already", n->name, cmd->device);
@@ -107,19 +117,70 @@ struct answer admin_fence_add(struct cluster *c, const char *actor, const Hv__Fe
 		return answer_no(HV_LIMIT, "hvcluster fence list",
 				 "node '%s' has as many fence devices as it can have: %u", n->name,
 				 HV_MAX_FENCE_DEVICES);
-	d = hv_xcalloc(1, sizeof(*d));
+	return answer_ok(0);
+}
+
+/* `plug`: its outlet at a device of several hosts, or NULL. */
+static void device_add(struct cluster *c, struct node *n, const Hv__FenceAdd *cmd, const char *plug,
+		       const char *actor)
+{
+	struct fence_device *d = hv_xcalloc(1, sizeof(*d));
+
 	d->name = hv_xstrdup(cmd->device);
 	d->agent = hv_xstrdup(cmd->agent);
 	d->level = cmd->level ? cmd->level : 1;
 	d->timeout_s = cmd->timeout_s;
+	d->delay_s = cmd->delay_s;
+	d->delay_random_s = cmd->delay_random_s;
+	d->waited = cmd->waited;
+	d->unfence = cmd->unfence;
+	d->shared = plug != NULL;
 	d->n_options = options_copy(d->options, cmd->options, cmd->n_options);
+	if (plug)
+		d->options[d->n_options++] =
+		    (struct option){hv_xstrdup(PLUG_OPTION), hv_xstrdup(plug)};
 	d->n_secrets = options_copy(d->secrets, cmd->secrets, cmd->n_secrets);
 	device_insert(n, d);
 	if (n->fence_op) /* what was its last device may be none: the plan begins again */
 		fencing_call_off(c, n);
 	node_touch(c, n);
 	journal_why(c, SEV_NOTICE, "fence device of", n->name, "none", d->name, asked(actor));
+}
+
+static struct answer map_fits(struct cluster *c, const Hv__FenceAdd *cmd)
+{
+	if (cmd->n_options == HV_MAX_DEVICE_OPTIONS)
+		return answer_no(HV_LIMIT, NULL, "a device has at most %u options",
+				 HV_MAX_DEVICE_OPTIONS);
+	if (has_option(cmd, PLUG_OPTION) || has_option(cmd, "port"))
+		return answer_no(HV_BAD_INPUT, "leave the option out",
+				 "the map says what each host's outlet is: 'plug' is given twice");
+	for (size_t i = 0; i < cmd->n_map; i++) {
+		struct answer a =
+		    device_fits(node_find_name(c, cmd->map[i]->key), cmd->map[i]->key, cmd);
+
+		if (a.rc != HV_OK)
+			return a;
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(cmd->map[k]->key, cmd->map[i]->key) == 0)
+				return answer_no(HV_BAD_INPUT, NULL,
+						 "node '%s' is twice in the map", cmd->map[i]->key);
+	}
 	return answer_ok(0);
+}
+
+struct answer admin_fence_add(struct cluster *c, const char *actor, const Hv__FenceAdd *cmd)
+{
+	struct node *n = node_find_name(c, cmd->node);
+	struct answer a = cmd->n_map ? map_fits(c, cmd) : device_fits(n, cmd->node, cmd);
+
+	if (a.rc != HV_OK)
+		return a;
+	if (!cmd->n_map)
+		device_add(c, n, cmd, NULL, actor);
+	for (size_t i = 0; i < cmd->n_map; i++)
+		device_add(c, node_find_name(c, cmd->map[i]->key), cmd, cmd->map[i]->value, actor);
+	return a;
 }
 
 struct answer admin_fence_remove(struct cluster *c, const char *actor, const Hv__FenceRemove *cmd)
@@ -149,7 +210,6 @@ struct answer admin_fence_remove(struct cluster *c, const char *actor, const Hv_
 struct answer admin_fence_test(struct cluster *c, const char *actor, const Hv__FenceTest *cmd)
 {
 	struct node *n = node_find_name(c, cmd->node);
-	struct op_spec spec = {.kind = OP_FENCE_TEST};
 	const struct operation *op;
 	size_t at = 0;
 
@@ -162,15 +222,7 @@ struct answer admin_fence_test(struct cluster *c, const char *actor, const Hv__F
 	if (*cmd->device && !device_find(n, cmd->device, &at))
 		return answer_no(HV_NOT_FOUND, "hvcluster fence list",
 				 "node '%s' has no fence device of that name", n->name);
-	spec.victim = n->id;
-	spec.device = n->devices[at]->name;
-	spec.timeout_s =
-	    n->devices[at]->timeout_s ? n->devices[at]->timeout_s : c->tuning.fence_timeout_s;
-	spec.node = fencing_executor(c, n->id, 1);
-	if (!spec.node && node_is_member(n))
-		spec.node =
-		    n->id; /* alone: asking one's own device for its status is still a test */
-	op = spec.node ? op_begin(c, &spec, NULL) : NULL;
+	op = fence_test_begin(c, n, n->devices[at]);
 	if (!op)
 		return answer_no(HV_TRY_AGAIN, "hvcluster status",
 				 "no member can run the test now");

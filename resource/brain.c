@@ -16,6 +16,7 @@
 #include "resource/arm.h"
 #include "resource/drain.h"
 #include "resource/failover.h"
+#include "resource/fence_test.h"
 #include "resource/fencing.h"
 #include "resource/home.h"
 #include "resource/journal.h"
@@ -25,6 +26,7 @@
 #include "resource/operation.h"
 #include "resource/placement.h"
 #include "resource/rule.h"
+#include "resource/unfence.h"
 #include "resource/vm_machine.h"
 
 #define SETTLE_ROUNDS_MAX                                                                          \
@@ -65,7 +67,7 @@ static void apply_result(struct cluster *c, const Hv__OpResult *res)
 		fencing_result(c, op, res);
 		return;
 	case OP_FENCE_TEST:
-		fencing_test_result(c, op, res);
+		fence_test_result(c, op, res);
 		return;
 	case OP_VM_START:
 	case OP_VM_STOP:
@@ -193,6 +195,7 @@ static void settle(struct cluster *c)
 		forget_dirty(c); /* barrier_lifted() looks at everything */
 		return;
 	}
+	fence_test_settle(c);
 	settle_timers(c);
 	do {
 		hv_assert(rounds++ < SETTLE_ROUNDS_MAX);
@@ -266,8 +269,14 @@ uint64_t brain_next_deadline_us(const struct cluster *c)
 	for (size_t i = 0; i < c->n_nodes; i++)
 		if (is_armed(c) || disarmed_deadline(c, c->nodes[i]))
 			earlier(&deadline, c->nodes[i]->deadline_us);
+	for (size_t i = 0; i < c->n_nodes && is_armed(c); i++) {
+		if (c->nodes[i]->quarantined)
+			earlier(&deadline, c->nodes[i]->quarantine_us);
+		earlier(&deadline, unfence_deadline_us(c, c->nodes[i]));
+	}
 	if (cluster_barrier(c))
 		return deadline;
+	earlier(&deadline, fence_test_deadline_us(c));
 	if (c->timers.count && is_armed(c))
 		earlier(&deadline, ((const struct vm *)c->timers.items[0])->retry_us);
 	earlier(&deadline, c->balance_us);

@@ -42,9 +42,20 @@ enum node_leaving { NODE_STAYS, NODE_SHUTS_DOWN, NODE_REBOOTS };
 struct option {
 	char *key, *value;
 };
+/* The latest test of a device by this node. */
+struct fence_path {
+	hv_node_id node;
+	uint32_t rc;
+	uint64_t wall_ms;
+};
 struct fence_device {
 	char *name, *agent;
 	uint32_t level, timeout_s;
+	uint32_t delay_s, delay_random_s; /* waited before it is used */
+	bool shared;			  /* of several hosts: it does one thing at a time */
+	bool waited;   /* its success says that time has passed, not that the node was seen off */
+	bool unfence;  /* is to be told `on` before the node gets VMs */
+	bool unfenced; /* was, since the node booted or was fenced last */
 	struct option options[HV_MAX_DEVICE_OPTIONS];
 	size_t n_options;
 	struct option secrets[HV_MAX_DEVICE_OPTIONS]; /* never in any output, dump or journal */
@@ -53,6 +64,10 @@ struct fence_device {
 	uint32_t test_rc;
 	uint64_t test_wall_ms;
 	char *test_text;
+	uint64_t test_us;		       /* when its latest self-test was begun */
+	uint32_t test_round;		       /* of its self-tests: who runs the next */
+	struct fence_path paths[HV_MAX_NODES]; /* ascending node */
+	size_t n_paths;
 };
 
 struct node {
@@ -82,8 +97,17 @@ struct node {
 	hv_op_id leaving_op;   /* what the announcer waits for, 0 none */
 	bool frozen;	       /* its VMs wait for its return (setting node_shutdown) */
 	bool fence_wanted;     /* is fenced although it is a member */
+	bool fence_forced;     /* an administrator asked for it: no brake holds it */
+	bool fence_delayed;    /* the delay of the device that is next has been waited for */
+	bool braked;	       /* LOST: the brake holds its fencing (brake.h) */
+	bool waited_only;      /* LOST: fenced, but only by devices that wait and do not see */
 	uint64_t fences_us[8]; /* latest proven fences, for the brakes */
 	size_t n_fences;
+	bool quarantined;	/* holds no VMs before it is released */
+	uint64_t quarantine_us; /* when that is over, 0: for ever */
+	hv_op_id unfence_op;	/* a device of it is being told `on` */
+	uint64_t unfence_us;	/* when that is tried again, 0 at once */
+	uint32_t unfence_tries;
 	struct reason reason;
 	/* derived, rebuilt on decode, never encoded: */
 	uint64_t mem_used_mib; /* VMs that run here, start here, or migrate here */
@@ -250,6 +274,7 @@ enum op_state { OP_RUNNING, OP_DONE, OP_FAILED };
 #define OP_F_FORCE 0x08	   /* VM_REQUEST to stop: destroy at once */
 #define OP_F_NAMED 0x10	   /* VM_REQUEST to migrate: the administrator named the target */
 #define OP_F_OFFLINE 0x20  /* VM_REQUEST to migrate: begun, by stop and start */
+#define OP_F_UNFENCE 0x80  /* FENCE, POWER_ON: of a member, by itself (unfence.h) */
 #define OP_F_REBOOTED 0x40 /* VM_MIGRATE: its node has booted since it was begun */
 #define OP_REQUEST_SHIFT 8 /* VM_REQUEST: enum vm_request, 8 bits */
 enum vm_request { REQ_NONE, REQ_START, REQ_STOP, REQ_REMOVE, REQ_MIGRATE, REQ_PAUSE, REQ_RESUME };

@@ -27,13 +27,16 @@ enum placement_mode { PLACE_BALANCED, PLACE_COUNT, PLACE_CAPACITY, PLACE_PACK };
 
 /* The settings, as numbers. */
 struct tuning {
-	bool fence_always, power_on, maintenance_return, fence_on_stop_failure, preemption, sticky;
+	bool fence_always, fence_seen, power_on, maintenance_return, fence_on_stop_failure,
+	    preemption, sticky;
 	enum node_shutdown node_shutdown;
 	enum placement_mode placement;
 	uint32_t vcpus_per_cpu;
 	uint64_t frozen_timeout_us, join_timeout_us;
 	uint64_t manager_grace_us, startup_grace_us, start_retry_us, start_retry_max_us,
 	    fence_retry_us, fence_retry_max_us, restart_window_us;
+	uint64_t fence_priority_delay_us, fence_window_us, fence_test_interval_us, quarantine_us;
+	uint32_t quarantine_fences;
 	uint32_t start_parallel, migrate_parallel, stop_timeout_s, start_timeout_s,
 	    migrate_timeout_s, fence_timeout_s, drain_tries;
 };
@@ -55,6 +58,9 @@ struct cluster {
 	struct rule *rules[HV_MAX_RULES]; /* ascending name */
 	size_t n_rules;
 	enum arm_state arm;
+	bool duel;	     /* the lost of this minority may be one themselves */
+	uint64_t test_us;    /* when the latest self-test of a fence device was begun */
+	hv_op_id test_op;    /* that one, while it runs */
 	uint64_t balance_us; /* stickiness off: when balance is looked at (balance.h), 0 never */
 
 	/* derived */
@@ -124,10 +130,13 @@ static inline bool node_reachable(const struct node *n)
 {
 	return n && n->state == NODE_ONLINE && n->hypervisor_ok;
 }
+/* Every device of it that must say so has been told `on`. */
+bool node_unfenced(const struct node *n);
 /* Is it to hold VMs that it does not hold now? */
 static inline bool node_takes_vms(const struct node *n)
 {
-	return n && n->admin == NODE_ACTIVE && n->leaving == NODE_STAYS;
+	return n && n->admin == NODE_ACTIVE && n->leaving == NODE_STAYS && !n->quarantined &&
+	       node_unfenced(n);
 }
 void fence_device_free(struct fence_device *d);
 

@@ -55,6 +55,10 @@ static uint64_t device(uint64_t h, const struct fence_device *d)
 	h = str(str(h, d->name), d->agent);
 	h = mix(mix(h, d->level), d->timeout_s);
 	h = options(options(h, d->options, d->n_options), d->secrets, d->n_secrets);
+	h = mix(mix(mix(mix(h, d->delay_s), d->delay_random_s), d->waited), d->shared);
+	h = mix(mix(mix(mix(h, d->unfence), d->unfenced), d->test_us), d->test_round);
+	for (size_t i = 0; i < d->n_paths; i++)
+		h = mix(mix(mix(h, d->paths[i].node), d->paths[i].rc), d->paths[i].wall_ms);
 	return str(mix(mix(mix(h, d->tested), d->test_rc), d->test_wall_ms),
 		   d->test_text ? d->test_text : "");
 }
@@ -73,6 +77,9 @@ static uint64_t hash_node(const struct node *n)
 	h = mix(mix(mix(h, n->fence_attempt), n->fence_level), n->fence_device);
 	h = mix(mix(h, n->fence_op), n->drain_op);
 	h = mix(mix(mix(mix(h, n->leaving), n->leaving_op), n->frozen), n->fence_wanted);
+	h = mix(mix(mix(mix(h, n->fence_forced), n->fence_delayed), n->braked), n->waited_only);
+	h = mix(mix(mix(h, n->quarantined), n->quarantine_us), n->unfence_op);
+	h = mix(mix(h, n->unfence_us), n->unfence_tries);
 	for (size_t i = 0; i < n->n_devices; i++)
 		h = device(h, n->devices[i]);
 	for (size_t i = 0; i < n->n_fences; i++)
@@ -175,7 +182,7 @@ static uint64_t hash_globals(const struct cluster *c)
 	uint64_t h = mix(mix(mix(6, c->index), c->now_us), c->wall_ms);
 
 	h = mix(mix(mix(mix(h, c->feature), c->minority), c->journal_next), c->arm);
-	h = mix(h, c->balance_us);
+	h = mix(mix(mix(mix(h, c->balance_us), c->duel), c->test_us), c->test_op);
 	return options(h, c->settings, c->n_settings);
 }
 

@@ -49,6 +49,8 @@ enum drain_item drain_item(const struct cluster *c, const struct node *n, const 
 	case FIT_HERE:
 	case FIT_OFFLINE:
 	case FIT_DRAINED:
+	case FIT_QUARANTINED:
+	case FIT_UNFENCED:
 	case FIT_HYPERVISOR:
 	case FIT_RULE:
 	case FIT_MEMORY:

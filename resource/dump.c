@@ -57,13 +57,25 @@ static void put_node(struct text *t, const struct node *n)
 	put_id(t, "fence-op", n->fence_op);
 	put_id(t, "fence-attempt", n->fence_attempt);
 	put_id(t, "drain-op", n->drain_op);
+	put_id(t, "unfence-op", n->unfence_op);
+	put_id(t, "unfence-at", n->unfence_us);
+	put_id(t, "quarantine-until", n->quarantine_us);
+	put(t, "%s%s%s%s%s", n->quarantined ? " quarantined" : "", n->braked ? " braked" : "",
+	    n->fence_forced ? " forced" : "", n->fence_delayed ? " delayed" : "",
+	    n->waited_only ? " waited-only" : "");
 	put_reason(t, &n->reason);
 	put(t, "\n");
 	for (size_t i = 0; i < n->n_devices; i++) {
 		const struct fence_device *d = n->devices[i];
 
-		put(t, "  device %s level=%u agent=%s options=%zu secrets=%zu\n", d->name, d->level,
+		put(t, "  device %s level=%u agent=%s options=%zu secrets=%zu", d->name, d->level,
 		    d->agent, d->n_options, d->n_secrets);
+		put_id(t, "delay", d->delay_s);
+		put_id(t, "delay-random", d->delay_random_s);
+		put(t, "%s%s%s%s", d->waited ? " waited" : "", d->shared ? " shared" : "",
+		    d->unfence ? " unfence" : "", d->unfenced ? " unfenced" : "");
+		put_id(t, "test-at", d->test_us);
+		put(t, " paths=%zu\n", d->n_paths);
 	}
 }
 
@@ -114,9 +126,12 @@ char *brain_dump(const struct cluster *c)
 {
 	struct text t = {0};
 
-	put(&t, "cluster index=%llu now=%llu feature=%u%s%s\n", (unsigned long long)c->index,
+	put(&t, "cluster index=%llu now=%llu feature=%u%s%s%s", (unsigned long long)c->index,
 	    (unsigned long long)c->now_us, c->feature, c->minority ? " minority" : "",
-	    cluster_barrier(c) ? " barrier" : "");
+	    c->duel ? " duel" : "", cluster_barrier(c) ? " barrier" : "");
+	put_id(&t, "test-at", c->test_us);
+	put_id(&t, "test-op", c->test_op);
+	put(&t, "\n");
 	for (size_t i = 0; i < c->n_settings; i++)
 		put(&t, "setting %s=%s\n", c->settings[i].key, c->settings[i].value);
 	for (size_t i = 0; i < c->n_nodes; i++)

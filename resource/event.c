@@ -132,7 +132,14 @@ static bool agent_valid(const char *s)
 
 static bool fence_add_valid(const Hv__FenceAdd *f, const char **ret_why)
 {
-	TRY(hv_name_valid(f->node) && hv_name_valid(f->device), "fence add: bad name");
+	TRY((f->n_map ? !*f->node : hv_name_valid(f->node)) && hv_name_valid(f->device),
+	    "fence add: bad name");
+	TRY(f->n_map <= HV_MAX_NODES, "fence add: too many hosts in the map");
+	for (size_t i = 0; i < f->n_map; i++)
+		TRY(hv_name_valid(f->map[i]->key) && *f->map[i]->value &&
+			text_clean(f->map[i]->value, HV_OPTION_MAX),
+		    "fence add: bad map");
+	TRY(f->delay_s <= 3600 && f->delay_random_s <= 3600, "fence add: delay out of range");
 	TRY(agent_valid(f->agent),
 	    "fence add: an agent's name is fence_ and lower-case letters, digits, _");
 	TRY(f->level <= HV_MAX_FENCE_LEVELS, "fence add: level out of range");
@@ -193,6 +200,7 @@ static bool command_valid(const Hv__Command *cmd, const char **ret_why)
 	case HV__COMMAND__BODY_RULE_REMOVE:
 	case HV__COMMAND__BODY_NODE_SHUTDOWN:
 	case HV__COMMAND__BODY_NODE_FENCE:
+	case HV__COMMAND__BODY_NODE_RELEASE:
 	case HV__COMMAND__BODY_ARM:
 	case HV__COMMAND__BODY_VM_REMOVE:
 	case HV__COMMAND__BODY_VM_START:

@@ -4,10 +4,13 @@
 #include "fence/fence_plan.h"
 #include "proto/mutant.h"
 #include "resource/arm.h"
+#include "resource/brake.h"
 #include "resource/failover.h"
+#include "resource/fence_delay.h"
 #include "resource/journal.h"
 #include "resource/node_machine.h"
 #include "resource/operation.h"
+#include "resource/unfence.h"
 #include "resource/vm_machine.h"
 
 /* One that is not managed is not recovered: no reason to fence. */
@@ -78,6 +81,18 @@ static uint32_t device_timeout_s(const struct cluster *c, const struct node *n, 
 	return d && d->timeout_s ? d->timeout_s : c->tuning.fence_timeout_s;
 }
 
+/* Self-tests that would be in the way of this device. */
+static void stop_tests(struct cluster *c, const struct node *n, const struct fence_device *d)
+{
+	for (size_t i = 0; i < c->ops.count; i++) {
+		struct operation *op = c->ops.items[i];
+
+		if (op->kind == OP_FENCE_TEST && op->state == OP_RUNNING &&
+		    (op->victim == n->id || (d->shared && strcmp(op->device, d->name) == 0)))
+			op_cancel(c, op);
+	}
+}
+
 static void fence_begin(struct cluster *c, struct node *n, const char *device, bool final)
 {
 	struct op_spec spec = {
@@ -95,8 +110,10 @@ static void fence_begin(struct cluster *c, struct node *n, const char *device, b
 		node_touch(c, n);
 		return;
 	}
+	stop_tests(c, n, device_of(n, device));
 	n->fence_attempt++;
 	n->fence_op = op->id;
+	n->fence_delayed = false;
 	if (n->state != NODE_FENCING)
 		node_move(c, n, NODE_FENCING,
 			  n->fence_wanted ? why_same(&n->reason)
@@ -122,6 +139,51 @@ plan_current(struct node *n, struct fence_plan_device *devices, size_t count, bo
 	return d;
 }
 
+/* A device of several hosts does one thing at a time. */
+static bool device_busy(struct cluster *c, struct node *n, const struct fence_device *d)
+{
+	if (!d->shared)
+		return false;
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		const struct operation *op =
+		    c->nodes[i]->fence_op ? op_get(c, c->nodes[i]->fence_op) : NULL;
+
+		if (!op || c->nodes[i] == n || strcmp(op->device, d->name) != 0)
+			continue;
+		node_reason(c, n, WHY(QUEUED, .text = "its fence device is at work for another"));
+		return true;
+	}
+	return false;
+}
+
+/* true: not yet. */
+static bool wait_delay(struct cluster *c, struct node *n, const struct fence_device *d)
+{
+	const char *what = NULL;
+	uint64_t delay_us;
+
+	if (n->fence_delayed)
+		return false;
+	n->fence_delayed = true;
+	node_touch(c, n);
+	delay_us = fence_delay_us(c, n, d, &what);
+	if (!delay_us)
+		return false;
+	n->deadline_us = c->now_us + delay_us;
+	node_reason(c, n,
+		    WHY(FENCE_DELAYED, .subject = n->name, .number = delay_us / HV_US_PER_MS,
+			.text = what));
+	return true;
+}
+
+/* The node is to be fenced, with this one. */
+static void fence_with(struct cluster *c, struct node *n, const struct fence_device *d, bool final)
+{
+	if (brake_holds(c, n) || wait_delay(c, n, d) || device_busy(c, n, d))
+		return;
+	fence_begin(c, n, d->name, final);
+}
+
 void fencing_settle(struct cluster *c, struct node *n)
 {
 	struct fence_plan_device devices[HV_MAX_FENCE_DEVICES];
@@ -135,11 +197,15 @@ void fencing_settle(struct cluster *c, struct node *n)
 		return;
 	if (n->frozen && n->state == NODE_LOST)
 		return; /* it went down as announced */
-	if (n->state != NODE_LOST || (n->deadline_us && c->now_us < n->deadline_us))
+	if (n->state != NODE_LOST || (n->deadline_us && c->now_us < n->deadline_us && !n->braked))
 		return;
-	if (n->deadline_us) {
+	if (n->deadline_us && !n->braked) {
 		n->deadline_us = 0;
 		node_touch(c, n);
+	}
+	if (!fencing_needed(c, n)) {
+		n->braked = false;
+		n->deadline_us = 0;
 	}
 	if (!fencing_needed(c, n) && n->owned.count) {
 		node_reason(c, n, WHY(UNMANAGED)); /* what it has may run on: it is not off */
@@ -152,7 +218,7 @@ void fencing_settle(struct cluster *c, struct node *n)
 	}
 	d = plan_current(n, devices, plan_of(n, devices), &final);
 	if (d)
-		fence_begin(c, n, d->name, final);
+		fence_with(c, n, device_of(n, d->name), final);
 	else
 		node_reason(c, n, WHY(NO_FENCE_DEVICE, .subject = n->name));
 }
@@ -166,32 +232,59 @@ static void fence_failed(struct cluster *c, struct node *n, const char *text)
 
 	n->fence_level = at.level;
 	n->fence_device = 0;
-	node_move(c, n, NODE_LOST, WHY(FENCE_FAILED, .subject = n->name, .text = text));
+	node_move(c, n, NODE_LOST,
+		  n->waited_only ? WHY(NOT_SEEN_OFF, .subject = n->name)
+				 : WHY(FENCE_FAILED, .subject = n->name, .text = text));
 	if (at.level == 0)
 		n->deadline_us =
 		    c->now_us + backoff_us(c->tuning.fence_retry_us, c->tuning.fence_retry_max_us,
 					   n->fence_attempt / (uint32_t)(count ? count : 1));
 }
 
-static void power_on(struct cluster *c, struct node *n, const char *device, hv_node_id executor)
+/* Every device of the level that has switched it off: a host may have two power supplies. */
+static void power_on(struct cluster *c, struct node *n, uint32_t level, hv_node_id executor)
 {
-	struct op_spec spec = {.kind = OP_FENCE,
-			       .node = executor,
-			       .victim = n->id,
-			       .device = device,
-			       .flags = OP_F_POWER_ON};
+	for (size_t i = 0; i < n->n_devices; i++) {
+		struct op_spec spec = {.kind = OP_FENCE,
+				       .node = executor,
+				       .victim = n->id,
+				       .device = n->devices[i]->name,
+				       .flags = OP_F_POWER_ON};
 
-	spec.timeout_s = device_timeout_s(c, n, device);
-	op_begin(c, &spec, NULL);
+		if (n->devices[i]->level != level)
+			continue;
+		spec.timeout_s = device_timeout_s(c, n, spec.device);
+		op_begin(c, &spec, NULL);
+	}
 }
 
-static void fence_count(struct cluster *c, struct node *n)
+/* Does one of this level only wait? Then it has not been seen off. */
+static bool only_waited(const struct node *n, uint32_t level)
 {
-	if (n->n_fences == ARRAY_SIZE(n->fences_us)) {
-		n->n_fences--;
-		memmove(n->fences_us, n->fences_us + 1, n->n_fences * sizeof(*n->fences_us));
+	for (size_t i = 0; i < n->n_devices; i++)
+		if (n->devices[i]->level == level && n->devices[i]->waited)
+			return true;
+	return false;
+}
+
+/* The last device of a level has done it. */
+static void level_done(struct cluster *c, struct node *n, const struct operation *op)
+{
+	uint32_t level = n->fence_level;
+	bool waited = only_waited(n, level);
+	_cleanup_free_ char *how =
+	    hv_xasprintf("fence device %s, run by %s%s", op->device, node_name(c, op->node),
+			 waited ? " (waited for, not seen)" : "");
+
+	if (waited && c->tuning.fence_seen && !MUTANT(waiting_is_seeing)) {
+		n->waited_only = true;
+		fence_failed(c, n, "");
+		return;
 	}
-	n->fences_us[n->n_fences++] = c->now_us;
+	brake_count(c, n);
+	node_proven_off(c, n, WHY(FENCED, .subject = n->name, .text = how), how);
+	if (c->tuning.power_on)
+		power_on(c, n, level, op->node);
 }
 
 void fencing_result(struct cluster *c, struct operation *op, const Hv__OpResult *res)
@@ -203,6 +296,10 @@ void fencing_result(struct cluster *c, struct operation *op, const Hv__OpResult 
 	if (MUTANT(fence_assumed_at_timeout))
 		proof = current;
 
+	if (op->flags & OP_F_UNFENCE) {
+		unfence_result(c, op, res);
+		return;
+	}
 	op_end(c, op, res->rc, res->text);
 	if (!current)
 		return; /* power on, or called off: of no consequence */
@@ -210,13 +307,7 @@ void fencing_result(struct cluster *c, struct operation *op, const Hv__OpResult 
 	n->fence_op = 0;
 	node_touch(c, n);
 	if (proof) {
-		_cleanup_free_ char *how =
-		    hv_xasprintf("fence device %s, run by %s", op->device, node_name(c, op->node));
-
-		fence_count(c, n);
-		node_proven_off(c, n, WHY(FENCED, .subject = n->name, .text = how), how);
-		if (c->tuning.power_on)
-			power_on(c, n, op->device, op->node);
+		level_done(c, n, op);
 	} else if (res->rc == HV_OK && !(op->flags & OP_F_FINAL)) {
 		n->fence_device++;
 	} else {
@@ -229,15 +320,23 @@ void fencing_executor_lost(struct cluster *c, struct operation *op)
 	struct node *n = node_get(c, op->victim);
 
 	op_end(c, op, HV_NODE_LOST, "the node that ran the agent was lost");
+	if (n)
+		unfence_ended(c, n, op);
 	if (n && n->fence_op == op->id && !MUTANT(lost_executor_waited_for)) {
 		n->fence_op = 0;
 		node_touch(c, n);
 	}
 }
 
-void fencing_call_off(struct cluster *c, struct node *n)
+void fencing_begin_anew(struct node *n)
 {
 	n->fence_attempt = n->fence_level = n->fence_device = 0;
+	n->fence_delayed = n->waited_only = n->braked = false;
+}
+
+void fencing_call_off(struct cluster *c, struct node *n)
+{
+	fencing_begin_anew(n);
 	if (n->fence_op)
 		op_cancel(c, op_get(c, n->fence_op));
 	n->fence_op = 0;
@@ -251,20 +350,4 @@ void fencing_confirm(struct cluster *c, struct node *n, const char *actor)
 	fencing_call_off(c, n);
 	journal(c, SEV_WARNING, "node", n->name, node_state_name(n->state), "confirmed off", how);
 	node_proven_off(c, n, WHY(CONFIRMED, .subject = n->name), how);
-}
-
-void fencing_test_result(struct cluster *c, struct operation *op, const Hv__OpResult *res)
-{
-	struct node *n = node_get(c, op->victim);
-	struct fence_device *d = n ? (struct fence_device *)device_of(n, op->device) : NULL;
-
-	op_end(c, op, res->rc, res->text);
-	if (!d)
-		return;
-	d->tested = true;
-	d->test_rc = res->rc;
-	d->test_wall_ms = c->wall_ms;
-	free(d->test_text);
-	d->test_text = hv_xstrndup(res->text ? res->text : "", HV_TEXT_MAX);
-	node_touch(c, n);
 }

@@ -128,7 +128,8 @@ static const char *check_node(const struct cluster *c, const struct node *n)
 {
 	const struct operation *fence = cluster_op(c, n->fence_op),
 			       *drain = cluster_op(c, n->drain_op),
-			       *leave = cluster_op(c, n->leaving_op);
+			       *leave = cluster_op(c, n->leaving_op),
+			       *unfence = cluster_op(c, n->unfence_op);
 	uint64_t mem = 0, stale_mem = 0;
 
 	MUST((n->state == NODE_FENCING) == (n->fence_op != 0),
@@ -136,6 +137,12 @@ static const char *check_node(const struct cluster *c, const struct node *n)
 	MUST(!n->fence_op || (fence && fence->state == OP_RUNNING && fence->kind == OP_FENCE &&
 			      fence->victim == n->id && fence->node != n->id),
 	     "a node's fence operation is not one");
+	MUST(!n->unfence_op ||
+		 (unfence && unfence->state == OP_RUNNING && unfence->kind == OP_FENCE &&
+		  unfence->victim == n->id && unfence->flags & OP_F_UNFENCE),
+	     "a node's unfencing is not one");
+	MUST(!n->braked || n->state == NODE_LOST, "the brake holds a node that is not lost");
+	MUST(!n->quarantined || n->n_fences, "a node is in quarantine that was never fenced");
 	MUST(!n->drain_op || (drain && drain->state == OP_RUNNING && drain->kind == OP_NODE_DRAIN &&
 			      drain->target == n->id),
 	     "a node's drain operation is not one");

@@ -3,11 +3,13 @@
 
 #include "proto/mutant.h"
 #include "resource/arm.h"
+#include "resource/brake.h"
 #include "resource/failover.h"
 #include "resource/fencing.h"
 #include "resource/journal.h"
 #include "resource/leaving.h"
 #include "resource/operation.h"
+#include "resource/unfence.h"
 #include "resource/vm_machine.h"
 
 #define TO(s) (1u << NODE_##s)
@@ -105,7 +107,7 @@ static void node_lose(struct cluster *c, struct node *n, struct why why, uint64_
 	_cleanup_free_ struct vm **owned = NULL;
 
 	leaving_thaw(c, n, false);
-	n->fence_attempt = n->fence_level = n->fence_device = 0;
+	fencing_begin_anew(n);
 	node_move(c, n, NODE_LOST, why);
 	node_left(c, n);
 	if (fencing_needed(c, n))
@@ -268,6 +270,7 @@ void node_view(struct cluster *c, const Hv__View *view)
 	bool barrier = cluster_barrier(c), cold = is_cold_start(c, view);
 
 	c->minority = view->minority;
+	c->duel = view->duel;
 	for (size_t i = 0; i < view->n_lost; i++)
 		node_make(c, view->lost[i]);
 	for (size_t i = 0; i < view->n_members; i++)
@@ -354,6 +357,10 @@ void node_settle(struct cluster *c, struct node *n)
 	if (is_armed(c))
 		leaving_timer(c, n);
 	fencing_settle(c, n);
+	if (is_armed(c)) {
+		brake_settle(c, n);
+		unfence_settle(c, n);
+	}
 }
 
 /* Copies that were to be destroyed there are gone with it. */
@@ -385,8 +392,9 @@ void node_proven_off(struct cluster *c, struct node *n, struct why why, const ch
 
 	hv_assert(!node_is_member(n));
 	leaving_thaw(c, n, false);
-	n->barrier = n->fence_wanted = false;
-	n->fence_attempt = n->fence_level = n->fence_device = 0;
+	n->barrier = n->fence_wanted = n->fence_forced = false;
+	fencing_begin_anew(n);
+	unfence_due(c, n);
 	failover_proven(c, n->id, how);
 	if (n->state != NODE_OFFLINE)
 		node_move(c, n, NODE_OFFLINE, why);

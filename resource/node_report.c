@@ -4,6 +4,7 @@
 #include "resource/leaving.h"
 #include "resource/node_machine.h"
 #include "resource/operation.h"
+#include "resource/unfence.h"
 #include "resource/vm_machine.h"
 #include "proto/mutant.h"
 
@@ -58,7 +59,9 @@ void node_report(struct cluster *c, const Hv__NodeReport *ev)
 	if (n->fence_wanted && same_boot(n, ev->boot_id) &&
 	    node_want_fence(c, n, WHY(FENCE_ASKED, .subject = n->name, .text = EARLIER)))
 		return;
-	n->fence_wanted = false;
+	n->fence_wanted = n->fence_forced = false;
+	if (!same_boot(n, ev->boot_id))
+		unfence_due(c, n);
 	if (n->leaving != NODE_STAYS && !same_boot(n, ev->boot_id))
 		leaving_returned(c, n);
 	if (!same_boot(n, ev->boot_id))

@@ -53,7 +53,11 @@ static enum fit fit_node(const struct node *n)
 {
 	if (n->state != NODE_ONLINE)
 		return FIT_OFFLINE;
-	if (!node_takes_vms(n) && !MUTANT(drained_takes_vms))
+	if (n->quarantined && !MUTANT(quarantine_ignored))
+		return FIT_QUARANTINED;
+	if (!node_unfenced(n) && !MUTANT(unfencing_skipped))
+		return FIT_UNFENCED;
+	if ((n->admin != NODE_ACTIVE || n->leaving != NODE_STAYS) && !MUTANT(drained_takes_vms))
 		return FIT_DRAINED;
 	return n->hypervisor_ok ? FIT_OK : FIT_HYPERVISOR;
 }

@@ -19,13 +19,15 @@
 
 enum fit {
 	FIT_OK,
-	FIT_BUSY,	/* fits, but the node starts or migrates as many as it may */
-	FIT_AVOIDED,	/* would fit; its start failed there */
-	FIT_HERE,	/* its own node (migration) */
-	FIT_OFFLINE,	/* not an online member */
-	FIT_DRAINED,	/* draining or in maintenance */
-	FIT_HYPERVISOR, /* its hypervisor layer does not answer */
-	FIT_RULE,	/* a hard rule forbids it: placement_rule() */
+	FIT_BUSY,	 /* fits, but the node starts or migrates as many as it may */
+	FIT_AVOIDED,	 /* would fit; its start failed there */
+	FIT_HERE,	 /* its own node (migration) */
+	FIT_OFFLINE,	 /* not an online member */
+	FIT_DRAINED,	 /* draining or in maintenance */
+	FIT_QUARANTINED, /* fenced too often */
+	FIT_UNFENCED,	 /* a fence device must be told `on` first */
+	FIT_HYPERVISOR,	 /* its hypervisor layer does not answer */
+	FIT_RULE,	 /* a hard rule forbids it: placement_rule() */
 	FIT_MEMORY,
 	FIT_CPU,
 	FIT_NEEDS, /* placement_pick() only: another VM must run first */

@@ -102,6 +102,8 @@ static bool place(struct cluster *c, struct vm *vm)
 	case FIT_HERE:
 	case FIT_OFFLINE:
 	case FIT_DRAINED:
+	case FIT_QUARANTINED:
+	case FIT_UNFENCED:
 	case FIT_HYPERVISOR:
 	case FIT_RULE:
 	case FIT_MEMORY:

@@ -20,6 +20,10 @@ static const char *fit_cause(enum fit fit)
 		return "not online";
 	case FIT_DRAINED:
 		return "drained";
+	case FIT_QUARANTINED:
+		return "in quarantine";
+	case FIT_UNFENCED:
+		return "not unfenced yet";
 	case FIT_HYPERVISOR:
 		return "hypervisor layer down";
 	case FIT_MEMORY:
@@ -169,6 +173,14 @@ void placement_describe(const struct cluster *c, const struct vm *vm, const stru
 			 n->leaving != NODE_STAYS    ? "about to go down"
 			 : n->admin == NODE_DRAINING ? "being drained"
 						     : "in maintenance");
+		return;
+	case FIT_QUARANTINED:
+		snprintf(buf, len,
+			 "the node is in quarantine: fenced too often; 'hvcluster node release %s'",
+			 n->name);
+		return;
+	case FIT_UNFENCED:
+		snprintf(buf, len, "the node is not unfenced yet: its fence device must say so");
 		return;
 	case FIT_HYPERVISOR:
 		snprintf(buf, len, "its hypervisor layer does not answer: %.80s",

@@ -68,8 +68,19 @@
 	X(51, NEEDS, "needs VM %s, which does not run")                                            \
 	X(52, WENT_DOWN, "node %s went down as announced")                                         \
 	X(53, FROZEN_OVER, "node %s went down as announced and did not come back in time")         \
-	X(54, ARMED_AGAIN, "every node that can has told what it runs")
-#define REASON_LAST REASON_ARMED_AGAIN
+	X(54, ARMED_AGAIN, "every node that can has told what it runs")                            \
+	X(55, FENCE_DELAYED, "node %s is fenced after a delay of %n ms: %t")                       \
+	X(56, QUARANTINED, "node %s was fenced %n times within an hour")                           \
+	X(57, QUARANTINE_OVER, "the time of its quarantine is over")                               \
+	X(58, NOT_SEEN_OFF,                                                                        \
+	  "node %s was fenced, but not seen off, which fence_proof=seen demands: check that it "   \
+	  "is off, then run 'hvcluster fence confirm %s'")                                         \
+	X(59, BRAKE_OFF, "fencing of node %s goes on")                                             \
+	X(60, UNFENCE, "node %s is to be unfenced by its device %t")                               \
+	X(61, UNFENCE_FAILED, "unfencing node %s failed (%t); tried again")                        \
+	X(62, FENCE_TEST_FAILED, "node %s cannot use it: %t")                                      \
+	X(63, FENCE_TEST_OK, "node %s can use it")
+#define REASON_LAST REASON_FENCE_TEST_OK
 
 enum reason_code {
 #define X(num, name, sentence) REASON_##name = num,

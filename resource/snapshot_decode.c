@@ -46,6 +46,19 @@ static size_t get_options(struct option *o, Hv__KeyValue **m, size_t count)
 	return count;
 }
 
+static bool get_paths(struct fence_device *d, const Hv__SnapFenceDevice *m, const char **ret_why)
+{
+	TRY(m->n_paths <= ARRAY_SIZE(d->paths), "snapshot: too many paths to a fence device");
+	for (size_t i = 0; i < m->n_paths; i++) {
+		const Hv__SnapFencePath *p = m->paths[i];
+
+		TRY(!i || p->node > m->paths[i - 1]->node,
+		    "snapshot: the paths to a fence device are not in order");
+		d->paths[d->n_paths++] = (struct fence_path){p->node, p->rc, p->wall_ms};
+	}
+	return true;
+}
+
 static bool get_device(struct node *n, const Hv__SnapFenceDevice *m, const char **ret_why)
 {
 	struct fence_device *d;
@@ -66,7 +79,28 @@ static bool get_device(struct node *n, const Hv__SnapFenceDevice *m, const char 
 	d->test_rc = m->test_rc;
 	d->test_wall_ms = m->test_wall_ms;
 	d->test_text = text_or_null(m->test_text);
-	return true;
+	d->delay_s = m->delay_s;
+	d->delay_random_s = m->delay_random_s;
+	d->waited = m->waited;
+	d->shared = m->shared;
+	d->unfence = m->unfence;
+	d->unfenced = m->unfenced;
+	d->test_us = m->test_us;
+	d->test_round = m->test_round;
+	return get_paths(d, m, ret_why);
+}
+
+static void get_brakes(struct node *n, const Hv__SnapNode *m)
+{
+	n->quarantined = m->quarantined;
+	n->quarantine_us = m->quarantine_us;
+	n->braked = m->braked;
+	n->fence_forced = m->fence_forced;
+	n->fence_delayed = m->fence_delayed;
+	n->waited_only = m->waited_only;
+	n->unfence_op = m->unfence_op;
+	n->unfence_us = m->unfence_us;
+	n->unfence_tries = m->unfence_tries;
 }
 
 static bool get_node_numbers(struct node *n, const Hv__SnapNode *m, const char **ret_why)
@@ -98,6 +132,7 @@ static bool get_node_numbers(struct node *n, const Hv__SnapNode *m, const char *
 	n->leaving_op = m->leaving_op;
 	n->frozen = m->frozen;
 	n->fence_wanted = m->fence_wanted;
+	get_brakes(n, m);
 	n->n_fences = m->n_fences_us;
 	for (size_t i = 0; i < n->n_fences; i++)
 		n->fences_us[i] = m->fences_us[i];
@@ -367,6 +402,9 @@ static bool get_all(struct cluster *c, const Hv__Snapshot *s, const char **ret_w
 	TRY(s->arm <= ARMING, "snapshot: unknown state of arming");
 	c->arm = (enum arm_state)s->arm;
 	c->balance_us = s->balance_us;
+	c->duel = s->duel;
+	c->test_us = s->test_us;
+	c->test_op = s->test_op;
 	c->journal_first = c->journal_next = s->n_journal ? s->journal[0]->id : s->next_journal;
 	TRY(c->journal_next <= s->next_journal, "snapshot: the journal has a gap");
 	for (size_t i = 0; i < s->n_nodes; i++)

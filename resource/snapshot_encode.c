@@ -61,6 +61,24 @@ static Hv__KeyValue **put_options_or_null(const struct option *o, size_t count)
 	return count ? put_options(o, count) : NULL;
 }
 
+static void put_paths(Hv__SnapFenceDevice *m, const struct fence_device *d)
+{
+	void **p;
+	Hv__SnapFencePath *paths;
+
+	if (!d->n_paths)
+		return;
+	paths = messages(d->n_paths, sizeof(*paths), &p);
+	for (size_t i = 0; i < d->n_paths; i++) {
+		hv__snap_fence_path__init(&paths[i]);
+		paths[i].node = d->paths[i].node;
+		paths[i].rc = d->paths[i].rc;
+		paths[i].wall_ms = d->paths[i].wall_ms;
+	}
+	m->paths = (Hv__SnapFencePath **)p;
+	m->n_paths = d->n_paths;
+}
+
 static void put_device(Hv__SnapFenceDevice *m, const struct fence_device *d)
 {
 	hv__snap_fence_device__init(m);
@@ -76,6 +94,42 @@ static void put_device(Hv__SnapFenceDevice *m, const struct fence_device *d)
 	m->test_rc = d->test_rc;
 	m->test_wall_ms = d->test_wall_ms;
 	m->test_text = STR(d->test_text);
+	m->delay_s = d->delay_s;
+	m->delay_random_s = d->delay_random_s;
+	m->waited = d->waited;
+	m->shared = d->shared;
+	m->unfence = d->unfence;
+	m->unfenced = d->unfenced;
+	m->test_us = d->test_us;
+	m->test_round = d->test_round;
+	put_paths(m, d);
+}
+
+static void put_devices(Hv__SnapNode *m, const struct node *n)
+{
+	void **p;
+	Hv__SnapFenceDevice *d;
+
+	if (!n->n_devices)
+		return;
+	d = messages(n->n_devices, sizeof(*d), &p);
+	for (size_t i = 0; i < n->n_devices; i++)
+		put_device(&d[i], n->devices[i]);
+	m->devices = (Hv__SnapFenceDevice **)p;
+	m->n_devices = n->n_devices;
+}
+
+static void put_brakes(Hv__SnapNode *m, const struct node *n)
+{
+	m->quarantined = n->quarantined;
+	m->quarantine_us = n->quarantine_us;
+	m->braked = n->braked;
+	m->fence_forced = n->fence_forced;
+	m->fence_delayed = n->fence_delayed;
+	m->waited_only = n->waited_only;
+	m->unfence_op = n->unfence_op;
+	m->unfence_us = n->unfence_us;
+	m->unfence_tries = n->unfence_tries;
 }
 
 static void put_node(Hv__SnapNode *m, Hv__SnapReason *r, const struct node *n)
@@ -111,17 +165,10 @@ static void put_node(Hv__SnapNode *m, Hv__SnapReason *r, const struct node *n)
 	m->leaving_op = n->leaving_op;
 	m->frozen = n->frozen;
 	m->fence_wanted = n->fence_wanted;
+	put_brakes(m, n);
+	put_devices(m, n);
 	put_reason(r, &n->reason);
 	m->reason = r;
-	if (n->n_devices) {
-		void **p;
-		Hv__SnapFenceDevice *d = messages(n->n_devices, sizeof(*d), &p);
-
-		for (size_t i = 0; i < n->n_devices; i++)
-			put_device(&d[i], n->devices[i]);
-		m->devices = (Hv__SnapFenceDevice **)p;
-		m->n_devices = n->n_devices;
-	}
 }
 
 static void put_vm(Hv__SnapVm *m, Hv__SnapReason *r, const struct vm *vm)
@@ -348,6 +395,8 @@ static void snapshot_done(Hv__Snapshot *s)
 				      s->nodes[i]->devices[k]->n_options);
 			free_messages(s->nodes[i]->devices[k]->secrets,
 				      s->nodes[i]->devices[k]->n_secrets);
+			free_messages(s->nodes[i]->devices[k]->paths,
+				      s->nodes[i]->devices[k]->n_paths);
 		}
 		free_messages(s->nodes[i]->devices, s->nodes[i]->n_devices);
 	}
@@ -379,6 +428,9 @@ uint8_t *brain_encode(const struct cluster *c, size_t *ret_len)
 	s.minority = c->minority;
 	s.arm = c->arm;
 	s.balance_us = c->balance_us;
+	s.duel = c->duel;
+	s.test_us = c->test_us;
+	s.test_op = c->test_op;
 	s.digest = cluster_digest(c);
 	s.next_journal = c->journal_next;
 	put_nodes(&s, reasons, c);

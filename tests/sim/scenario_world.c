@@ -204,6 +204,10 @@ static void settings(struct scenario_run *r)
 		set(r, "vcpus_per_cpu", "1");
 	if (r->sc->decision && fencing(r))
 		set(r, "fence_lost", "always");
+	/* A file's seconds are a slow peer's: its hosts may be lost one after the other. */
+	set(r, "fence_test_interval_s", "0");
+	set(r, "fence_window_s", "0");
+	set(r, "quarantine_fences", "0");
 	for (size_t i = 0; fencing(r) && i < r->s.n; i++)
 		cmd_wait(r, cmd_fence_add(r, r->s.hosts[i].id));
 }

@@ -76,7 +76,10 @@ enum device_kind {
 };
 struct device {
 	enum device_kind kind;
-	uint32_t level, timeout_s;
+	uint32_t level, timeout_s, delay_s, delay_random_s;
+	bool waited;	       /* the cluster is told that its success is not seen */
+	bool unfence;	       /* its `on` is needed after each boot */
+	uint64_t told_on_boot; /* the host's boot in which it was last told so */
 	char name[16];
 	bool broken; /* for a while */
 };

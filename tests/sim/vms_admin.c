@@ -35,6 +35,7 @@ struct ask {
 	Hv__FenceConfirm fence_confirm;
 	Hv__OpCancel op_cancel;
 	Hv__SettingSet setting_set;
+	Hv__NodeRelease node_release;
 };
 
 struct host *admin_host(struct sim *s)
@@ -252,6 +253,12 @@ static void ask_node_resume(struct ask *a)
 	a->node_resume.node = host_word(a);
 }
 
+static void ask_node_release(struct ask *a)
+{
+	hv__node_release__init(BODY(a, NODE_RELEASE, node_release));
+	a->node_release.node = host_word(a);
+}
+
 static const struct device *any_device(struct ask *a, hv_node_id *ret_host)
 {
 	const struct vms_world *w = vms_of(a->s);
@@ -296,6 +303,10 @@ static void fence_add(struct ask *a, const struct host *victim, const struct dev
 	a->fence_add.level = d->level;
 	a->fence_add.agent = "fence_ipmilan";
 	a->fence_add.timeout_s = d->timeout_s;
+	a->fence_add.delay_s = d->delay_s;
+	a->fence_add.delay_random_s = d->delay_random_s;
+	a->fence_add.waited = d->waited;
+	a->fence_add.unfence = d->unfence;
 }
 
 /*
@@ -355,7 +366,13 @@ static void ask_setting(struct ask *a)
 		    {"manager_grace_ms", {"0", "3000", "10000"}},
 		    {"drain_tries", {"1", "3", "5"}},
 		    {"restart_window_s", {"0", "5", "600"}},
-		    {"startup_grace_ms", {"0", "5000", "20000"}}};
+		    {"startup_grace_ms", {"0", "5000", "20000"}},
+		    {"fence_window_s", {"0", "20", "300"}},
+		    {"quarantine_fences", {"0", "1", "3"}},
+		    {"quarantine_s", {"0", "20", "600"}},
+		    {"fence_test_interval_s", {"0", "20", "600"}},
+		    {"fence_priority_delay_ms", {"0", "3000", "8000"}},
+		    {"fence_proof", {"any", "seen", "any"}}};
 	size_t i = (size_t)prng_range(&a->r, 0, ARRAY_SIZE(sane) - 1);
 	const struct setting_info *any =
 	    setting_at((size_t)prng_range(&a->r, 0, setting_count() - 1));
@@ -373,19 +390,13 @@ static const struct ask_kind {
 	unsigned weight;
 	void (*fn)(struct ask *a);
 } kinds[] = {
-    {"vm start", 120, ask_vm_start},
-    {"vm stop", 50, ask_vm_stop},
-    {"vm migrate", 150, ask_vm_migrate},
-    {"vm pause", 20, ask_vm_pause},
-    {"vm resume", 40, ask_vm_resume},
-    {"vm remove", 20, ask_vm_remove},
-    {"node drain", 30, ask_node_drain},
-    {"node resume", 70, ask_node_resume},
-    {"fence confirm", 20, ask_fence_confirm},
-    {"fence remove", 4, ask_fence_remove},
-    {"fence test", 8, ask_fence_test},
-    {"op cancel", 30, ask_op_cancel},
-    {"setting", 20, ask_setting},
+    {"vm start", 120, ask_vm_start},	   {"vm stop", 50, ask_vm_stop},
+    {"vm migrate", 150, ask_vm_migrate},   {"vm pause", 20, ask_vm_pause},
+    {"vm resume", 40, ask_vm_resume},	   {"vm remove", 20, ask_vm_remove},
+    {"node drain", 30, ask_node_drain},	   {"node resume", 70, ask_node_resume},
+    {"node release", 8, ask_node_release}, {"fence confirm", 20, ask_fence_confirm},
+    {"fence remove", 4, ask_fence_remove}, {"fence test", 8, ask_fence_test},
+    {"op cancel", 30, ask_op_cancel},	   {"setting", 20, ask_setting},
 };
 
 static void put(struct ask *a, const char *what)
@@ -499,6 +510,18 @@ static void node_back(struct sim *s, struct host *h, hv_node_id id)
 	admin_ask(s, h, &cmd, 0);
 }
 
+/* The preset, but for what would go on for ever, or come back after hours. */
+static const char *calm_value(const struct setting_info *info)
+{
+	static const char *const off[] = {"fence_test_interval_s", "fence_window_s",
+					  "quarantine_fences"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(off); i++)
+		if (strcmp(info->key, off[i]) == 0)
+			return "0";
+	return info->preset;
+}
+
 static void settings_back(struct sim *s, struct host *h)
 {
 	for (size_t i = 0; i < setting_count(); i++) {
@@ -506,11 +529,28 @@ static void settings_back(struct sim *s, struct host *h)
 		Hv__Command cmd = HV__COMMAND__INIT;
 		Hv__SettingSet set = HV__SETTING_SET__INIT;
 
-		if (strcmp(cluster_setting(h->proc.mind->c, info->key), info->preset) == 0)
+		if (strcmp(cluster_setting(h->proc.mind->c, info->key), calm_value(info)) == 0)
 			continue;
 		set.key = (char *)info->key;
+		set.value = (char *)calm_value(info);
 		cmd.body_case = HV__COMMAND__BODY_SETTING_SET;
 		cmd.setting_set = &set;
+		admin_ask(s, h, &cmd, 0);
+	}
+}
+
+static void release(struct sim *s, struct host *h)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct node *n = cluster_node(h->proc.mind->c, s->hosts[i].id);
+		Hv__Command cmd = HV__COMMAND__INIT;
+		Hv__NodeRelease r = HV__NODE_RELEASE__INIT;
+
+		if (!n || !n->quarantined)
+			continue;
+		r.node = n->name;
+		cmd.body_case = HV__COMMAND__BODY_NODE_RELEASE;
+		cmd.node_release = &r;
 		admin_ask(s, h, &cmd, 0);
 	}
 }
@@ -557,6 +597,7 @@ static void all_back(struct sim *s, struct host *unused, uint64_t again)
 		settings_back(s, a.h);
 		admin_policy_heal(s, a.h);
 		vms_wishes_over(s, a.h);
+		release(s, a.h);
 		for (size_t i = 0; i < s->n; i++)
 			node_back(s, a.h, s->hosts[i].id);
 		devices_missing(&a);

@@ -328,7 +328,7 @@ static hv_node_id host_with_room(struct sim *s, const struct cluster *c, int k)
 	for (size_t i = 0; i < s->n; i++) {
 		const struct node *n = cluster_node(c, s->hosts[i].id);
 
-		if (n && n->admin == NODE_ACTIVE && n->hypervisor_ok &&
+		if (n && n->admin == NODE_ACTIVE && n->hypervisor_ok && !n->quarantined &&
 		    used_mib(s, n->id, true) + w->mem_mib[k] <= w->host_mem_mib[i])
 			return n->id;
 	}

@@ -25,6 +25,10 @@ static void device_add(struct sim *s, size_t host, enum device_kind kind, uint32
 
 	*d = (struct device){.kind = kind, .level = level};
 	d->timeout_s = (uint32_t)prng_range(chance(s), 4, 20);
+	d->delay_s = prng_chance(chance(s), 100) ? (uint32_t)prng_range(chance(s), 1, 6) : 0;
+	d->delay_random_s = prng_chance(chance(s), 100) ? (uint32_t)prng_range(chance(s), 1, 6) : 0;
+	d->waited = prng_chance(chance(s), 60);
+	d->unfence = kind == DEVICE_BMC && prng_chance(chance(s), 150);
 	snprintf(d->name, sizeof(d->name), "%s%zu", names[kind], host + 1);
 }
 
@@ -148,6 +152,10 @@ void vms_fence_effect(struct sim *s, struct host *h, const struct call *call)
 
 	if (call->kind == OP_FENCE_TEST || !d || dead(s, call->victim, d))
 		return;
+	if (call->flags & OP_F_UNFENCE) {
+		vms_of(s)->devices[call->victim - 1][call->device].told_on_boot = victim->powers;
+		return;
+	}
 	if (call->flags & OP_F_POWER_ON) {
 		if (d->kind != DEVICE_LIAR && d->kind != DEVICE_HANGS && d->kind != DEVICE_GARBAGE)
 			host_power_on(s, victim);

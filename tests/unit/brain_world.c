@@ -135,6 +135,7 @@ void view(struct world *w, const char *members, const char *lost_in_ring, bool m
 		}
 	}
 	v.minority = minority;
+	v.duel = w->duel;
 	v.detected_us = w->now_us > 500 ? w->now_us - 500 : 0;
 	ev.body_case = HV__EVENT__BODY_VIEW;
 	ev.view = &v;
@@ -410,6 +411,30 @@ void fence_add(struct world *w, const char *name, const char *device, uint32_t l
 		_m.options = ips; _m.n_secrets = 1; _m.secrets = secrets);
 }
 
+void fence_add_with(struct world *w, const char *name, Hv__FenceAdd m)
+{
+	COMMAND(w, fence_add, FENCE_ADD, Hv__FenceAdd _m = m; _m.node = (char *)name;
+		_m.agent = (char *)"fence_ipmilan");
+}
+
+void fence_remove(struct world *w, const char *name, const char *device)
+{
+	COMMAND(w, fence_remove, FENCE_REMOVE, Hv__FenceRemove _m = HV__FENCE_REMOVE__INIT;
+		_m.node = (char *)name; _m.device = (char *)device);
+}
+
+void fence_test(struct world *w, const char *name, const char *device)
+{
+	COMMAND(w, fence_test, FENCE_TEST, Hv__FenceTest _m = HV__FENCE_TEST__INIT;
+		_m.node = (char *)name; _m.device = (char *)device);
+}
+
+void node_release(struct world *w, const char *name)
+{
+	COMMAND(w, node_release, NODE_RELEASE, Hv__NodeRelease _m = HV__NODE_RELEASE__INIT;
+		_m.node = (char *)name);
+}
+
 void fence_confirm(struct world *w, const char *name)
 {
 	COMMAND(w, fence_confirm, FENCE_CONFIRM, Hv__FenceConfirm _m = HV__FENCE_CONFIRM__INIT;
@@ -504,6 +529,10 @@ struct world *world_configured(unsigned nodes)
 	ev.body_case = HV__EVENT__BODY_NODES_CONFIGURED;
 	ev.nodes_configured = &list;
 	step(w, &ev, 1);
+	/* What happens by itself, or only after a while, is on where a test asks for it. */
+	set(w, "fence_test_interval_s", "0");
+	set(w, "fence_window_s", "0");
+	set(w, "quarantine_fences", "0");
 	return w;
 }
 

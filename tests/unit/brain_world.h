@@ -17,8 +17,9 @@ struct world {
 	uint64_t seq[HV_MAX_NODES + 1], incarnation[HV_MAX_NODES + 1];
 	unsigned boots[HV_MAX_NODES + 1]; /* a host that comes back from power off has the next */
 	struct action_list out;		  /* of the latest step */
-	bool twin;			  /* a decoded replica must decide the same */
-	bool follow;			  /* the same replica goes on, it is not decoded anew */
+	bool duel;   /* minority views are such that the lost may be one, too */
+	bool twin;   /* a decoded replica must decide the same */
+	bool follow; /* the same replica goes on, it is not decoded anew */
 	struct cluster *replica;
 	bool keep; /* the latest events, packed */
 	uint8_t *kept[64];
@@ -75,6 +76,11 @@ void vm_lock(struct world *w, const char *name, const char *reason); /* "": unlo
 void node_drain(struct world *w, const char *node);
 void node_resume(struct world *w, const char *node);
 void fence_add(struct world *w, const char *node, const char *device, uint32_t level);
+/* Device, level, delays and the like from `m`. */
+void fence_add_with(struct world *w, const char *node, Hv__FenceAdd m);
+void fence_remove(struct world *w, const char *node, const char *device);
+void fence_test(struct world *w, const char *node, const char *device);
+void node_release(struct world *w, const char *node);
 void node_fence(struct world *w, const char *node);
 void node_shutdown(struct world *w, const char *node, bool reboot);
 void node_shutdown_cancel(struct world *w, const char *node);
