@@ -221,7 +221,7 @@ const struct setting_info *setting_at(size_t i)
 static const struct setting *setting_find(const char *key)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		if (strcmp(table[i].info.key, key) == 0)
+		if (table[i].info.key[0] == key[0] && strcmp(table[i].info.key, key) == 0)
 			return &table[i];
 	return NULL;
 }
