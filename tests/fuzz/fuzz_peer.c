@@ -29,7 +29,7 @@ struct run {
 	uint64_t now_us, applied, written;
 	bool digest_due;
 	unsigned outputs;
-	struct next queue[QUEUE_MAX];
+	struct next *queue; /* of QUEUE_MAX; its used part is `n_queue` long */
 	size_t n_queue;
 };
 
@@ -144,10 +144,10 @@ static void begin(struct run *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct run r;
+	static struct next queue[QUEUE_MAX];
+	struct run r = {.queue = queue};
 	struct rl_input tick = {.kind = RL_IN_TICK};
 
-	r = (struct run){0};
 	begin(&r);
 	while (size >= 3) {
 		size_t len = (size_t)data[1] | (size_t)data[2] << 8;

@@ -183,20 +183,27 @@ static void row_add(const Hv__Event *ev)
 	row_len += 2 + len;
 }
 
-static void row_command(Hv__Command *cmd)
+static void row_event(Hv__Event *ev, hv_node_id proposer)
 {
 	static uint64_t seq = 100;
+
+	ev->proposer = proposer;
+	ev->incarnation = SMALL_INCARNATION;
+	ev->seq = ++seq;
+	ev->at_us = 1000000 * seq;
+	row_add(ev);
+}
+
+static void row_command(Hv__Command *cmd)
+{
+	static uint64_t request = 100;
 	Hv__Event ev = HV__EVENT__INIT;
 
 	cmd->actor = "root@host1";
-	cmd->request = ++seq;
-	ev.proposer = 1;
-	ev.incarnation = SMALL_INCARNATION;
-	ev.seq = seq;
-	ev.at_us = 1000000 * seq;
+	cmd->request = ++request;
 	ev.body_case = HV__EVENT__BODY_COMMAND;
 	ev.command = cmd;
-	row_add(&ev);
+	row_event(&ev, 1);
 }
 
 #define COMMAND(CASE, field, Type, init, ...)                                                      \
@@ -227,25 +234,30 @@ static void vm_commands(void)
 static void set_commands(void)
 {
 	Hv__KeyValue kv = HV__KEY_VALUE__INIT, *kvs[] = {&kv};
-	Hv__RuleNode rn = HV__RULE_NODE__INIT, *rns[] = {&rn};
-	char *vms[] = {"web", "db"};
 
 	kv.key = "priority";
 	kv.value = "5";
-	rn.node = "host1";
-	rn.priority = 2;
 	COMMAND(VM_SET, vm_set, VmSet, HV__VM_SET__INIT, body_.name = "web", body_.attributes = kvs,
 		body_.n_attributes = 1);
+	COMMAND(SETTING_SET, setting_set, SettingSet, HV__SETTING_SET__INIT,
+		body_.key = "placement", body_.value = "count");
+}
+
+static void rule_commands(void)
+{
+	Hv__RuleNode rn = HV__RULE_NODE__INIT, *rns[] = {&rn};
+	char *vms[] = {"web", "db"};
+
+	rn.node = "host1";
+	rn.priority = 2;
 	for (int kind = HV__RULE_KIND__RULE_NODES; kind <= HV__RULE_KIND__RULE_AFTER; kind++)
 		COMMAND(RULE_ADD, rule_add, RuleAdd, HV__RULE_ADD__INIT, body_.name = "r",
 			body_.kind = (Hv__RuleKind)kind, body_.vms = vms, body_.n_vms = 2,
 			body_.nodes = rns, body_.n_nodes = 1, body_.hard = true);
 	COMMAND(RULE_REMOVE, rule_remove, RuleRemove, HV__RULE_REMOVE__INIT, body_.name = "r");
-	COMMAND(SETTING_SET, setting_set, SettingSet, HV__SETTING_SET__INIT,
-		body_.key = "placement", body_.value = "count");
 }
 
-static void node_commands(void)
+static void fence_commands(void)
 {
 	Hv__KeyValue kv = HV__KEY_VALUE__INIT, *kvs[] = {&kv};
 
@@ -256,16 +268,20 @@ static void node_commands(void)
 		body_.n_options = 1);
 	COMMAND(FENCE_TEST, fence_test, FenceTest, HV__FENCE_TEST__INIT, body_.node = "host2",
 		body_.device = "bmc");
+	COMMAND(NODE_FENCE, node_fence, NodeFence, HV__NODE_FENCE__INIT, body_.node = "host2");
+	COMMAND(FENCE_CONFIRM, fence_confirm, FenceConfirm, HV__FENCE_CONFIRM__INIT,
+		body_.node = "host2");
+	COMMAND(FENCE_REMOVE, fence_remove, FenceRemove, HV__FENCE_REMOVE__INIT,
+		body_.node = "host2", body_.device = "bmc");
+}
+
+static void node_commands(void)
+{
 	COMMAND(NODE_DRAIN, node_drain, NodeDrain, HV__NODE_DRAIN__INIT, body_.node = "host1");
 	COMMAND(NODE_RESUME, node_resume, NodeResume, HV__NODE_RESUME__INIT, body_.node = "host1");
 	COMMAND(NODE_SHUTDOWN, node_shutdown, NodeShutdown, HV__NODE_SHUTDOWN__INIT,
 		body_.node = "host2", body_.reboot = true);
-	COMMAND(NODE_FENCE, node_fence, NodeFence, HV__NODE_FENCE__INIT, body_.node = "host2");
-	COMMAND(FENCE_CONFIRM, fence_confirm, FenceConfirm, HV__FENCE_CONFIRM__INIT,
-		body_.node = "host2");
 	COMMAND(ARM, arm, Arm, HV__ARM__INIT, body_.disarm = true);
-	COMMAND(FENCE_REMOVE, fence_remove, FenceRemove, HV__FENCE_REMOVE__INIT,
-		body_.node = "host2", body_.device = "bmc");
 	COMMAND(OP_CANCEL, op_cancel, OpCancel, HV__OP_CANCEL__INIT, body_.op = 4096);
 }
 
@@ -291,10 +307,64 @@ static void member_lost(void)
 	row_add(&ev);
 }
 
+#define WEB_UUID "00000000-0000-4000-8000-000000000001"
+#define DB_UUID "00000000-0000-4000-8000-000000000002"
+
+static struct small world_new(void)
+{
+	struct small s = small_online();
+
+	small_vm_add(&s, "web", WEB_UUID, true);
+	small_vm_add(&s, "db", DB_UUID, false);
+	return s;
+}
+
+#define EVENT(CASE, field, Type, init, node, ...)                                                  \
+	do {                                                                                       \
+		Hv__Event ev_ = HV__EVENT__INIT;                                                   \
+		Hv__##Type body_ = init;                                                           \
+		__VA_ARGS__;                                                                       \
+		ev_.body_case = HV__EVENT__BODY_##CASE;                                            \
+		ev_.field = &body_;                                                                \
+		row_event(&ev_, node);                                                             \
+	} while (0)
+
+/* What hosts say: the start of web worked, db was seen somewhere, a hypervisor layer has trouble.
+ */
+static void observations(void)
+{
+	_cleanup_small_ struct small s = world_new();
+	const struct operation *op = cluster_op(s.c, cluster_vm_by_name(s.c, "web")->op);
+	Hv__DomainSeen seen = HV__DOMAIN_SEEN__INIT, *domains[] = {&seen};
+
+	EVENT(OP_RESULT, op_result, OpResult, HV__OP_RESULT__INIT, op->node, body_.op = op->id,
+	      body_.attempt = op->attempt, body_.node = op->node,
+	      body_.observed = HV__OBSERVED__OBSERVED_RUNNING);
+	seen.uuid = DB_UUID;
+	seen.name = "db";
+	seen.observed = HV__OBSERVED__OBSERVED_RUNNING;
+	EVENT(VM_OBSERVED, vm_observed, VmObserved, HV__VM_OBSERVED__INIT, 2, body_.node = 2,
+	      body_.domain = &seen);
+	EVENT(HOST_HEALTH, host_health, HostHealth, HV__HOST_HEALTH__INIT, 2, body_.node = 2,
+	      body_.text = "libvirtd does not answer", body_.mem_mib = 8192, body_.cpus = 4);
+	EVENT(TICK, tick, Tick, HV__TICK__INIT, 1, (void)0);
+	seen.uuid = WEB_UUID;
+	seen.name = "web";
+	seen.observed = HV__OBSERVED__OBSERVED_ABSENT;
+	seen.cause = HV__CAUSE__CAUSE_CRASHED;
+	EVENT(NODE_REPORT, node_report, NodeReport, HV__NODE_REPORT__INIT, 1, body_.node = 1,
+	      body_.boot_id = "boot", body_.mem_mib = 8192, body_.cpus = 4,
+	      body_.inventory_known = true, body_.incarnation_seen = SMALL_INCARNATION,
+	      body_.domains = domains, body_.n_domains = 1);
+}
+
 static void event_seeds(void)
 {
-	static void (*const rows[])(void) = {vm_commands, set_commands, node_commands, member_lost};
-	static const char *const names[] = {"vm", "set", "node", "lost"};
+	static void (*const rows[])(void) = {observations,  vm_commands,    set_commands,
+					     rule_commands, fence_commands, node_commands,
+					     member_lost};
+	static const char *const names[] = {"observed", "vm",	"set", "rule",
+					    "fence",	"node", "lost"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		row_len = 0;
@@ -309,17 +379,21 @@ static void event_seeds(void)
 
 /* ---- snapshots and requests */
 
-static void snapshot_seeds(void)
+static void save_snapshot(const char *name, const struct cluster *c)
 {
-	struct small s = small_online();
-	_cleanup_free_ uint8_t *empty = NULL, *bytes = NULL;
-	struct cluster *c = cluster_new();
 	size_t len;
+	_cleanup_free_ uint8_t *bytes = brain_encode(c, &len);
 
-	empty = brain_encode(c, &len);
-	save("snapshot", "empty", empty, len);
-	small_vm_add(&s, "web", "00000000-0000-4000-8000-000000000001", true);
-	small_vm_add(&s, "db", "00000000-0000-4000-8000-000000000002", false);
+	save("snapshot", name, bytes, len);
+}
+
+/* A row's events, applied to the state that fuzz_event begins with. */
+static void snapshot_after(const char *name, void (*events)(void))
+{
+	_cleanup_small_ struct small s = world_new();
+
+	row_len = 0;
+	events();
 	for (size_t at = 0; at < row_len;) {
 		size_t n = (size_t)row[at] | (size_t)row[at + 1] << 8;
 		Hv__Event *ev = hv__event__unpack(NULL, n, row + at + 2);
@@ -328,10 +402,30 @@ static void snapshot_seeds(void)
 		hv__event__free_unpacked(ev, NULL);
 		at += 2 + n;
 	}
-	bytes = brain_encode(s.c, &len);
-	save("snapshot", "busy", bytes, len);
+	save_snapshot(name, s.c);
+}
+
+static void all_commands(void)
+{
+	vm_commands();
+	set_commands();
+	rule_commands();
+	fence_commands();
+	node_commands();
+	member_lost();
+}
+
+static void snapshot_seeds(void)
+{
+	struct cluster *c = cluster_new();
+
+	save_snapshot("empty", c);
 	cluster_free(c);
-	small_done(&s);
+	snapshot_after("observed", observations);
+	snapshot_after("rule", rule_commands);
+	snapshot_after("fence", fence_commands);
+	snapshot_after("lost", member_lost);
+	snapshot_after("busy", all_commands);
 }
 
 static void save_request(const char *name, Hv__ControlRequest *r)
