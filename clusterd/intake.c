@@ -123,7 +123,8 @@ static void set_health(struct intake *in, bool ok, const char *text, uint64_t no
 		in->bad_since_us = now_us;
 	in->health_ok = ok;
 	free(in->health_text);
-	in->health_text = hv_xstrndup(text, HV_TEXT_MAX);
+	in->health_text = hv_xstrndup(text, HV_TEXT_MAX - 1);
+	hv_text_flatten(in->health_text);
 }
 
 void intake_health(struct intake *in, const Hv__HvHealth *health, uint64_t now_us)

@@ -25,6 +25,23 @@ bool hv_name_valid(const char *s)
 	return true;
 }
 
+void hv_text_flatten(char *s)
+{
+	char *to = s;
+
+	for (const char *from = s; *from; from++) {
+		bool space = (unsigned char)*from <= ' ' || *from == 0x7f;
+
+		if (!space)
+			*to++ = *from;
+		else if (to > s && to[-1] != ' ')
+			*to++ = ' ';
+	}
+	while (to > s && to[-1] == ' ')
+		to--;
+	*to = '\0';
+}
+
 bool hv_uuid_valid(const char *s)
 {
 	size_t i;

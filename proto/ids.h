@@ -48,5 +48,8 @@ typedef uint64_t hv_op_id;
 _Bool hv_name_valid(const char *s);
 /* Lower-case 8-4-4-4-12. */
 _Bool hv_uuid_valid(const char *s);
+/* What another program said, for a field that holds one sentence: control characters become spaces,
+ * and of several spaces one is left. In place. */
+void hv_text_flatten(char *s);
 
 #endif

@@ -38,6 +38,7 @@ static uint64_t note(void *user, const Hv__Event *ev)
 	} else if (ev->body_case == HV__EVENT__BODY_HOST_HEALTH) {
 		n->healths++;
 		n->health_ok = ev->host_health->hypervisor_ok;
+		cr_assert_null(strchr(ev->host_health->text, '\n'), "an event holds one line");
 	}
 	return 1;
 }
@@ -69,7 +70,7 @@ static void healthy(struct intake *in, bool ok, uint64_t now_us)
 	Hv__HvHealth h = HV__HV_HEALTH__INIT;
 
 	h.libvirt_ok = ok;
-	h.text = ok ? "fine" : "libvirt does not answer";
+	h.text = ok ? "fine" : "libvirt does\nnot answer";
 	h.mem_mib = 8192;
 	h.cpus = 4;
 	intake_health(in, &h, now_us);

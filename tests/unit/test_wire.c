@@ -75,6 +75,17 @@ Test(wire, names)
 	cr_assert_not(hv_uuid_valid("01234567-89AB-cdef-0123-456789abcdef"));
 }
 
+Test(wire, what_another_program_said_becomes_one_line)
+{
+	char text[] = "\n\tqemu: Cannot read\r\n2026: load of\x1b[31m \x7f failed\n ",
+	     none[] = " \n";
+
+	hv_text_flatten(text);
+	cr_assert_str_eq(text, "qemu: Cannot read 2026: load of [31m failed");
+	hv_text_flatten(none);
+	cr_assert_str_eq(none, "");
+}
+
 Test(wire, a_frame_in_one_buffer_is_opened_only_when_it_is_whole)
 {
 	uint8_t frame[WIRE_HEADER_LEN + 5];
