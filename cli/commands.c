@@ -142,6 +142,19 @@ static const struct command commands[] = {
 	 NULL, 2, 2, SHOWS, cmd_set},
 	{"", "settings", "", "the settings, and what they mean",
 	 NULL, 0, 0, SHOWS, cmd_settings},
+	{"pki", "init", "[CLUSTER]", "make the cluster's CA, which signs what hosts know each other by",
+	 "In /etc/hvcluster/pki (HVCLUSTER_PKI_DIR says otherwise): once, on one host or on none of them.\n"
+	 "Whoever has ca-key.pem there can make itself a host of this cluster.",
+	 0, 1, SHOWS, cmd_pki_init},
+	{"pki", "issue", "HOST [NAME,...]", "make a host's certificate, new or again",
+	 "HOST is the node's name; NAMEs are further host names and addresses that it is reached by. The\n"
+	 "folder HOST beside the CA is then copied to that host by a safe way, and installed there.",
+	 1, 2, SHOWS, cmd_pki_issue},
+	{"pki", "install", "[FOLDER]", "put this host's certificate to where libvirt and QEMU look for it",
+	 "FOLDER is what 'pki issue' made (preset: the one of this host beside the CA).",
+	 0, 1, SHOWS, cmd_pki_install},
+	{"pki", "show", "", "this host's certificates, and whether others would take them",
+	 NULL, 0, 0, SHOWS, cmd_pki_show},
 	{"", "replay", "[FILE]", "what the cluster decided, entry by entry, and why",
 	 "FILE is a history that clusterd kept (DIR/history of its state directory, or one file of it),\n"
 	 "or the one of a debug bundle. It runs through the same code that decided then, on any machine,\n"

@@ -5,7 +5,7 @@
 #include "clusterd/logging.h"
 
 #define DEFAULT_JOB_MS 300000
-#define MIGRATION_URI "qemu+tcp://%s/system"
+#define MIGRATION_URI "qemu+%s://%s/system"
 
 enum phase { PHASE_WAITING, PHASE_RUNNING, PHASE_DONE };
 
@@ -134,6 +134,7 @@ static void job_done(struct job *j, enum hv_rc rc, const char *text, Hv__Observe
 	j->rc = rc;
 	free(j->text);
 	j->text = hv_xstrndup(text ? text : "", HV_TEXT_MAX - 1);
+	hv_text_flatten(j->text); /* an event that has other text in it is not proposed */
 	j->observed = observed;
 	j->mark = 0;
 }
@@ -187,7 +188,9 @@ static void send_vm_job(struct executor *e, struct job *j, const struct cluster 
 {
 	const struct vm *vm = cluster_vm(c, op->vm);
 	const struct node *target = op->target ? cluster_node(c, op->target) : NULL;
-	_cleanup_free_ char *uri = target ? hv_xasprintf(MIGRATION_URI, target->name) : NULL;
+	bool tls = cluster_migration_tls(c);
+	_cleanup_free_ char *uri =
+	    target ? hv_xasprintf(MIGRATION_URI, tls ? "tls" : "tcp", target->name) : NULL;
 	Hv__HvJob job = HV__HV_JOB__INIT;
 	Hv__HvRequest req = HV__HV_REQUEST__INIT;
 
@@ -204,6 +207,7 @@ static void send_vm_job(struct executor *e, struct job *j, const struct cluster 
 		job.xml = (ProtobufCBinaryData){.len = vm->xml_len, .data = vm->xml};
 	if (uri)
 		job.target_uri = uri;
+	job.clear_text = !tls;
 	req.body_case = HV__HV_REQUEST__BODY_JOB;
 	req.job = &job;
 	e->ops.request(e->user, &req);

@@ -31,6 +31,10 @@ static void add_warnings(const struct view *v, Hv__StatusResponse *s)
 			   hv_xstrdup("too few members to act before the lost nodes are proven "
 				      "off; if their fencing fails, check that they are off and "
 				      "run 'hvcluster fence confirm NODE'"));
+	if (!cluster_migration_tls(v->c))
+		add_string(&s->warnings, &s->n_warnings,
+			   hv_xstrdup("live migrations go over the network in clear text "
+				      "(migration_tls=off)"));
 	for (size_t i = 0; i < cluster_node_count(v->c) && s->n_warnings < MAX_WARNINGS; i++) {
 		const struct node *n = cluster_node_at(v->c, i);
 

@@ -58,6 +58,7 @@ enum job_step job_finish(struct job *j, enum hv_rc rc, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(j->text, sizeof(j->text), fmt, ap);
 	va_end(ap);
+	hv_text_flatten(j->text); /* libvirt passes on whole pages of what QEMU said */
 	j->rc = rc;
 	return JOB_DONE;
 }
@@ -332,8 +333,12 @@ const char *job_request_fault(const Hv__HvJob *r)
 	if (r->xml.len > HV_XML_MAX)
 		return "the domain XML is too large";
 	if (r->kind == HV__HV_JOB_KIND__HV_JOB_MIGRATE && !uri_valid(r->target_uri))
-		return "the destination must be qemu+tcp://HOST/system, or tls or ssh, no "
+		return "the destination must be qemu+tls://HOST/system, or tcp or ssh, no "
 		       "parameters";
+	if (r->kind == HV__HV_JOB_KIND__HV_JOB_MIGRATE && !r->clear_text &&
+	    strncmp(r->target_uri, "qemu+tcp:", 9) == 0)
+		return "the destination would be reached in clear text, which was not allowed "
+		       "(setting migration_tls)";
 	return NULL;
 }
 
@@ -347,6 +352,7 @@ static struct job *job_from(const Hv__HvJob *r)
 	j->timeout_ms = r->timeout_ms;
 	j->paused_ok = r->paused_ok;
 	j->unsafe = r->unsafe;
+	j->clear_text = r->clear_text;
 	j->accepted_us = job_now_us();
 	snprintf(j->uuid, sizeof(j->uuid), "%s", r->uuid);
 	snprintf(j->name, sizeof(j->name), "%s", r->name);

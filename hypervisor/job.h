@@ -49,7 +49,7 @@ struct job {
 	size_t xml_len;
 	char *target_uri;
 	uint32_t timeout_ms;
-	bool paused_ok, unsafe;
+	bool paused_ok, unsafe, clear_text;
 	uint64_t accepted_us;
 
 	/* Asked to end early; read by steps. */

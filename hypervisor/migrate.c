@@ -3,10 +3,12 @@
 
 #include "hypervisor/lifecycle.h"
 #include "hypervisor/pool.h"
+#include "pki/pki.h"
 
 #include <libvirt/virterror.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LOOK, CALLING, WATCH, SETTLE };
 
@@ -15,6 +17,7 @@ struct call {
 	atomic_uint users;
 	struct conn *conn;
 	char *uri;
+	char *host; /* the name that its certificates must have; NULL: in clear text */
 	unsigned int flags;
 	char uuid[HV_UUID_LEN + 1];
 	/* written by the thread, read once `ended` is set */
@@ -55,7 +58,38 @@ static void call_put(struct call *call)
 	if (!call || atomic_fetch_sub(&call->users, 1) > 1)
 		return;
 	free(call->uri);
+	free(call->host);
 	free(call);
+}
+
+/*
+ * libvirtd is reached by the host's name, QEMU by the address that libvirtd there tells
+ * (migration_host): without this its certificate would have to be for that address, too.
+ */
+static int migrate_to(virDomainPtr d, const struct call *call)
+{
+	virTypedParameterPtr p = NULL;
+	int n = 0, max = 0, r = -1;
+
+	if (!call->host || virTypedParamsAddString(&p, &n, &max, VIR_MIGRATE_PARAM_TLS_DESTINATION,
+						   call->host) == 0)
+		r = virDomainMigrateToURI3(d, call->uri, p, (unsigned)n, call->flags);
+	virTypedParamsFree(p, n);
+	return r;
+}
+
+/* libvirt and GnuTLS name the file or the host, but not what to do. */
+static void add_tls_hint(struct call *call)
+{
+	static const char hint[] = "; see 'hvcluster pki show' on both hosts";
+	size_t len = strlen(call->error);
+
+	if (!call->host || (!strstr(call->error, "ertificate") && !strstr(call->error, "TLS") &&
+			    !strstr(call->error, "x509") && !strstr(call->error, ".pem")))
+		return;
+	if (len > sizeof(call->error) - sizeof(hint))
+		len = sizeof(call->error) - sizeof(hint);
+	memcpy(call->error + len, hint, sizeof(hint));
 }
 
 /* The whole migration, on a connection of its own. */
@@ -68,13 +102,14 @@ static void migrate(struct call *call)
 	conn_lease(call->conn, &lease);
 	d = lease.v ? virDomainLookupByUUIDString(lease.v, call->uuid) : NULL;
 	call->began_us = job_now_us();
-	call->ok = d && virDomainMigrateToURI3(d, call->uri, NULL, 0, call->flags) == 0;
+	call->ok = d && migrate_to(d, call) == 0;
 	call->ended_us = job_now_us();
 	if (call->ok)
 		return;
 	e = virGetLastError();
 	call->rpc = !lease.v || (e && e->domain == VIR_FROM_RPC);
 	snprintf(call->error, sizeof(call->error), "%s", conn_error());
+	add_tls_hint(call);
 }
 
 static void *run_call(void *data)
@@ -86,6 +121,22 @@ static void *run_call(void *data)
 	wake_job(call->uuid);
 	call_put(call);
 	return NULL;
+}
+
+/* The host of "qemu+tls://[user@]HOST[:PORT]/system", HOST perhaps in brackets. */
+static char *host_of(const char *uri)
+{
+	const char *begin = strstr(uri, "://") + 3, *at;
+	size_t len = strcspn(begin, "/");
+
+	at = memchr(begin, '@', len);
+	if (at) {
+		len -= (size_t)(at + 1 - begin);
+		begin = at + 1;
+	}
+	if (*begin == '[')
+		return hv_xstrndup(begin + 1, strcspn(begin + 1, "]/"));
+	return hv_xstrndup(begin, strcspn(begin, ":/"));
 }
 
 static struct call *call_start(struct job *j, struct conn *c, bool defined)
@@ -100,6 +151,10 @@ static struct call *call_start(struct job *j, struct conn *c, bool defined)
 		      VIR_MIGRATE_ABORT_ON_ERROR | VIR_MIGRATE_AUTO_CONVERGE;
 	if (j->unsafe)
 		call->flags |= VIR_MIGRATE_UNSAFE;
+	if (!j->clear_text) {
+		call->flags |= VIR_MIGRATE_TLS;
+		call->host = host_of(j->target_uri);
+	}
 	if (defined)
 		call->flags |= VIR_MIGRATE_UNDEFINE_SOURCE;
 	if (thread_start(run_call, call))
@@ -279,9 +334,22 @@ static void call_ended(struct job *j, struct migration *m)
 	j->phase = WATCH;
 }
 
+/* What libvirt would say later and less clearly: our own certificates are not good. */
+static char *tls_fault(const struct job *j)
+{
+	char host[HV_NAME_MAX + 1] = "";
+
+	if (j->clear_text)
+		return NULL;
+	gethostname(host, HV_NAME_MAX);
+	host[strcspn(host, ".")] = '\0';
+	return pki_fault("", host, pki_now_s());
+}
+
 static enum job_step begin(struct job *j, struct migration *m, virDomainPtr d, struct conn *c,
 			   const struct sight *s)
 {
+	_cleanup_free_ char *fault = NULL;
 	struct progress p;
 
 	get_progress(d, &p);
@@ -294,6 +362,9 @@ static enum job_step begin(struct job *j, struct migration *m, virDomainPtr d, s
 		return lifecycle_cancelled(j);
 	if (job_expired(j))
 		return job_finish(j, HV_TIMEOUT, "the migration did not begin in time");
+	fault = tls_fault(j);
+	if (fault)
+		return job_finish(j, HV_REFUSED, "no encrypted migration: %s", fault);
 	m->call = call_start(j, c, s->defined);
 	if (!m->call)
 		return job_finish(j, HV_LIMIT, "no thread could be made for the migration");

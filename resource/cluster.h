@@ -401,6 +401,8 @@ const struct setting_info *setting_at(size_t i);
 const char *cluster_setting(const struct cluster *c, const char *key);
 /* quorum_loss as its place among the setting's words (fence/selfguard.h), and its grace. */
 unsigned cluster_quorum_loss(const struct cluster *c, uint64_t *ret_grace_us);
+/* Live migrations are encrypted (setting migration_tls). */
+bool cluster_migration_tls(const struct cluster *c);
 /* How long a graceful shutdown of this VM may take. */
 uint32_t cluster_stop_timeout_s(const struct cluster *c, const struct vm *vm);
 

@@ -99,6 +99,13 @@ static const struct setting table[] = {
      1,
      64,
      NULL},
+    {{"migration_tls", "required",
+      "live migrations are encrypted and both hosts prove who they are (required), or go in clear "
+      "text (off): required, off"},
+     KIND_WORD,
+     0,
+     0,
+     "required|off"},
     {{"migrate_timeout_s", "1800", "for one live migration: 1 to 86400"},
      KIND_NUMBER,
      1,
@@ -333,6 +340,11 @@ unsigned cluster_quorum_loss(const struct cluster *c, uint64_t *ret_grace_us)
 {
 	*ret_grace_us = number(c, "quorum_loss_grace_ms") * HV_US_PER_MS;
 	return word_number(c, "quorum_loss");
+}
+
+bool cluster_migration_tls(const struct cluster *c)
+{
+	return word_is(c, "migration_tls", "required");
 }
 
 uint32_t cluster_stop_timeout_s(const struct cluster *c, const struct vm *vm)

@@ -8,7 +8,7 @@
  * start. Jobs get the ids 1, 2, 3 ... in the order given.
  *
  *   start FILE | stop UUID NAME MS | destroy UUID NAME | pause UUID NAME | resume UUID NAME
- *   probe UUID NAME [MS] | migrate UUID NAME URI [MS] [paused_ok] [unsafe]
+ *   probe UUID NAME [MS] | migrate UUID NAME URI [MS] [paused_ok] [unsafe] [clear_text]
  *   cancel ID | refresh | ping N | again ID (sends the job again) | raw HEX
  *   wait ID [MS]        until the job is answered; fails after MS (60000)
  *   expect ID RC OBSERVED   fails unless that was the answer (names as in the .proto files)
@@ -296,6 +296,7 @@ static void do_job(char **w, size_t n)
 		for (size_t k = 4; k < n; k++) {
 			j->request.paused_ok |= strcmp(w[k], "paused_ok") == 0;
 			j->request.unsafe |= strcmp(w[k], "unsafe") == 0;
+			j->request.clear_text |= strcmp(w[k], "clear_text") == 0;
 		}
 		send_job(j);
 		return;

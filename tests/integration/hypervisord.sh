@@ -129,7 +129,7 @@ expect 8 OK ABSENT
 resume $a a
 wait 9
 expect 9 NOT_FOUND ABSENT
-migrate $a a qemu+tcp://localhost/system
+migrate $a a qemu+tls://localhost/system
 wait 10
 expect 10 OK ABSENT
 END

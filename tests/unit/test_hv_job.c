@@ -161,7 +161,7 @@ static void submit(uint64_t id, uint32_t attempt, Hv__HvJobKind kind, const char
 	r.name = (char *)name;
 	r.xml.data = (uint8_t *)"<x/>";
 	r.xml.len = 4;
-	r.target_uri = (char *)"qemu+tcp://host2/system";
+	r.target_uri = (char *)"qemu+tls://host2/system";
 	r.timeout_ms = timeout_ms;
 	job_submit(w.jobs, &r);
 }
@@ -431,6 +431,7 @@ Test(hv_job, malformed_requests_are_answered_and_nothing_is_run, .init = setup)
 	job_submit(w.jobs, &r); /* no XML */
 	for (size_t i = 0; i < ARRAY_SIZE(uris); i++) {
 		r.kind = MIGRATE;
+		r.clear_text = true;
 		r.target_uri = (char *)uris[i];
 		job_submit(w.jobs, &r);
 	}
@@ -445,8 +446,8 @@ Test(hv_job, malformed_requests_are_answered_and_nothing_is_run, .init = setup)
 Test(hv_job, destinations_of_every_transport_are_taken, .init = setup)
 {
 	static const char *const uris[] = {
-	    "qemu+tcp://host2/system", "qemu+tls://10.1.2.3:16514/system",
-	    "qemu+ssh://root@host2/system", "qemu+tcp://[fe80::1]/system"};
+	    "qemu+tls://host2/system", "qemu+tls://10.1.2.3:16514/system",
+	    "qemu+ssh://root@host2/system", "qemu+tls://[fe80::1]/system"};
 	Hv__HvJob r = HV__HV_JOB__INIT;
 
 	r.kind = MIGRATE;
@@ -460,6 +461,26 @@ Test(hv_job, destinations_of_every_transport_are_taken, .init = setup)
 	run_until(ARRAY_SIZE(uris));
 	for (size_t i = 0; i < ARRAY_SIZE(uris); i++)
 		cr_assert_eq(w.answers[i].rc, HV_OK, "%s", w.answers[i].text);
+}
+
+Test(hv_job, clear_text_only_where_it_is_allowed, .init = setup)
+{
+	Hv__HvJob r = HV__HV_JOB__INIT;
+
+	r.id = 1;
+	r.kind = MIGRATE;
+	r.uuid = (char *)VM_A;
+	r.name = (char *)"quick";
+	r.target_uri = (char *)"qemu+tcp://host2/system";
+	job_submit(w.jobs, &r);
+	cr_assert_eq(w.n_answers, 1);
+	cr_assert_eq(w.answers[0].rc, HV_BAD_INPUT);
+	cr_assert(strstr(w.answers[0].text, "clear text"), "%s", w.answers[0].text);
+	r.id = 2;
+	r.clear_text = true;
+	job_submit(w.jobs, &r);
+	run_until(2);
+	cr_assert_eq(w.answers[1].rc, HV_OK, "%s", w.answers[1].text);
 }
 
 Test(hv_job, more_than_a_host_can_need_is_refused, .init = setup)

@@ -16,6 +16,7 @@ conf_write() {
     conf_users "$disk/etc"
     conf_corosync >"$disk/etc/corosync/corosync.conf"
     cluster_key "$disk/etc/corosync/authkey"
+    conf_pki "$1" "$disk/etc/hvcluster"
     conf_libvirt "$1" "$disk/etc/libvirt"
 }
 
@@ -71,6 +72,24 @@ cluster_key() {
     install -m 0400 "$key" "$1"
 }
 
+# The certificate of a host, to be installed at its first boot (host/rc). One CA signs for all labs of
+# this machine, and keys are kept: making one takes a second. A lab without hvcluster has no TLS.
+conf_pki() {
+    local pki=$CACHE/pki
+    have_pki || return 0
+    mkdir -p -m 0700 "$pki" && (
+        flock 8
+        export HVCLUSTER_PKI_DIR=$pki
+        [ -e "$pki/ca-cert.pem" ] || "$LAB_BINDIR/cli/hvcluster" pki init lab
+        [ -e "$pki/host$1/ca-cert.pem" ] || "$LAB_BINDIR/cli/hvcluster" pki issue "host$1"
+    ) 8>"$pki.lock" >/dev/null || die "cannot make the certificate of host$1" "rm -r $pki"
+    mkdir -m 0700 "$2/pki" && cp -pr "$pki/host$1" "$2/pki/"
+}
+
+have_pki() {
+    [ -x "$LAB_BINDIR/cli/hvcluster" ]
+}
+
 # knet's ping timers follow the token, but below about half a second they make links flap.
 conf_corosync() {
     local i timers=""
@@ -110,13 +129,15 @@ done)
 TEXT
 }
 
-# libvirt without the services of a whole machine: no cgroups, no security driver, no TLS. TCP
-# without a password is for the lab's own network only.
+# libvirt without the services of a whole machine: no cgroups, no security driver. Where there are
+# certificates, nothing goes from host to host in clear text.
 conf_libvirt() {
+    local tls=0
+    ! have_pki || tls=1
     cat >"$2/libvirtd.conf" <<TEXT
 host_uuid = "$(host_uuid "$1")"
-listen_tls = 0
-listen_tcp = 1
+listen_tls = $tls
+listen_tcp = $((1 - tls))
 listen_addr = "10.77.0.$1"
 auth_tcp = "none"
 auth_unix_ro = "none"
@@ -139,6 +160,8 @@ cgroup_controllers = [ ]
 seccomp_sandbox = 0
 stdio_handler = "file"
 max_core = 0
+migrate_tls_x509_verify = 1
+migrate_tls_force = $tls
 migration_host = "10.77.0.$1"
 migration_address = "10.77.0.$1"
 TEXT

@@ -161,8 +161,9 @@ host_logs() {
     supervise)          file=$DISKS/host$i/var/log/hvcluster/supervise.log ;;
     corosync)           file=$DISKS/host$i/var/log/corosync/corosync.log ;;
     libvirtd)           file=$DISKS/host$i/var/log/libvirt/libvirtd.log ;;
+    pki)                file=$DISKS/host$i/var/log/hvcluster/pki.log ;;
     boot)               file=$STATE/hosts/host$i.boot.log ;;
-    *) die "there is no log '$what'" "clusterd, corosync, libvirtd, supervise or boot" ;;
+    *) die "there is no log '$what'" "clusterd, corosync, libvirtd, supervise, pki or boot" ;;
     esac
     [ -e "$file" ] || die "host$i has not written $what's log yet" "lab status"
     cat "$file"
