@@ -49,11 +49,11 @@ static int64_t margin(const struct cluster *c)
 /* What others must follow, or be together with, is left alone. */
 static bool has_ties(const struct vm *vm)
 {
+	bool ties = rules_tied(vm);
+
 	for (size_t i = 0; i < vm->n_rules; i++)
-		if (vm->rules[i]->kind == HV__RULE_KIND__RULE_FOLLOW ||
-		    vm->rules[i]->kind == HV__RULE_KIND__RULE_TOGETHER)
-			return true;
-	return false;
+		ties |= vm->rules[i]->kind == HV__RULE_KIND__RULE_TOGETHER;
+	return ties;
 }
 
 static bool improves(const struct cluster *c, const struct vm *vm, const struct node *from,

@@ -5,6 +5,7 @@
 #include "resource/node_machine.h"
 #include "resource/operation.h"
 #include "resource/placement.h"
+#include "resource/rule.h"
 #include "resource/vm_machine.h"
 
 #include <stdio.h>
@@ -26,6 +27,8 @@ enum drain_item drain_item(const struct cluster *c, const struct node *n, const 
 		return ITEM_MOVING;
 	if (vm_held(vm))
 		return stuck(ret_why, why_sentence(vm_held_why(vm)));
+	if (rules_awaited(vm) || rules_leader_comes(vm))
+		return ITEM_MOVING;
 	if (!n->hypervisor_ok)
 		return stuck(ret_why,
 			     hv_xasprintf("the hypervisor layer of %s does not answer", n->name));

@@ -11,7 +11,7 @@ bool moves_free(struct cluster *c, const struct vm *vm)
 {
 	const struct node *n = node_get(c, vm->node);
 
-	return !vm->op && !vm->stale_ops && !vm->retry_us && !vm->request &&
+	return !vm->op && !vm->stale_ops && !vm->retry_us && !vm->request && !rules_awaited(vm) &&
 	       (!vm->lock || MUTANT(lock_ignored)) && vm->managed && vm->intent == INTENT_STARTED &&
 	       node_reachable(n) &&
 	       (vm->state == VM_RUNNING || (vm->state == VM_PAUSED && vm->live_migration)) &&
@@ -44,6 +44,32 @@ static bool stop(struct cluster *c, struct vm *vm, struct why why)
 	return free;
 }
 
+/* To where more of those that follow it can be. True: that is under way, or will be soon. */
+static bool move_for_followers(struct cluster *c, struct vm *vm)
+{
+	hv_node_id target = 0;
+	enum fit fit;
+
+	if (vm->group || !may_move(c, vm) || !placement_lonely(c, vm, vm->node))
+		return vm->target || vm->relocating;
+	fit = placement_pick(c, vm, true, &target);
+	if ((fit != FIT_OK && fit != FIT_BUSY) ||
+	    placement_lonely(c, vm, target) >= placement_lonely(c, vm, vm->node))
+		return false;
+	if (fit == FIT_OK)
+		move_to(c, vm, target, WHY(FOLLOWERS));
+	return true;
+}
+
+/* Whom it follows is where it cannot be, and does not come. */
+static void stop_follower(struct cluster *c, struct vm *vm, const struct rule *broken)
+{
+	struct vm *leader = broken->members[1];
+
+	if (!move_for_followers(c, leader))
+		stop(c, vm, WHY(NEEDS, .subject = leader->name));
+}
+
 /* It is moved to repair what is broken, or to where its rules are better off. */
 static void move_alone(struct cluster *c, struct vm *vm, const struct rule *broken)
 {
@@ -52,9 +78,8 @@ static void move_alone(struct cluster *c, struct vm *vm, const struct rule *brok
 	struct standing here, there;
 
 	if (fit != FIT_OK) {
-		/* Whom it follows is where it cannot be. */
 		if (fit != FIT_BUSY && broken && broken->kind == HV__RULE_KIND__RULE_FOLLOW)
-			stop(c, vm, WHY(NEEDS, .subject = broken->members[1]->name));
+			stop_follower(c, vm, broken);
 		return;
 	}
 	if (broken) {
@@ -62,11 +87,14 @@ static void move_alone(struct cluster *c, struct vm *vm, const struct rule *brok
 			WHY(RULE, .subject = broken->name, .text = "it does not belong there"));
 		return;
 	}
+	if (move_for_followers(c, vm) ||
+	    placement_lonely(c, vm, target) > placement_lonely(c, vm, vm->node))
+		return;
 	here = rules_standing(c, vm, vm->node);
 	there = rules_standing(c, vm, target);
 	if (vm->failback && standing_cmp_nodes(&there, &here) > 0)
 		move_to(c, vm, target, WHY(PREFERRED, .subject = node_name(c, target)));
-	else if (!c->tuning.sticky && standing_cmp_nodes(&there, &here) == 0 &&
+	else if (!c->tuning.sticky && !rules_tied(vm) && standing_cmp_nodes(&there, &here) == 0 &&
 		 there.soft > here.soft)
 		move_to(c, vm, target, WHY(BALANCE, .text = "its rules would rather have it so"));
 }
@@ -76,12 +104,29 @@ static void move_with_group(struct cluster *c, struct vm *vm)
 	hv_node_id home = placement_group_home(c, vm);
 	const struct rule *r = rule_broken(vm);
 
+	if (!home && r && r->kind == HV__RULE_KIND__RULE_FOLLOW)
+		stop_follower(c, vm, r);
 	if (!home || home == vm->node)
 		return;
 	if (r)
 		move_to(c, vm, home, WHY(RULE, .subject = r->name, .text = "its group gathers"));
 	else
 		move_to(c, vm, home, WHY(PREFERRED, .subject = node_name(c, home)));
+}
+
+/* Its drain would move it, and cannot. */
+static void stop_on_drained(struct cluster *c, struct vm *vm)
+{
+	const struct rule *broken = rule_broken(vm);
+	hv_node_id target;
+	enum fit fit;
+
+	if (!broken || broken->kind != HV__RULE_KIND__RULE_FOLLOW || !moves_free(c, vm) ||
+	    node_takes_vms(node_get(c, vm->node)))
+		return;
+	fit = placement_pick(c, vm, vm->live_migration, &target);
+	if (fit != FIT_OK && fit != FIT_BUSY)
+		stop_follower(c, vm, broken);
 }
 
 static void settle_one(struct cluster *c, struct vm *vm)
@@ -92,8 +137,10 @@ static void settle_one(struct cluster *c, struct vm *vm)
 		stop(c, vm, WHY(NEEDS, .subject = other->name));
 		return;
 	}
-	if (!may_move(c, vm))
+	if (!may_move(c, vm)) {
+		stop_on_drained(c, vm);
 		return;
+	}
 	if (vm->group)
 		move_with_group(c, vm);
 	else

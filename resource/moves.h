@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * moves.h - what rules want changed of VMs that run: repair of a broken hard rule, the way back to
- * a better node, a group that gathers, a VM that follows another or may not run without it.
+ * a better node, a group that gathers, a VM that follows another or may not run without it, a
+ * leader that goes to where its followers can be.
  *
  * PURE. Only VMs that are `uneasy` (rule.h) are thought about, and only when one of them was
  * noticed or something has become free. Bounded: a VM has one operation at a time, a node takes

@@ -48,6 +48,8 @@ enum fit placement_room(const struct cluster *c, const struct node *n, uint64_t 
 			uint32_t vcpus);
 /* Could it start here if there were room? */
 bool placement_but_for_room(const struct cluster *c, const struct vm *vm, const struct node *n);
+/* How many of those that follow it would have to stop if it came to this node. */
+int64_t placement_lonely(const struct cluster *c, const struct vm *vm, hv_node_id node);
 /* By the setting `placement`, as if the VM were there already. */
 int64_t placement_score(const struct cluster *c, const struct vm *vm, const struct node *n);
 /*
@@ -59,6 +61,10 @@ enum fit placement_pick(const struct cluster *c, const struct vm *vm, bool migra
 /* Where a group belongs as it is now, its present node included; 0: nowhere can it be as a whole.
  */
 hv_node_id placement_group_home(const struct cluster *c, const struct vm *vm);
+/* Could all of its group be here, those included that are? */
+bool placement_fits_group(const struct cluster *c, const struct vm *vm, const struct node *n);
+/* It is or goes where it can be found: whoever must be with it has no choice. */
+bool placement_settled(const struct vm *vm);
 /* Is it of those of its group that run or are meant to? */
 bool placement_counts(const struct vm *vm);
 

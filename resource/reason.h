@@ -79,8 +79,9 @@
 	X(60, UNFENCE, "node %s is to be unfenced by its device %t")                               \
 	X(61, UNFENCE_FAILED, "unfencing node %s failed (%t); tried again")                        \
 	X(62, FENCE_TEST_FAILED, "node %s cannot use it: %t")                                      \
-	X(63, FENCE_TEST_OK, "node %s can use it")
-#define REASON_LAST REASON_FENCE_TEST_OK
+	X(63, FENCE_TEST_OK, "node %s can use it")                                                 \
+	X(64, FOLLOWERS, "those that follow it can be with it there")
+#define REASON_LAST REASON_FOLLOWERS
 
 enum reason_code {
 #define X(num, name, sentence) REASON_##name = num,

@@ -3,6 +3,7 @@
  * cannot. */
 #include "resource/operation.h"
 #include "resource/placement.h"
+#include "resource/rule.h"
 #include "resource/vm_machine.h"
 
 #define REQUEST_SPARE_S 600
@@ -253,7 +254,8 @@ static void move_one(struct cluster *c, struct vm *vm, struct operation *req)
 		request_end(c, vm, HV_REFUSED, "it is paused, and not to be migrated live");
 		return;
 	}
-	if (!node_reachable(source) || source->migrations_running >= c->tuning.migrate_parallel)
+	if (rules_awaited(vm) || !node_reachable(source) ||
+	    source->migrations_running >= c->tuning.migrate_parallel)
 		return;
 	if (req->flags & OP_F_NAMED)
 		fit = placement_fit(c, vm, node_get(c, target), true);

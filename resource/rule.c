@@ -133,19 +133,27 @@ static bool is_out(const struct vm *vm)
 	       vm->state == VM_FAILED;
 }
 
+static bool starts_anew(const struct vm *vm)
+{
+	return vm->state == VM_PENDING || vm->state == VM_STARTING ||
+	       (vm->state == VM_STOPPING && vm->relocating);
+}
+
+/* What needs one that must stop itself is the first to stop. */
 const struct rule *rule_stops(const struct vm *vm, const struct vm **ret_needs)
 {
+	const struct vm *further;
+
 	for (size_t i = 0; i < vm->n_rules; i++) {
 		const struct rule *r = vm->rules[i];
 		const struct vm *other = depends_on(r, vm);
 
 		*ret_needs = other;
-		if (!other)
+		if (!other || (KIND(r, AFTER) && !r->mandatory))
 			continue;
-		if (KIND(r, FOLLOW) && is_out(other))
+		if (is_out(other) || rule_stops(other, &further))
 			return r;
-		if (KIND(r, AFTER) && r->mandatory &&
-		    (is_out(other) || other->state == VM_PENDING || other->state == VM_STARTING))
+		if (KIND(r, AFTER) && starts_anew(other))
 			return r;
 	}
 	return NULL;
@@ -163,13 +171,13 @@ static bool stops_first(const struct cluster *c, const struct vm *vm)
 {
 	if (vm->state == VM_STOPPING)
 		return vm->tries == 0;
-	return (vm->state == VM_RUNNING || vm->state == VM_PAUSED) && vm->managed && !vm->lock &&
-	       node_reachable(cluster_node(c, vm->node));
+	return vm->state == VM_RUNNING && !vm_held(vm) && node_reachable(cluster_node(c, vm->node));
 }
 
 enum gate rules_gate(const struct cluster *c, const struct vm *vm, const struct vm **ret_other)
 {
 	enum gate gate = GATE_OPEN;
+	const struct vm *further;
 
 	for (size_t i = 0; i < vm->n_rules; i++) {
 		const struct rule *r = vm->rules[i];
@@ -182,10 +190,14 @@ enum gate rules_gate(const struct cluster *c, const struct vm *vm, const struct 
 		if (!other)
 			continue;
 		if (KIND(r, FOLLOW) || r->mandatory) {
-			if (vm_is_up(other) && other->intent == INTENT_STARTED)
-				continue;
 			*ret_other = other;
-			return GATE_NEEDS;
+			if (!vm_is_up(other) || other->intent != INTENT_STARTED ||
+			    rule_stops(other, &further))
+				return GATE_NEEDS;
+			/* Where it will be is known when it has arrived. */
+			if (KIND(r, FOLLOW) && other->target)
+				gate = GATE_TURN;
+			continue;
 		}
 		if (is_due(other)) {
 			*ret_other = other;
@@ -195,13 +207,86 @@ enum gate rules_gate(const struct cluster *c, const struct vm *vm, const struct 
 	return gate;
 }
 
-hv_node_id rules_leader_node(const struct vm *vm)
+/* ---- leaders and followers */
+
+static bool on_its_way(const struct vm *vm)
+{
+	return vm->state == VM_STARTING || vm->state == VM_MIGRATING || vm->state == VM_RESUMING ||
+	       vm->state == VM_CHECKING;
+}
+
+const struct vm *rules_leader(const struct vm *vm)
 {
 	for (size_t i = 0; i < vm->n_rules; i++)
 		if (KIND(vm->rules[i], FOLLOW) && vm->rules[i]->members[0] == vm)
-			return vm_goes_to(vm->rules[i]->members[1]);
-	return 0;
+			return vm->rules[i]->members[1];
+	return NULL;
 }
+
+hv_node_id rules_leader_node(const struct vm *vm)
+{
+	const struct vm *leader = rules_leader(vm);
+
+	return leader ? vm_goes_to(leader) : 0;
+}
+
+/* The one that follows `vm` by this rule, NULL none. */
+static const struct vm *follows_by(const struct rule *r, const struct vm *vm)
+{
+	return KIND(r, FOLLOW) && r->members[1] == vm ? r->members[0] : NULL;
+}
+
+/* One that follows it, also through others, is not where it is, and cannot or need not come soon:
+ * it may have to go to where both can be. */
+static bool follower_missing(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_rules; i++) {
+		const struct vm *f = follows_by(vm->rules[i], vm);
+
+		if (f && f->intent == INTENT_STARTED && !vm_held(f) &&
+		    (vm_goes_to(f) != vm->node || rule_excludes(f, vm->node) ||
+		     follower_missing(f)))
+			return true;
+	}
+	return false;
+}
+
+bool rules_leader_moves(const struct vm *vm)
+{
+	const struct vm *leader = rules_leader(vm);
+
+	return leader && (!vm_is_up(leader) || leader->target);
+}
+
+bool rules_leader_comes(const struct vm *vm)
+{
+	const struct vm *leader = rules_leader(vm);
+
+	return leader &&
+	       (on_its_way(leader) || leader->state == VM_PENDING || leader->state == VM_STOPPING);
+}
+
+bool rules_awaited(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_rules; i++) {
+		const struct vm *f = follows_by(vm->rules[i], vm);
+
+		if (f && vm->node &&
+		    (f->target == vm->node || (f->state == VM_STARTING && f->node == vm->node)))
+			return true;
+	}
+	return false;
+}
+
+bool rules_tied(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_rules; i++)
+		if (KIND(vm->rules[i], FOLLOW))
+			return true;
+	return false;
+}
+
+/* ---- who stops first */
 
 bool rules_hold_stop(const struct vm *vm)
 {
@@ -214,6 +299,21 @@ bool rules_hold_stop(const struct vm *vm)
 		if (ours && r->members[1] == vm && other->state != VM_PAUSED &&
 		    (vm_is_up(other) || other->state == VM_STARTING ||
 		     other->state == VM_STOPPING || other->state == VM_CHECKING))
+			return true;
+	}
+	return false;
+}
+
+bool rules_hold_restart(const struct cluster *c, const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_rules; i++) {
+		const struct rule *r = vm->rules[i];
+		const struct vm *other = r->members[0], *needs;
+
+		if (depends_on(r, other) != vm || !rule_stops(other, &needs))
+			continue;
+		if (stops_first(c, other) ||
+		    (on_its_way(other) && node_reachable(cluster_node(c, other->node))))
 			return true;
 	}
 	return false;
@@ -311,7 +411,7 @@ bool rules_uneasy(const struct cluster *c, const struct vm *vm)
 	if (!vm->n_rules || (vm->state != VM_RUNNING && vm->state != VM_PAUSED))
 		return false;
 	return rule_broken(vm) || rule_stops(vm, &other) || partner_waits(vm) ||
-	       could_be_better(c, vm);
+	       follower_missing(vm) || could_be_better(c, vm);
 }
 
 bool rules_look(struct cluster *c)
@@ -328,7 +428,7 @@ bool rules_look(struct cluster *c)
 		vm->uneasy = now;
 		uneasy |= now;
 		/* Its stop may have waited for those that need it. */
-		if (vm->intent == INTENT_STOPPED && vm_is_up(vm))
+		if ((vm->intent == INTENT_STOPPED && vm_is_up(vm)) || vm->relocating)
 			vm_dirty(c, vm);
 	}
 	if (c->noticed.count)

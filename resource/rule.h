@@ -62,15 +62,28 @@ bool rules_node_worse(const struct cluster *c, const struct vm *vm, hv_node_id n
 
 enum gate {
 	GATE_OPEN,
-	GATE_TURN,  /* another one starts first; or one that needs it, and runs, stops first */
+	GATE_TURN,  /* another one starts, or arrives, first; or one that needs it, and runs, stops
+		       first */
 	GATE_NEEDS, /* another one must run, and does not */
 };
 /* May it start now? *ret_other: the other VM. */
 enum gate rules_gate(const struct cluster *c, const struct vm *vm, const struct vm **ret_other);
+/* The VM that it follows, NULL none. */
+const struct vm *rules_leader(const struct vm *vm);
 /* The node that it must be on because the VM that it follows is there, 0: any. */
 hv_node_id rules_leader_node(const struct vm *vm);
+/* The VM that it follows does not run, or is about to run elsewhere. */
+bool rules_leader_moves(const struct vm *vm);
+/* That will be over soon. */
+bool rules_leader_comes(const struct vm *vm);
+/* A VM that follows it is on its way to where it is: it stays until that has arrived. */
+bool rules_awaited(const struct vm *vm);
+/* It follows another, or is followed: one wish alone does not move both. */
+bool rules_tied(const struct vm *vm);
 /* Those that need it run: they are stopped before it is. */
 bool rules_hold_stop(const struct vm *vm);
+/* The same where it stops to be started again: those that stop for that, and can be stopped. */
+bool rules_hold_restart(const struct cluster *c, const struct vm *vm);
 
 /* Do its rules want it elsewhere, or not to run now? */
 bool rules_uneasy(const struct cluster *c, const struct vm *vm);

@@ -295,12 +295,21 @@ void rules_group(struct cluster *c)
 
 /* ---- what is to be looked at anew */
 
+static bool depends(const struct rule *r)
+{
+	return r->kind == HV__RULE_KIND__RULE_FOLLOW || r->kind == HV__RULE_KIND__RULE_AFTER;
+}
+
+/* It, and those that depend on it or on which it does, also through others. */
 static void notice(struct cluster *c, struct vm *vm)
 {
 	if (vm->noticed || vm->gone)
 		return;
 	vm->noticed = true;
 	set_add(&c->noticed, vm);
+	for (size_t i = 0; i < vm->n_rules; i++)
+		for (size_t k = 0; depends(vm->rules[i]) && k < vm->rules[i]->n_vms; k++)
+			notice(c, vm->rules[i]->members[k]);
 }
 
 void rules_notice(struct cluster *c, struct vm *vm)

@@ -224,7 +224,7 @@ void vm_settle(struct cluster *c, struct vm *vm)
 		vm_settle_up(c, vm);
 		return;
 	case VM_STOPPING:
-		if (!vm_held(vm))
+		if (!vm_held(vm) && (!vm->relocating || vm->tries || !rules_hold_restart(c, vm)))
 			vm_begin_stop(c, vm);
 		return;
 	case VM_CHECKING:

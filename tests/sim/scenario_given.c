@@ -233,16 +233,21 @@ void given_fault(struct scenario_run *r, int k)
 	}
 }
 
-/* Runs, and is to be stopped; or is to be started now, since its starts count. */
-void given_requests(struct scenario_run *r)
+/* What runs, and is to be stopped. */
+void given_stops(struct scenario_run *r)
+{
+	for (size_t k = 0; k < r->sc->n_vms; k++)
+		if (given_runs_before(r, (int)k) && !r->sc->vms[k].wanted)
+			cmd_wait(r, cmd_vm_stop(r, (int)k, false));
+}
+
+/* What is to be started now, since its starts count. */
+void given_starts(struct scenario_run *r)
 {
 	for (size_t k = 0; k < r->sc->n_vms; k++) {
 		const struct sc_vm *vm = &r->sc->vms[k];
 
-		if (given_runs_before(r, (int)k) && !vm->wanted)
-			cmd_vm_stop(r, (int)k, false);
-		else if (!r->sc->decision && !vm->late && vm->wanted &&
-			 !given_runs_before(r, (int)k))
+		if (!r->sc->decision && !vm->late && vm->wanted && !given_runs_before(r, (int)k))
 			cmd_vm_start(r, (int)k, vm->node >= 0 ? NODE_NAME(r, vm->node) : NULL);
 	}
 }

@@ -115,7 +115,8 @@ void given_add_wanted(struct scenario_run *r, bool disarmed);
 void given_start_wanted(struct scenario_run *r);
 void given_leave_unmanaged(struct scenario_run *r);
 void given_fault(struct scenario_run *r, int k);
-void given_requests(struct scenario_run *r);
+void given_stops(struct scenario_run *r);
+void given_starts(struct scenario_run *r);
 
 /* ---- scenario_cmd.c: a request is made; its number, (size_t)-1: nobody takes it */
 #define NO_REQUEST ((size_t)-1)

@@ -388,10 +388,11 @@ static void go_live(struct scenario_run *r, bool armed)
 	if (any_off(r))
 		confirm_off(r);
 	node_requests(r, done);
+	given_stops(r);
 	if (!armed)
 		ask_arm(r, false);
 	node_requests(r, done);
-	given_requests(r);
+	given_starts(r);
 }
 
 static bool keeps_quorum(const struct scenario_run *r)
