@@ -29,7 +29,7 @@ struct command {
 	const char *summary; /* one line */
 	const char *details; /* for help; may be NULL */
 	unsigned min_args, max_args;
-	unsigned options; /* set of OPTION() */
+	option_set options; /* set of OPTION() */
 	enum hv_rc (*run)(struct cli *cli);
 };
 
@@ -122,6 +122,7 @@ enum hv_rc cmd_fence_node(struct cli *cli);
 enum hv_rc cmd_arm(struct cli *cli);
 enum hv_rc cmd_disarm(struct cli *cli);
 enum hv_rc cmd_node_resume(struct cli *cli);
+enum hv_rc cmd_node_release(struct cli *cli);
 enum hv_rc cmd_vm_add(struct cli *cli);
 enum hv_rc cmd_vm_remove(struct cli *cli);
 enum hv_rc cmd_vm_start(struct cli *cli);

@@ -13,6 +13,8 @@
 /* The message's lists: copies of what was given, so that the secrets can be overwritten. */
 struct device {
 	Hv__FenceAdd add;
+	char *map_text;
+	Hv__KeyValue maps[HV_MAX_NODES], *map[HV_MAX_NODES];
 	Hv__KeyValue *options[HV_MAX_DEVICE_OPTIONS];
 	Hv__KeyValue *secrets[HV_MAX_DEVICE_OPTIONS];
 };
@@ -30,6 +32,7 @@ static void device_done(struct device *d)
 		pair_free(d->options[i]);
 	for (size_t i = 0; i < d->add.n_secrets; i++)
 		pair_free(d->secrets[i]);
+	free(d->map_text);
 }
 
 /* Takes `value` over. */
@@ -118,7 +121,8 @@ static enum hv_rc add_secret_file(struct cli *cli, struct device *d, const char 
 
 static enum hv_rc add_secret_stdin(struct cli *cli, struct device *d, const char *key)
 {
-	_cleanup_free_ char *prompt = hv_xasprintf("%s of %s: ", key, cli->args[1]), *why = NULL;
+	_cleanup_free_ char *prompt = hv_xasprintf("%s of %s: ", key, cli->args[cli->n_args - 1]),
+			    *why = NULL;
 	char *secret;
 	enum hv_rc rc;
 
@@ -162,14 +166,88 @@ static enum hv_rc check_names(struct cli *cli)
 	return rc;
 }
 
-static enum hv_rc device_command(struct cli *cli, Hv__Command *command, const char *done)
+static enum hv_rc device_command(struct cli *cli, const char *node, const char *device,
+				 Hv__Command *command, const char *done)
 {
 	_cleanup_free_ char *subject =
-	    hv_xasprintf("fence device %s of %s", cli->args[1], cli->args[0]);
-	_cleanup_free_ char *look = hv_xasprintf("hvcluster fence list %s", cli->args[0]);
+	    hv_xasprintf("fence device %s%s%s", device, *node ? " of " : "", node);
+	_cleanup_free_ char *look =
+	    hv_xasprintf("hvcluster fence list%s%s", *node ? " " : "", node);
 	const struct request_words words = {subject, done, look, NULL, NULL};
 
 	return cli_command(cli, command, &words);
+}
+
+/* NODE=PLUG,NODE=PLUG */
+static enum hv_rc read_map(struct cli *cli, struct device *d)
+{
+	char *at = NULL;
+
+	d->map_text = hv_xstrdup(cli->options.map);
+	d->add.map = d->map;
+	for (char *word = strtok_r(d->map_text, ",", &at); word; word = strtok_r(NULL, ",", &at)) {
+		char *plug = strchr(word, '=');
+		enum hv_rc rc;
+
+		if (!plug || !plug[1])
+			return cli_fail(cli, HV_BAD_INPUT, "--map host1=3,host2=4",
+					"--map takes NODE=PLUG,NODE=PLUG, not '%.80s'", word);
+		if (d->add.n_map == HV_MAX_NODES)
+			return cli_fail(cli, HV_TOO_LARGE, NULL, "more than %d nodes in --map",
+					HV_MAX_NODES);
+		*plug++ = '\0';
+		rc = cli_check_name(cli, "node", word);
+		if (rc != HV_OK)
+			return rc;
+		hv__key_value__init(&d->maps[d->add.n_map]);
+		d->maps[d->add.n_map].key = word;
+		d->maps[d->add.n_map].value = plug;
+		d->map[d->add.n_map] = &d->maps[d->add.n_map];
+		d->add.n_map++;
+	}
+	return d->add.n_map
+		   ? HV_OK
+		   : cli_fail(cli, HV_BAD_INPUT, "--map host1=3,host2=4", "--map names no node");
+}
+
+static enum hv_rc read_proof(struct cli *cli, Hv__FenceAdd *add)
+{
+	const char *proof = cli->options.proof;
+
+	if (!proof)
+		proof = strcmp(cli->options.agent, "fence_sbd") == 0 ? "waited" : "seen";
+	if (strcmp(proof, "seen") != 0 && strcmp(proof, "waited") != 0)
+		return cli_fail(cli, HV_BAD_INPUT, "hvcluster help fence add",
+				"--proof is seen or waited, not '%.80s'", proof);
+	add->waited = strcmp(proof, "waited") == 0;
+	return HV_OK;
+}
+
+/* What is said of the device itself. */
+static enum hv_rc read_attributes(struct cli *cli, struct device *d)
+{
+	const struct options *o = &cli->options;
+
+	if (cli->n_args == 2 && o->map)
+		return cli_fail(cli, HV_USAGE, "hvcluster fence add DEVICE --map NODE=PLUG,...",
+				"--map names the nodes: no other is given");
+	if (cli->n_args == 1 && !o->map)
+		return cli_fail(cli, HV_USAGE, "hvcluster fence add NODE DEVICE --agent AGENT",
+				"which node is it of, or, with --map, which nodes?");
+	if (!o->agent)
+		return cli_fail(cli, HV_USAGE, "ls /usr/sbin/fence_*, and --agent with one of them",
+				"which fence agent? --agent is missing");
+	d->add.node = (char *)(o->map ? "" : cli->args[0]);
+	d->add.device = (char *)cli->args[cli->n_args - 1];
+	d->add.agent = (char *)o->agent;
+	d->add.level = o->level ? o->level : 1;
+	d->add.timeout_s = o->agent_timeout_s;
+	d->add.delay_s = o->delay_s;
+	d->add.delay_random_s = o->delay_random_s;
+	d->add.unfence = o->unfence;
+	if (o->map && read_map(cli, d) != HV_OK)
+		return HV_BAD_INPUT;
+	return read_proof(cli, &d->add);
 }
 
 enum hv_rc cmd_fence_add(struct cli *cli)
@@ -178,29 +256,23 @@ enum hv_rc cmd_fence_add(struct cli *cli)
 	Hv__Command command = HV__COMMAND__INIT;
 	enum hv_rc rc = check_names(cli);
 
+	if (rc == HV_OK)
+		rc = read_attributes(cli, &d);
 	if (rc != HV_OK)
 		return rc;
-	if (!cli->options.agent)
-		return cli_fail(cli, HV_USAGE, "ls /usr/sbin/fence_*, and --agent with one of them",
-				"which fence agent? --agent is missing");
 	prctl(PR_SET_DUMPABLE,
 	      0); /* from here on secrets are in memory: none may get into a core file */
 	rc = read_device(cli, &d);
 	if (rc != HV_OK)
 		return rc;
-	d.add.node = (char *)cli->args[0];
-	d.add.device = (char *)cli->args[1];
-	d.add.agent = (char *)cli->options.agent;
-	d.add.level = cli->options.level ? cli->options.level : 1;
-	d.add.timeout_s = cli->options.agent_timeout_s;
 	d.add.options = d.options;
 	d.add.secrets = d.secrets;
 	command.body_case = HV__COMMAND__BODY_FENCE_ADD;
 	command.fence_add = &d.add;
-	rc = device_command(cli, &command, "added");
+	rc = device_command(cli, d.add.node, d.add.device, &command, "added");
 	if (rc == HV_OK && !cli->options.json)
 		out_printf(&cli->out, DIM, "  see if it works: hvcluster fence test %s\n",
-			   cli->args[0]);
+			   cli->options.map ? "--all" : cli->args[0]);
 	return rc;
 }
 
@@ -216,7 +288,7 @@ enum hv_rc cmd_fence_remove(struct cli *cli)
 	remove.device = (char *)cli->args[1];
 	command.body_case = HV__COMMAND__BODY_FENCE_REMOVE;
 	command.fence_remove = &remove;
-	return device_command(cli, &command, "removed");
+	return device_command(cli, cli->args[0], cli->args[1], &command, "removed");
 }
 
 /* ---------------------------------------------------------------- fence list */
@@ -262,47 +334,68 @@ enum hv_rc cmd_fence_list(struct cli *cli)
 
 /* ---------------------------------------------------------------- fence test */
 
-static enum hv_rc test_device(struct cli *cli, const char *device)
+static enum hv_rc test_device(struct cli *cli, const char *node, const char *device)
 {
-	_cleanup_free_ char *subject = hv_xasprintf("fence device %s of %s", device, cli->args[0]);
-	_cleanup_free_ char *look = hv_xasprintf(
-	    "hvcluster fence list %s, and the agent's options in its man page", cli->args[0]);
+	_cleanup_free_ char *subject = hv_xasprintf("fence device %s of %s", device, node);
+	_cleanup_free_ char *look =
+	    hv_xasprintf("hvcluster fence list %s, and the agent's options in its man page", node);
 	const struct request_words words = {subject, "tested", look, NULL, NULL};
 	Hv__Command command = HV__COMMAND__INIT;
 	Hv__FenceTest test = HV__FENCE_TEST__INIT;
 
-	test.node = (char *)cli->args[0];
+	test.node = (char *)node;
 	test.device = (char *)device;
 	command.body_case = HV__COMMAND__BODY_FENCE_TEST;
 	command.fence_test = &test;
 	return cli_command(cli, &command, &words);
 }
 
-/* Without a device: each of the node's. All are tried, the first failure is the result. */
+/* All are tried, the first failure is the result. */
+static enum hv_rc test_devices(struct cli *cli, const Hv__FenceListResponse *r)
+{
+	enum hv_rc rc, worst = HV_OK;
+	size_t good = 0;
+
+	for (size_t i = 0; i < r->n_devices; i++) {
+		if (cli->options.all && !cli->options.json)
+			out_printf(&cli->out, DIM, "%zu of %zu: ", i + 1, r->n_devices);
+		fflush(cli->out.file);
+		rc = test_device(cli, r->devices[i]->node, r->devices[i]->device);
+		good += rc == HV_OK;
+		if (worst == HV_OK)
+			worst = rc;
+	}
+	if (cli->options.all && !cli->options.json)
+		out_printf(&cli->out, good == r->n_devices ? GREEN : RED,
+			   "%zu of %zu fence devices answer\n", good, r->n_devices);
+	for (size_t i = 0; i < r->n_unprotected; i++)
+		cli_note(cli, "%s has no fence device", r->unprotected[i]);
+	return worst;
+}
+
 enum hv_rc cmd_fence_test(struct cli *cli)
 {
 	_cleanup_response_ Hv__ControlResponse *response = NULL;
-	enum hv_rc rc = check_names(cli), worst = HV_OK;
-	const Hv__FenceListResponse *r;
+	enum hv_rc rc = check_names(cli);
 
 	cli->options.wait = true;
 	if (rc != HV_OK)
 		return rc;
+	if (cli->options.all != (cli->n_args == 0))
+		return cli_fail(cli, HV_USAGE, "hvcluster fence test NODE, or --all",
+				cli->options.all ? "--all is every node: none is named"
+						 : "which node's devices? or --all");
 	if (cli->n_args > 1)
-		return test_device(cli, cli->args[1]);
+		return test_device(cli, cli->args[0], cli->args[1]);
 	rc = ask_devices(cli, &response);
 	if (rc != HV_OK)
 		return rc;
-	r = response->fence_list;
-	if (!r->n_devices)
+	if (!response->fence_list->n_devices)
 		return cli_fail(cli, HV_NOT_FOUND, "hvcluster help fence add",
-				"node %s has no fence device", cli->args[0]);
-	for (size_t i = 0; i < r->n_devices; i++) {
-		rc = test_device(cli, r->devices[i]->device);
-		if (worst == HV_OK)
-			worst = rc;
-	}
-	return worst;
+				cli->n_args ? "node %s has no fence device"
+					    : "there is no fence device%s",
+				cli->n_args ? cli->args[0] : "");
+	return test_devices(cli, response->fence_list);
 }
 
 /* ---------------------------------------------------------------- fence confirm */

@@ -93,3 +93,14 @@ enum hv_rc cmd_node_resume(struct cli *cli)
 	command.node_resume = &resume;
 	return node_command(cli, &command, "resumed");
 }
+
+enum hv_rc cmd_node_release(struct cli *cli)
+{
+	Hv__Command command = HV__COMMAND__INIT;
+	Hv__NodeRelease release = HV__NODE_RELEASE__INIT;
+
+	release.node = (char *)cli->args[0];
+	command.body_case = HV__COMMAND__BODY_NODE_RELEASE;
+	command.node_release = &release;
+	return node_command(cli, &command, "released: it may hold VMs again");
+}

@@ -46,6 +46,26 @@ static void show_counts(const struct out *o, const Hv__StatusResponse *s)
 	fputc('\n', o->file);
 }
 
+/* "fencing: 3 of 3 hosts can be fenced, checked 4 min ago" */
+static void show_fencing(const struct out *o, const Hv__StatusResponse *s)
+{
+	bool all = s->fence_able == s->fence_hosts;
+	char ago[FORMAT_LEN];
+
+	if (!s->fence_hosts)
+		return;
+	out_printf(o, PLAIN, "fencing: ");
+	out_printf(o, all ? GREEN : RED, "%u of %u hosts can be fenced", s->fence_able,
+		   s->fence_hosts);
+	if (s->fence_waited)
+		out_printf(o, YELLOW, ", %u of them without being seen off", s->fence_waited);
+	if (s->fence_checked_wall_ms)
+		out_printf(o, PLAIN, ", checked %s\n",
+			   format_ago(ago, s->fence_checked_wall_ms, cli_wall_ms()));
+	else
+		out_printf(o, YELLOW, ", never checked: hvcluster fence test --all\n");
+}
+
 /* Not the table of `vm list`: here only what is wrong and why matters. */
 static void show_attention(struct cli *cli, const Hv__StatusResponse *s)
 {
@@ -155,6 +175,7 @@ enum hv_rc cmd_status(struct cli *cli)
 	show_nodes(cli, s->nodes, s->n_nodes, 0);
 	fputc('\n', cli->out.file);
 	show_counts(&cli->out, s);
+	show_fencing(&cli->out, s);
 	show_attention(cli, s);
 	show_running(cli, s);
 	show_warnings(&cli->out, s);

@@ -26,6 +26,10 @@ static const struct command commands[] = {
 	 "VMs that left it for this go back, live, unless they were moved by hand meanwhile or the\n"
 	 "setting maintenance_return is off. Takes an announced shutdown back, too.",
 	 1, 1, ACTS, cmd_node_resume},
+	{"node", "release", "NODE", "let a node out of quarantine: it may hold VMs again",
+	 "A node that is fenced quarantine_fences times within an hour may be a member and gets no VMs until\n"
+	 "it is released, or quarantine_s has passed. Find out first why it was fenced.",
+	 1, 1, SHOWS, cmd_node_release},
 	{"node", "shutdown", "NODE", "say that a host is about to be powered off, and wait until it may",
 	 "Its VMs are shut down and started elsewhere, leave live, or wait for the host: see the setting\n"
 	 "node_shutdown. The host is not fenced for going down. Without --execute, power it off yourself\n"
@@ -94,21 +98,28 @@ static const struct command commands[] = {
 	{"rule", "list", "", "the rules, and the VMs that are where they should not be",
 	 NULL, 0, 0, SHOWS | OPTION(VM), cmd_rule_list},
 
-	{"fence", "add", "NODE DEVICE", "tell the cluster how to power a node off",
+	{"fence", "add", "[NODE] DEVICE", "tell the cluster how to power a node off",
 	 "AGENT is a fence agent (see 'ls /usr/sbin/fence_*' and its man page); its options are given\n"
 	 "with -o. Passwords are read from a file or from standard input: what is on a command line,\n"
-	 "everyone can see. A device of the same name is replaced.\n\n"
+	 "everyone can see. All devices of a level are used, one after the other; the next level when one fails.\n\n"
 	 "  hvcluster fence add host1 ipmi --agent fence_ipmilan -o ip=10.0.9.1 -o username=admin \\\n"
 	 "      -o lanplus=1 --secret-file password=/root/bmc1\n"
-	 "  hvcluster fence test host1",
-	 2, 2, OPTION(JSON) | OPTION(AGENT) | OPTION(LEVEL) | OPTION(AGENT_TIMEOUT) | OPTION(OPTION) |
-		OPTION(SECRET_FILE) | OPTION(SECRET_STDIN), cmd_fence_add},
+	 "  hvcluster fence test host1\n\n"
+	 "One device for several nodes, each on an outlet of its own: with --map, and without NODE.\n\n"
+	 "  hvcluster fence add pdu --map host1=3,host2=4 --level 2 --agent fence_apc -o ip=10.0.9.9 \\\n"
+	 "      --secret-file password=/root/pdu",
+	 1, 2, OPTION(JSON) | OPTION(AGENT) | OPTION(LEVEL) | OPTION(AGENT_TIMEOUT) | OPTION(OPTION) |
+		OPTION(SECRET_FILE) | OPTION(SECRET_STDIN) | OPTION(MAP) | OPTION(DELAY) | OPTION(DELAY_RANDOM) |
+		OPTION(PROOF) | OPTION(UNFENCE), cmd_fence_add},
 	{"fence", "remove", "NODE DEVICE", "forget a fence device",
 	 NULL, 2, 2, SHOWS, cmd_fence_remove},
 	{"fence", "list", "[NODE]", "the fence devices, and the nodes that have none",
 	 NULL, 0, 1, SHOWS, cmd_fence_list},
-	{"fence", "test", "NODE [DEVICE]", "ask a fence device for the node's power state; nothing is switched off",
-	 NULL, 1, 2, OPTION(JSON) | OPTION(TIMEOUT), cmd_fence_test},
+	{"fence", "test", "[NODE [DEVICE]]", "ask a fence device for the node's power state; nothing is switched off",
+	 "Without DEVICE each one of the node's, with --all each one there is. Every test of a device is run by\n"
+	 "the next host, so that in the end each host's way to it has been tried. The cluster does the same by\n"
+	 "itself: setting fence_test_interval_s.",
+	 0, 2, OPTION(JSON) | OPTION(TIMEOUT) | OPTION(ALL), cmd_fence_test},
 	{"fence", "confirm", "NODE", "say that a lost node is off, when no device can prove it",
 	 "The cluster then starts the node's VMs elsewhere at once. If the node is not off, they run\n"
 	 "twice and destroy their disks. Look at the machine itself: its power LED, its cable.",

@@ -84,6 +84,18 @@ static const struct option_row {
 		"what clusterd keeps on this node"},
 	[OPT_UNTIL] = {"until", 0, U32, FIELD(until), 1, UINT32_MAX, "INDEX",
 		"stop after entry INDEX"},
+	[OPT_MAP] = {"map", 0, TEXT, FIELD(map), 0, 0, "NODE=PLUG,...",
+		"one device for several nodes, with the outlet of each"},
+	[OPT_DELAY] = {"delay", 0, U32, FIELD(delay_s), 0, 3600, "S",
+		"wait so long before it is used (preset 0)"},
+	[OPT_DELAY_RANDOM] = {"delay-random", 0, U32, FIELD(delay_random_s), 0, 3600, "S",
+		"and up to S seconds more, drawn each time (preset 0)"},
+	[OPT_PROOF] = {"proof", 0, TEXT, FIELD(proof), 0, 0, "seen|waited",
+		"what its success means: the node was seen off, or time has passed (preset: waited for fence_sbd, else seen)"},
+	[OPT_UNFENCE] = {"unfence", 0, FLAG, FIELD(unfence), 0, 0, NULL,
+		"tell it `on` before a node that has booted or was fenced gets VMs (fence_scsi, a switch's port)"},
+	[OPT_ALL] = {"all", 0, FLAG, FIELD(all), 0, 0, NULL,
+		"every device of every node"},
     /* clang-format on */
 };
 
@@ -152,7 +164,7 @@ struct getopt_tables {
 	char letters[3 * N_OPTIONS + 3];
 };
 
-static void make_tables(struct getopt_tables *t, unsigned allowed, bool stop_at_word)
+static void make_tables(struct getopt_tables *t, option_set allowed, bool stop_at_word)
 {
 	size_t n = 0, m = 0;
 
@@ -163,7 +175,7 @@ static void make_tables(struct getopt_tables *t, unsigned allowed, bool stop_at_
 	for (int id = 0; id < N_OPTIONS; id++) {
 		const struct option_row *row = &rows[id];
 
-		if (!(allowed & (1U << id)))
+		if (!(allowed & ((option_set)1 << id)))
 			continue;
 		t->longs[n].name = row->name;
 		t->longs[n].has_arg = row->kind == FLAG ? no_argument : required_argument;
@@ -176,18 +188,18 @@ static void make_tables(struct getopt_tables *t, unsigned allowed, bool stop_at_
 	}
 }
 
-static int id_of(int c, unsigned allowed)
+static int id_of(int c, option_set allowed)
 {
 	if (c >= 256)
 		return c - 256;
 	for (int id = 0; id < N_OPTIONS; id++) {
-		if ((allowed & (1U << id)) && rows[id].letter == c)
+		if ((allowed & ((option_set)1 << id)) && rows[id].letter == c)
 			return id;
 	}
 	return -1;
 }
 
-enum hv_rc options_parse(struct options *o, unsigned allowed, bool stop_at_word, int argc,
+enum hv_rc options_parse(struct options *o, option_set allowed, bool stop_at_word, int argc,
 			 char **argv, const char **args, size_t *ret_n, char **ret_why)
 {
 	struct getopt_tables tables;
@@ -218,7 +230,7 @@ enum hv_rc options_parse(struct options *o, unsigned allowed, bool stop_at_word,
 		rc = store(o, &rows[id], optarg, ret_why);
 		if (rc != HV_OK)
 			return rc;
-		o->given |= 1U << id;
+		o->given |= (option_set)1 << id;
 	}
 	for (int i = optind; i < argc; i++)
 		args[n++] = argv[i];
@@ -226,13 +238,13 @@ enum hv_rc options_parse(struct options *o, unsigned allowed, bool stop_at_word,
 	return HV_OK;
 }
 
-void options_describe(unsigned set, const struct out *o)
+void options_describe(option_set set, const struct out *o)
 {
 	for (int id = 0; id < N_OPTIONS; id++) {
 		const struct option_row *row = &rows[id];
 		char letter[8] = "    ", name[64];
 
-		if (!(set & (1U << id)))
+		if (!(set & ((option_set)1 << id)))
 			continue;
 		if (row->letter)
 			snprintf(letter, sizeof(letter), "-%c, ", row->letter);

@@ -46,9 +46,17 @@ enum option_id {
 	OPT_IGNORE,
 	OPT_LOCAL,
 	OPT_UNTIL,
+	OPT_MAP,
+	OPT_DELAY,
+	OPT_DELAY_RANDOM,
+	OPT_PROOF,
+	OPT_UNFENCE,
+	OPT_ALL,
 	N_OPTIONS,
 };
-#define OPTION(id) (1U << OPT_##id)
+typedef uint64_t option_set;
+#define OPTION(id) ((option_set)1 << OPT_##id)
+_Static_assert(N_OPTIONS <= 64, "a set of options has 64 bits");
 
 /* Values given more than once. */
 struct option_list {
@@ -57,10 +65,11 @@ struct option_list {
 };
 
 struct options {
-	unsigned given; /* set of OPTION() */
+	option_set given; /* set of OPTION() */
 	bool json, help, wait, stopped, force, stop_first, xml, yes, soft, follow;
-	bool execute, cancel, ignore, local;
-	const char *vm, *color, *name, *on, *to, *node, *agent;
+	bool execute, cancel, ignore, local, unfence, all;
+	const char *vm, *color, *name, *on, *to, *node, *agent, *map, *proof;
+	uint32_t delay_s, delay_random_s;
 	uint32_t timeout_s, stop_timeout_s, grace_s, level, agent_timeout_s, lines, until;
 	int32_t priority;
 	struct option_list option, secret_file, secret_stdin;
@@ -72,11 +81,11 @@ struct options {
  * `stop_at_word` the first word that is no option ends the options: it and all after it are words.
  * On failure HV_USAGE or HV_BAD_INPUT and a sentence in *ret_why (the caller frees).
  */
-enum hv_rc options_parse(struct options *o, unsigned allowed, bool stop_at_word, int argc,
+enum hv_rc options_parse(struct options *o, option_set allowed, bool stop_at_word, int argc,
 			 char **argv, const char **args, size_t *ret_n, char **ret_why);
 
 /* Writes one line for each option of the set: "  --timeout S    ...". */
-void options_describe(unsigned set, const struct out *o);
+void options_describe(option_set set, const struct out *o);
 
 /* A whole number in [min, max] and nothing else. */
 bool options_number(const char *text, int64_t min, int64_t max, int64_t *ret);

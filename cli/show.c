@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/format.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void show_stale(struct cli *cli, const Hv__ControlResponse *response)
@@ -37,7 +38,10 @@ static void node_remark(struct table *t, const Hv__NodeInfo *n)
 	const char *health = !down	  ? ""
 			     : *n->health ? n->health
 					  : "the hypervisor layer does not answer";
-	const char *reason = online && strcmp(n->admin, "active") == 0 ? "" : n->reason;
+	const char *reason = n->quarantined				 ? "gets no VMs"
+			     : n->unfencing				 ? "not unfenced yet"
+			     : online && strcmp(n->admin, "active") == 0 ? ""
+									 : n->reason;
 
 	table_cell(t, down ? RED : PLAIN, "%s%s%s", health, *health && *reason ? "; " : "", reason);
 }
@@ -55,9 +59,13 @@ void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned 
 
 		table_cell(&t, node->self ? BOLD : PLAIN, "%s%s", node->name,
 			   node->coordinator ? " *" : "");
-		table_cell(&t, active && !*node->leaving ? colour_of_state(node->state) : YELLOW,
-			   "%s%s%s%s%s", node->state, active ? "" : ", ", active ? "" : node->admin,
-			   *node->leaving ? ", " : "", node->leaving);
+		table_cell(&t,
+			   node->quarantined	       ? RED
+			   : active && !*node->leaving ? colour_of_state(node->state)
+						       : YELLOW,
+			   "%s%s%s%s%s%s", node->state, active ? "" : ", ",
+			   active ? "" : node->admin, *node->leaving ? ", " : "", node->leaving,
+			   node->quarantined ? ", quarantined" : "");
 		node_load(&t, node);
 		table_cell(&t, strcmp(node->fencing, "ready") == 0 ? PLAIN : RED, "%s",
 			   node->fencing);
@@ -217,13 +225,39 @@ void show_events(struct cli *cli, Hv__EventInfo *const *events, size_t n, unsign
 	}
 }
 
+/* What is out of the ordinary with it: how it waits, proves, and which way to it fails. */
+static void device_words(struct table *t, const Hv__FenceDeviceInfo *d)
+{
+	char words[256] = "";
+	size_t len = 0;
+
+	if (d->delay_random_s)
+		len += (size_t)snprintf(words + len, sizeof(words) - len, ", waits %u to %u s",
+					d->delay_s, d->delay_s + d->delay_random_s);
+	else if (d->delay_s)
+		len +=
+		    (size_t)snprintf(words + len, sizeof(words) - len, ", waits %u s", d->delay_s);
+	if (strcmp(d->proof, "waited") == 0)
+		len += (size_t)snprintf(words + len, sizeof(words) - len, ", does not see");
+	if (d->shared)
+		len += (size_t)snprintf(words + len, sizeof(words) - len, ", shared");
+	if (d->unfence)
+		len += (size_t)snprintf(words + len, sizeof(words) - len, ", %s",
+					d->unfenced ? "unfenced" : "to be unfenced");
+	for (size_t i = 0; i < d->n_paths && len < sizeof(words); i++)
+		if (!d->paths[i]->ok)
+			len += (size_t)snprintf(words + len, sizeof(words) - len, ", fails from %s",
+						d->paths[i]->node);
+	table_cell(t, PLAIN, "%s", *words ? words + 2 : "");
+}
+
 void show_devices(struct cli *cli, Hv__FenceDeviceInfo *const *devices, size_t n, unsigned indent)
 {
 	_cleanup_(table_done) struct table t = {0};
 	uint64_t now = cli_wall_ms();
 	char buf[FORMAT_LEN];
 
-	table_init(&t, indent, "NODE|DEVICE|>LEVEL|AGENT|TESTED|OPTIONS");
+	table_init(&t, indent, "NODE|DEVICE|>LEVEL|AGENT|TESTED|NOTE|OPTIONS");
 	for (size_t i = 0; i < n; i++) {
 		const Hv__FenceDeviceInfo *d = devices[i];
 		_cleanup_free_ char *options = hv_xstrdup("");
@@ -239,6 +273,7 @@ void show_devices(struct cli *cli, Hv__FenceDeviceInfo *const *devices, size_t n
 				   d->test_text);
 		else
 			table_cell(&t, GREEN, "good %s", format_ago(buf, d->test_wall_ms, now));
+		device_words(&t, d);
 		for (size_t k = 0; k < d->n_options + d->n_secret_names; k++) {
 			bool secret = k >= d->n_options;
 			const char *key =

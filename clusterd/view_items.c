@@ -53,18 +53,6 @@ static char *reason_text(const struct reason *reason)
 	return view_str(s);
 }
 
-/* One word about whether the node could be fenced if it had to be. */
-static const char *fencing_word(const struct node *n)
-{
-	bool failed = false;
-
-	if (!n->n_devices)
-		return "none";
-	for (size_t i = 0; i < n->n_devices; i++)
-		failed = failed || (n->devices[i]->tested && n->devices[i]->test_rc != HV_OK);
-	return failed ? "test-failed" : "ready";
-}
-
 Hv__NodeInfo *view_node_info(const struct view *v, const struct node *n)
 {
 	Hv__NodeInfo *i = hv_xcalloc(1, sizeof(*i));
@@ -84,13 +72,19 @@ Hv__NodeInfo *view_node_info(const struct view *v, const struct node *n)
 	i->reason = reason_text(&n->reason);
 	i->self = n->id == v->self;
 	i->fence_devices = (uint32_t)n->n_devices;
-	i->fencing = view_str(fencing_word(n));
+	i->fencing = view_str(view_fencing_word(v, n));
 	i->votes = n->votes;
 	i->since_wall_ms = view_wall_of(v, n->since_us);
 	i->boot_id = view_str(n->boot_id);
 	i->coordinator = v->status->coordinator == n->id;
 	i->feature = n->feature;
 	i->leaving = view_str(n->leaving == NODE_STAYS ? "" : node_leaving_name(n->leaving));
+	i->quarantined = n->quarantined;
+	if (n->quarantine_us > v->now_us)
+		i->quarantine_left_ms = (n->quarantine_us - v->now_us) / HV_US_PER_MS;
+	i->braked = n->braked;
+	for (size_t k = 0; n->state == NODE_ONLINE && k < n->n_devices; k++)
+		i->unfencing |= n->devices[k]->unfence && !n->devices[k]->unfenced;
 	return i;
 }
 
@@ -193,7 +187,8 @@ static Hv__KeyValue *key_value(const struct option *o)
 	return kv;
 }
 
-Hv__FenceDeviceInfo *view_fence_info(const struct node *n, const struct fence_device *d)
+Hv__FenceDeviceInfo *view_fence_info(const struct view *v, const struct node *n,
+				     const struct fence_device *d)
 {
 	Hv__FenceDeviceInfo *i = hv_xcalloc(1, sizeof(*i));
 
@@ -213,6 +208,15 @@ Hv__FenceDeviceInfo *view_fence_info(const struct node *n, const struct fence_de
 	i->secret_names = hv_xcalloc(d->n_secrets, sizeof(*i->secret_names));
 	for (size_t k = 0; k < d->n_secrets; k++)
 		i->secret_names[i->n_secret_names++] = view_str(d->secrets[k].key);
+	i->delay_s = d->delay_s;
+	i->delay_random_s = d->delay_random_s;
+	i->proof = view_str(d->waited ? "waited" : "seen");
+	i->unfence = d->unfence;
+	i->unfenced = d->unfenced;
+	i->shared = d->shared;
+	i->paths = hv_xcalloc(d->n_paths, sizeof(*i->paths));
+	for (size_t k = 0; k < d->n_paths; k++)
+		i->paths[i->n_paths++] = view_path_info(v, &d->paths[k]);
 	return i;
 }
 
@@ -251,11 +255,11 @@ void view_events_of(const struct view *v, struct view_budget *b, const char *obj
 		n--;
 }
 
-void view_devices_of(const struct node *n, struct view_budget *b, Hv__FenceDeviceInfo ***list,
-		     size_t *count)
+void view_devices_of(const struct view *v, const struct node *n, struct view_budget *b,
+		     Hv__FenceDeviceInfo ***list, size_t *count)
 {
 	for (size_t i = 0; i < n->n_devices; i++) {
-		if (!view_add(b, list, count, view_fence_info(n, n->devices[i])))
+		if (!view_add(b, list, count, view_fence_info(v, n, n->devices[i])))
 			return;
 	}
 }

@@ -18,7 +18,8 @@ Hv__VmInfo *view_vm_info(const struct view *v, const struct vm *vm);
 Hv__OpInfo *view_op_info(const struct view *v, const struct operation *op);
 uint32_t view_op_permille(const struct view *v, const struct operation *op);
 Hv__EventInfo *view_event_info(const struct journal_line *line);
-Hv__FenceDeviceInfo *view_fence_info(const struct node *n, const struct fence_device *d);
+Hv__FenceDeviceInfo *view_fence_info(const struct view *v, const struct node *n,
+				     const struct fence_device *d);
 
 /*
  * Adds to an array of messages as long as the answer stays small; takes the item. False: it was not
@@ -35,9 +36,17 @@ void view_events_of(const struct view *v, struct view_budget *b, const char *obj
 void view_rules_of(const struct view *v, const struct vm *vm, struct view_budget *b,
 		   Hv__RuleInfo ***list, size_t *count);
 /* All fence devices of one node. */
-void view_devices_of(const struct node *n, struct view_budget *b, Hv__FenceDeviceInfo ***list,
-		     size_t *count);
+void view_devices_of(const struct view *v, const struct node *n, struct view_budget *b,
+		     Hv__FenceDeviceInfo ***list, size_t *count);
 /* A malloc'ed sequence of strings is handed over to a message. */
 void view_take_strings(char **strings, size_t n, char ***ret_list, size_t *ret_count);
+
+/* ---- view_fence.c */
+/* One word about whether the node could be fenced if it had to be. */
+const char *view_fencing_word(const struct view *v, const struct node *n);
+Hv__FencePathInfo *view_path_info(const struct view *v, const struct fence_path *p);
+void view_fence_summary(const struct view *v, Hv__StatusResponse *s);
+/* Brakes, quarantine, devices that fail their tests; at most about `most` in all. */
+void view_fence_warnings(const struct view *v, size_t most, char ***list, size_t *count);
 
 #endif

@@ -130,7 +130,7 @@ enum hv_rc view_node_show(const struct view *v, const Hv__NodeShowRequest *req,
 	r->body_case = HV__CONTROL_RESPONSE__BODY_NODE_SHOW;
 	r->node_show = show;
 	show->node = view_node_info(v, n);
-	view_devices_of(n, &budget, &show->fence, &show->n_fence);
+	view_devices_of(v, n, &budget, &show->fence, &show->n_fence);
 	object = hv_xasprintf("node %s", n->name);
 	view_events_of(v, &budget, object, EVENTS_SHOWN, &show->events, &show->n_events);
 	for (size_t i = 0; i < cluster_op_count(v->c) && show->n_ops < 100; i++) {
@@ -215,7 +215,7 @@ enum hv_rc view_fence_list(const struct view *v, const Hv__FenceListRequest *req
 			continue;
 		if (n->configured && !n->n_devices)
 			list->unprotected[list->n_unprotected++] = view_str(n->name);
-		view_devices_of(n, &budget, &list->devices, &list->n_devices);
+		view_devices_of(v, n, &budget, &list->devices, &list->n_devices);
 	}
 	return HV_OK;
 }

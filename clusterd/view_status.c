@@ -35,6 +35,7 @@ static void add_warnings(const struct view *v, Hv__StatusResponse *s)
 		add_string(&s->warnings, &s->n_warnings,
 			   hv_xstrdup("live migrations go over the network in clear text "
 				      "(migration_tls=off)"));
+	view_fence_warnings(v, MAX_WARNINGS, &s->warnings, &s->n_warnings);
 	for (size_t i = 0; i < cluster_node_count(v->c) && s->n_warnings < MAX_WARNINGS; i++) {
 		const struct node *n = cluster_node_at(v->c, i);
 
@@ -138,6 +139,7 @@ enum hv_rc view_status(const struct view *v, Hv__ControlResponse *r)
 	for (size_t i = 0; i < cluster_node_count(v->c); i++)
 		view_add(&budget, &s->nodes, &s->n_nodes,
 			 view_node_info(v, cluster_node_at(v->c, i)));
+	view_fence_summary(v, s);
 	add_warnings(v, s);
 	add_counts(v, s);
 	add_ops(v, &budget, s);

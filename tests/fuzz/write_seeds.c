@@ -260,12 +260,20 @@ static void rule_commands(void)
 static void fence_commands(void)
 {
 	Hv__KeyValue kv = HV__KEY_VALUE__INIT, *kvs[] = {&kv};
+	Hv__KeyValue plug = HV__KEY_VALUE__INIT, *maps[] = {&plug};
 
 	kv.key = "ip";
 	kv.value = "192.0.2.1";
+	plug.key = "host2";
+	plug.value = "3";
 	COMMAND(FENCE_ADD, fence_add, FenceAdd, HV__FENCE_ADD__INIT, body_.node = "host2",
 		body_.device = "bmc", body_.agent = "fence_ipmilan", body_.options = kvs,
 		body_.n_options = 1);
+	COMMAND(FENCE_ADD, fence_add, FenceAdd, HV__FENCE_ADD__INIT, body_.device = "pdu",
+		body_.agent = "fence_apc", body_.delay_s = 2, body_.delay_random_s = 3,
+		body_.unfence = true, body_.waited = true, body_.map = maps, body_.n_map = 1);
+	COMMAND(NODE_RELEASE, node_release, NodeRelease, HV__NODE_RELEASE__INIT,
+		body_.node = "host2");
 	COMMAND(FENCE_TEST, fence_test, FenceTest, HV__FENCE_TEST__INIT, body_.node = "host2",
 		body_.device = "bmc");
 	COMMAND(NODE_FENCE, node_fence, NodeFence, HV__NODE_FENCE__INIT, body_.node = "host2");

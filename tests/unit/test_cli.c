@@ -126,6 +126,9 @@ static enum server_act give_status(const Hv__ControlRequest *request, unsigned n
 	status_body.attention = vm_list;
 	status_body.n_attention = 1;
 	status_body.attention_total = 3;
+	status_body.fence_hosts = 3;
+	status_body.fence_able = 2;
+	status_body.fence_checked_wall_ms = cli_wall_ms() - 240500;
 	ret->body_case = HV__CONTROL_RESPONSE__BODY_STATUS;
 	ret->status = &status_body;
 	return SERVER_ANSWER;
@@ -147,6 +150,7 @@ Test(cli, status_shows_the_cluster_on_one_screen)
 	    "was lost\n"
 	    "\n"
 	    "10 VMs: 1 recovering, 9 running\n"
+	    "fencing: 2 of 3 hosts can be fenced, checked 4 min ago\n"
 	    "\n"
 	    "Needs attention\n"
 	    "  VM   STATE       NODE   SINCE    WHY\n"

@@ -49,6 +49,44 @@ Test(cli_fence, fence_add_takes_the_secret_from_standard_input)
 	must_lack(r->out, "hunter");
 }
 
+static enum server_act adds_map(const Hv__ControlRequest *request, unsigned n,
+				Hv__ControlResponse *ret)
+{
+	const Hv__FenceAdd *add = request->command->fence_add;
+
+	cr_assert_str_eq(add->node, "");
+	cr_assert_str_eq(add->device, "pdu");
+	cr_assert_eq(add->n_map, 2);
+	cr_assert_str_eq(add->map[1]->key, "host2");
+	cr_assert_str_eq(add->map[1]->value, "4");
+	cr_assert(add->delay_s == 2 && add->delay_random_s == 3 && add->unfence && !add->waited);
+	return accept_op(ret, 0);
+}
+
+static enum server_act adds_sbd(const Hv__ControlRequest *request, unsigned n,
+				Hv__ControlResponse *ret)
+{
+	cr_assert(request->command->fence_add->waited, "fence_sbd does not see");
+	return accept_op(ret, 0);
+}
+
+Test(cli_fence, fence_add_takes_a_map_of_nodes_delays_and_what_it_proves)
+{
+	struct run *r = runs(adds_map,
+			     "hvcluster fence add pdu --map host1=3,host2=4 -a fence_apc --delay 2 "
+			     "--delay-random 3 --unfence",
+			     0);
+
+	must_have(r->out, "fence device pdu: added\n");
+	runs(adds_sbd, "hvcluster fence add host1 sbd -a fence_sbd", 0);
+	must_have(runs(NULL, "hvcluster fence add host1 pdu --map host1=3 -a fence_apc", 2)->err,
+		  "--map names the nodes");
+	must_have(runs(NULL, "hvcluster fence add pdu --map host1 -a fence_apc", 7)->err,
+		  "NODE=PLUG");
+	must_have(runs(NULL, "hvcluster fence add host1 pdu --proof hoped -a fence_apc", 7)->err,
+		  "--proof is seen or waited");
+}
+
 Test(cli_fence, fence_add_warns_of_a_secret_that_others_can_read)
 {
 	char path[] = "/tmp/hv-secret-XXXXXX", line[256];
@@ -134,6 +172,32 @@ Test(cli_fence, fence_test_tries_every_device_and_fails_if_one_does)
 	must_have(r->err, "hvcluster: fence device ipmi of host1: not tested: login failed\n");
 	must_have(r->out, "fence device pdu of host1: tested, in ");
 	must_have(r->out, ": the host is on\n");
+}
+
+Test(cli_fence, fence_test_all_says_how_far_it_is_and_how_it_ended)
+{
+	struct run *r = runs(tests_devices, "hvcluster fence test --all", 1);
+
+	must_have(r->out, "1 of 2: ");
+	must_have(r->out, "2 of 2: fence device pdu of host1: tested, in ");
+	must_have(r->out, "1 of 2 fence devices answer\n");
+	must_have(r->err, "host3 has no fence device");
+	must_have(runs(NULL, "hvcluster fence test", 2)->err, "which node's devices? or --all");
+	must_have(runs(NULL, "hvcluster fence test host1 --all", 2)->err, "none is named");
+}
+
+static enum server_act releases(const Hv__ControlRequest *request, unsigned n,
+				Hv__ControlResponse *ret)
+{
+	cr_assert_eq(request->command->body_case, HV__COMMAND__BODY_NODE_RELEASE);
+	cr_assert_str_eq(request->command->node_release->node, "host3");
+	return accept_op(ret, 0);
+}
+
+Test(cli_fence, node_release_ends_a_quarantine)
+{
+	must_have(runs(releases, "hvcluster node release host3", 0)->out,
+		  "node host3: released: it may hold VMs again\n");
 }
 
 static enum server_act confirms(const Hv__ControlRequest *request, unsigned n,

@@ -56,8 +56,8 @@ Test(cli_words, missing_and_superfluous_words_are_named)
 	refused("hvcluster disarm now", 2, "'disarm' does not take 'now'", "hvcluster help disarm");
 	refused("hvcluster fence node host1", 2, "host1 is switched off at once",
 		"hvcluster fence node host1 --yes");
-	refused("hvcluster fence add host1", 2, "'fence add' needs NODE DEVICE",
-		"hvcluster help fence add");
+	refused("hvcluster fence add host1", 2, "which node is it of",
+		"hvcluster fence add NODE DEVICE --agent AGENT");
 	refused("hvcluster status now", 2, "'status' does not take 'now'", "hvcluster help status");
 	refused("hvcluster set a b c", 2, "'set' does not take 'c'", "hvcluster help set");
 	refused("hvcluster vm set web1", 2, "'vm set' needs VM KEY=VALUE...",

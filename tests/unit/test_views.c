@@ -136,6 +136,96 @@ Test(views, a_secret_is_named_and_never_shown)
 	hv__control_response__free_unpacked(r, NULL);
 }
 
+/* The result of the test that runs now. */
+static void test_ends(struct small *s, enum hv_rc rc, const char *text)
+{
+	for (size_t i = 0; i < cluster_op_count(s->c); i++) {
+		const struct operation *op = cluster_op_at(s->c, i);
+		Hv__Event ev = HV__EVENT__INIT;
+		Hv__OpResult r = HV__OP_RESULT__INIT;
+
+		if (op->kind != OP_FENCE_TEST || op->state != OP_RUNNING)
+			continue;
+		r.op = op->id;
+		r.attempt = op->attempt;
+		r.node = op->node;
+		r.rc = rc;
+		r.text = (char *)text;
+		ev.proposer = op->node;
+		ev.body_case = HV__EVENT__BODY_OP_RESULT;
+		ev.op_result = &r;
+		small_step(s, &ev);
+		return;
+	}
+	cr_assert_fail("no test runs");
+}
+
+static void device_of(struct small *s, char *node, bool waited)
+{
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__FenceAdd add = HV__FENCE_ADD__INIT;
+
+	add.node = node;
+	add.device = "bmc";
+	add.agent = "fence_ipmilan";
+	add.waited = waited;
+	cmd.body_case = HV__COMMAND__BODY_FENCE_ADD;
+	cmd.fence_add = &add;
+	small_command(s, &cmd);
+}
+
+static bool warned(const Hv__StatusResponse *s, const char *words)
+{
+	for (size_t i = 0; i < s->n_warnings; i++)
+		if (strstr(s->warnings[i], words))
+			return true;
+	return false;
+}
+
+Test(views, status_says_how_many_can_be_fenced_and_shouts_where_a_test_failed)
+{
+	_cleanup_small_ struct small s = small_online();
+	struct view v = view_of(&s);
+	Hv__ControlResponse *r = response();
+
+	device_of(&s, "host1", false);
+	device_of(&s, "host2", true);
+	cr_assert_eq(view_status(&v, r), HV_OK);
+	cr_assert(r->status->fence_hosts == 2 && r->status->fence_able == 0);
+	cr_assert_eq(r->status->fence_checked_wall_ms, 0);
+	hv__control_response__free_unpacked(r, NULL);
+
+	r = response();
+	test_ends(&s, HV_OK, "on");
+	test_ends(&s, HV_OK, "on");
+	view_status(&v, r);
+	cr_assert(r->status->fence_able == 2 && r->status->fence_waited == 1);
+	cr_assert_neq(r->status->fence_checked_wall_ms, 0);
+	cr_assert_str_eq(r->status->nodes[1]->fencing, "waited");
+	hv__control_response__free_unpacked(r, NULL);
+
+	r = response();
+	for (unsigned i = 0; i < 4; i++) { /* the next round */
+		Hv__Event ev = HV__EVENT__INIT;
+		Hv__Tick t = HV__TICK__INIT;
+
+		s.at_us += 310 * HV_US_PER_S;
+		ev.body_case = HV__EVENT__BODY_TICK;
+		ev.tick = &t;
+		small_step(&s, &ev);
+		if (i % 2 == 0)
+			test_ends(&s, HV_AGENT_FAILED, "login refused");
+		else
+			test_ends(&s, HV_OK, "on");
+	}
+	view_status(&v, r);
+	cr_assert_eq(r->status->fence_able, 1);
+	cr_assert(
+	    warned(r->status, "NODE host1 CANNOT BE FENCED with bmc by host2: login refused"));
+	cr_assert_str_eq(r->status->nodes[0]->fencing, "test-failed");
+	hv__control_response__free_unpacked(r, NULL);
+}
+
 Test(views, what_does_not_exist_is_said_with_the_next_command)
 {
 	_cleanup_small_ struct small s = small_online();
