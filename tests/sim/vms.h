@@ -7,6 +7,7 @@
  *   vms_exec.c     its executor: operations of the state addressed to this node, level-triggered
  *   vms_guard.c    what a node does by itself without quorum (setting quorum_loss)
  *   vms_qemu.c     what really runs where, and who is told; I1 and I2 are checked here
+ *   vms_room.c     what hosts hold of their memory
  *   vms_call.c     hypervisord's jobs: order, waiting, deadlines, answers that are lost
  *   vms_move.c     live migrations between two libvirtds, phase by phase
  *   vms_fence.c    fence devices
@@ -327,12 +328,18 @@ void vms_garbage_step(struct sim *s);
 char *vms_garbage_before(const struct mind *m, const Hv__Event *ev);
 void vms_garbage_after(const struct mind *m, uint64_t index, const char *before);
 
+/* ---- vms_room.c */
+/* `unplanned`: also what nobody could reckon with. */
+uint64_t vms_used_mib(struct sim *s, hv_node_id host, bool unplanned);
+void vms_check_room(struct sim *s, hv_node_id host, int k); /* a start has succeeded */
+/* The cluster has forgotten it: what runs of it is nobody's, and not reckoned with. */
+void vms_left_behind(struct sim *s, int k);
+
 /* ---- vms_check.c */
 void vms_check_before(struct mind *m, uint64_t index);
 void vms_check_step(struct mind *m, uint64_t index, const Hv__Event *ev);
 void vms_check_installed(struct mind *m, uint64_t index);
 void vms_check_call(struct mind *m, const struct call *call); /* it was just made */
-void vms_check_room(struct sim *s, hv_node_id host, int k);   /* a start has succeeded */
 void vms_check_settled(struct sim *s); /* runs on for a while: nothing may happen */
 /* NULL: all is as it should be. */
 const char *vms_check_unsettled(struct sim *s, char *buf, size_t size);

@@ -98,7 +98,14 @@ static void see_let_go(const struct mind *m, const struct vm *vm, int k)
 		*l = (struct let_go){cluster_index(m->c), !vm->managed};
 }
 
-/* A VM that is added again under the uuid of one that was removed is another one. */
+/* One that is added again under its uuid is another one. */
+static void gone(struct mind *m, int k)
+{
+	m->vm_epoch[k] = m->vm_node[k] = 0;
+	if (vms_of(m->s)->let_go[k].yes && mind_current(m))
+		vms_left_behind(m->s, k);
+}
+
 static void check_vms(struct mind *m, bool forget)
 {
 	bool there[VMS] = {false};
@@ -125,7 +132,7 @@ static void check_vms(struct mind *m, bool forget)
 	}
 	for (int k = 0; k < VMS; k++)
 		if (!there[k])
-			m->vm_epoch[k] = m->vm_node[k] = 0;
+			gone(m, k);
 }
 
 static int vm_named(const struct mind *m, const char *name)
@@ -292,27 +299,6 @@ void vms_check_call(struct mind *m, const struct call *call)
 			 count);
 }
 
-static uint64_t used_mib(struct sim *s, hv_node_id host, bool unplanned)
-{
-	uint64_t mib = 0;
-
-	for (int k = 0; k < VMS; k++)
-		if (vms_dom(s, host, k)->state != DOM_ABSENT &&
-		    (unplanned || !vms_dom(s, host, k)->unplanned))
-			mib += vms_of(s)->mem_mib[k];
-	return mib;
-}
-
-void vms_check_room(struct sim *s, hv_node_id host, int k)
-{
-	const struct vms_world *w = vms_of(s);
-
-	if (used_mib(s, host, false) > w->host_mem_mib[host - 1])
-		sim_fail(s, "host %u: with %s its VMs have %llu MiB, of %llu", host, w->name[k],
-			 (unsigned long long)used_mib(s, host, false),
-			 (unsigned long long)w->host_mem_mib[host - 1]);
-}
-
 /* ---- L1: every VM that can run runs, every other one is blocked with a reason; L2: every
  * operation ends */
 
@@ -329,7 +315,7 @@ static hv_node_id host_with_room(struct sim *s, const struct cluster *c, int k)
 		const struct node *n = cluster_node(c, s->hosts[i].id);
 
 		if (n && n->admin == NODE_ACTIVE && n->hypervisor_ok && !n->quarantined &&
-		    used_mib(s, n->id, true) + w->mem_mib[k] <= w->host_mem_mib[i])
+		    vms_used_mib(s, n->id, true) + w->mem_mib[k] <= w->host_mem_mib[i])
 			return n->id;
 	}
 	return 0;
