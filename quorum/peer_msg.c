@@ -145,26 +145,14 @@ static bool body_valid(const Hv__PeerMessage *m)
 	return false;
 }
 
-Hv__PeerMessage *peer_msg_unpack(const uint8_t *data, size_t len)
+const Hv__PeerMessage *peer_msg_unpack(struct unpack_room *room, const uint8_t *data, size_t len)
 {
-	Hv__PeerMessage *m;
+	const Hv__PeerMessage *m;
 
 	if (len == 0 || len > HV_CPG_MESSAGE_MAX)
 		return NULL;
-	m = hv__peer_message__unpack(NULL, len, data);
-	if (!m)
-		return NULL;
-	if (m->version == 0 || m->incarnation == 0 || !body_valid(m)) {
-		peer_msg_free(m);
-		return NULL;
-	}
-	return m;
-}
-
-void peer_msg_free(Hv__PeerMessage *msg)
-{
-	if (msg)
-		hv__peer_message__free_unpacked(msg, NULL);
+	m = unpack(room, &hv__peer_message__descriptor, data, len);
+	return m && m->version != 0 && m->incarnation != 0 && body_valid(m) ? m : NULL;
 }
 
 uint8_t *peer_msg_pack(const Hv__PeerMessage *msg, size_t *ret_len)

@@ -10,12 +10,12 @@
 
 #include "quorum/epoch.h"
 #include "proto/log.pb-c.h"
+#include "proto/unpack.h"
 
 #define PEER_MSG_VERSION 1
 
-/* NULL: malformed. Free with peer_msg_free(). */
-Hv__PeerMessage *peer_msg_unpack(const uint8_t *data, size_t len);
-void peer_msg_free(Hv__PeerMessage *msg);
+/* NULL: malformed. Valid until the room is used again, and as long as `data` (proto/unpack.h). */
+const Hv__PeerMessage *peer_msg_unpack(struct unpack_room *room, const uint8_t *data, size_t len);
 /* malloc'ed. */
 uint8_t *peer_msg_pack(const Hv__PeerMessage *msg, size_t *ret_len);
 

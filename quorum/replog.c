@@ -150,11 +150,11 @@ static void deliver(struct replog *log, const struct rl_input *in)
 {
 	struct peer *p =
 	    log->in_view && node_set_has(&log->view, in->sender) ? rl_peer(log, in->sender) : NULL;
-	Hv__PeerMessage *msg;
+	const Hv__PeerMessage *msg;
 
 	if (!p)
 		return;
-	msg = peer_msg_unpack(in->data, in->len);
+	msg = peer_msg_unpack(&log->room, in->data, in->len);
 	if (!msg) {
 		log->refused++;
 		return;
@@ -163,7 +163,6 @@ static void deliver(struct replog *log, const struct rl_input *in)
 		p->incarnation = msg->incarnation;
 		dispatch(log, p, msg);
 	}
-	peer_msg_free(msg);
 }
 
 static void leave_view(struct replog *log)
@@ -392,6 +391,7 @@ void rl_free(struct replog *log)
 	free(log->writes);
 	entries_done(&log->log);
 	outbox_done(&log->out);
+	unpack_done(&log->room);
 	free(log);
 }
 

@@ -139,6 +139,7 @@ struct replog {
 	uint64_t promised;
 	uint64_t commit_index, applied_index;
 	struct outbox out;
+	struct unpack_room room; /* of the message that is read */
 
 	/* CPG view */
 	bool in_view, left_out;

@@ -6,6 +6,7 @@
 #include "resource/brain.h"
 
 #include "proto/snapshot.pb-c.h"
+#include "proto/unpack.h"
 #include "resource/cluster_priv.h"
 #include "resource/journal.h"
 #include "resource/rule.h"
@@ -441,7 +442,9 @@ static void forget_step(struct cluster *c)
 
 static struct cluster *decode(const uint8_t *data, size_t len, bool stripped, const char **ret_why)
 {
-	Hv__Snapshot *s = len <= HV_SNAPSHOT_MAX ? hv__snapshot__unpack(NULL, len, data) : NULL;
+	struct unpack_room room = {0};
+	const Hv__Snapshot *s =
+	    len <= HV_SNAPSHOT_MAX ? unpack(&room, &hv__snapshot__descriptor, data, len) : NULL;
 	struct cluster *c = cluster_new();
 	bool good = false;
 
@@ -455,8 +458,7 @@ static struct cluster *decode(const uint8_t *data, size_t len, bool stripped, co
 		if (!*ret_why && !good)
 			*ret_why = "snapshot: its digest does not come out";
 	}
-	if (s)
-		hv__snapshot__free_unpacked(s, NULL);
+	unpack_done(&room);
 	if (good)
 		return c;
 	cluster_free(c);
