@@ -110,6 +110,8 @@ static uint64_t mono_at(const struct host_clock *c, uint64_t sim_us)
 {
 	int64_t passed = (int64_t)(sim_us - c->sim_us);
 
+	if (!c->rate_ppm)
+		return c->mono_us + (uint64_t)passed;
 	return c->mono_us + (uint64_t)(passed + passed * c->rate_ppm / 1000000);
 }
 
@@ -130,6 +132,8 @@ uint64_t host_when_us(const struct sim *s, const struct host *h, uint64_t mono_u
 
 	if (mono_us <= host_mono_us(s, h))
 		return s->now_us;
+	if (!c->rate_ppm)
+		return c->sim_us + (mono_us - c->mono_us);
 	at = c->sim_us + (mono_us - c->mono_us) * 1000000 / (uint64_t)(1000000 + c->rate_ppm);
 	while (mono_at(c, at) < mono_us)
 		at++;

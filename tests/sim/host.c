@@ -241,7 +241,7 @@ static void read_inbox(struct sim *s, struct host *h)
 		read_item(s, h, &it);
 	}
 	if (p->up && p->inbox_pos == p->inbox.n) {
-		items_clear(&p->inbox);
+		items_drop(&p->inbox);
 		p->inbox_pos = 0;
 	}
 }
@@ -258,9 +258,17 @@ void process_receive(struct sim *s, struct host *h, const struct item *it)
 		p->joined = true;
 	if ((it->kind == ITEM_MESSAGE || it->kind == ITEM_CONF) && !p->joined)
 		return;
-	items_push(&p->inbox, it);
-	if (p->inbox.n == p->inbox_pos + 1)
-		read_inbox(s, h);
+	if (p->inbox.n == p->inbox_pos && process_runs(h) && !s->failed) {
+		struct item now = *it;
+
+		/* Its ring may be gone before it has been read. */
+		if (now.data)
+			blob_ref(now.data);
+		read_item(s, h, &now);
+		blob_unref(now.data);
+	} else {
+		items_push(&p->inbox, it);
+	}
 }
 
 /* ---- leaving and joining anew */

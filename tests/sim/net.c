@@ -25,10 +25,16 @@ void items_push(struct items *q, const struct item *it)
 	q->n++;
 }
 
-void items_clear(struct items *q)
+void items_drop(struct items *q)
 {
 	for (size_t i = 0; i < q->n; i++)
 		blob_unref(q->items[i].data);
+	q->n = 0;
+}
+
+void items_clear(struct items *q)
+{
+	items_drop(q);
 	free(q->items);
 	memset(q, 0, sizeof(*q));
 }
@@ -113,7 +119,7 @@ static void order_next(struct sim *s, struct host *h, uint64_t arg)
 	else if (node_set_has(&r->cpg, h->id))
 		ring_add(s, r, &it);
 	if (h->outgoing_pos == h->outgoing.n) {
-		items_clear(&h->outgoing);
+		items_drop(&h->outgoing);
 		h->outgoing_pos = 0;
 	}
 }

@@ -267,7 +267,8 @@ bool sim_minority_possible(const struct sim *s);
 
 /* net.c */
 void items_push(struct items *q, const struct item *it); /* takes a reference */
-void items_clear(struct items *q);
+void items_drop(struct items *q);			 /* it is empty, and keeps its memory */
+void items_clear(struct items *q);			 /* it has none */
 /* false: the queue is full. */
 bool net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t len);
 void net_join(struct sim *s, struct host *h);

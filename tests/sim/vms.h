@@ -29,6 +29,7 @@
 #include "clusterd/intake.h"
 #include "clusterd/proposer.h"
 #include "clusterd/ticker.h"
+#include "proto/unpack.h"
 #include "resource/brain.h"
 #include "tests/sim/sim.h"
 
@@ -218,6 +219,7 @@ struct mind {
 	struct sim *s;
 	struct host *h;
 	struct cluster *c;
+	struct unpack_room room; /* of the event that is applied */
 	struct cluster_time time;
 	struct action_list actions;
 	struct proposer *proposer;

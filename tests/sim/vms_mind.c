@@ -114,6 +114,7 @@ static void vms_free(struct mind *m)
 	action_list_done(&m->actions);
 	cluster_free(m->c);
 	free(m->jobs);
+	unpack_done(&m->room);
 	free(m);
 }
 
@@ -144,7 +145,7 @@ static void take_actions(struct mind *m)
 
 static void vms_apply(struct mind *m, const struct rl_entry *e)
 {
-	Hv__Event *ev = hv__event__unpack(NULL, e->len, e->data);
+	const Hv__Event *ev = unpack(&m->room, &hv__event__descriptor, e->data, e->len);
 	Hv__Event nothing = HV__EVENT__INIT;
 	_cleanup_free_ char *before = vms_garbage_before(m, ev);
 
@@ -154,10 +155,8 @@ static void vms_apply(struct mind *m, const struct rl_entry *e)
 	cluster_time_applied(&m->time, cluster_now_us(m->c), mind_mono(m));
 	vms_check_step(m, e->index, ev ? ev : &nothing);
 	take_actions(m);
-	if (ev) {
+	if (ev)
 		proposer_applied(m->proposer, ev);
-		hv__event__free_unpacked(ev, NULL);
-	}
 	intake_state_changed(m->intake, mind_mono(m), false);
 	m->unsettled = true;
 }
@@ -200,13 +199,13 @@ static void vms_status(struct mind *m, const struct rl_status *st)
 static bool vms_settled(struct mind *m)
 {
 	static const struct ticker_ops ops = {.propose = tick_propose, .pending = pending};
-	const struct rl_status *st = rl_status(m->h->proc.log);
-	bool current = mind_current(m);
+	bool current;
 
 	if (!m->unsettled)
 		return false;
 	m->unsettled = false;
-	if (proposer_count(m->proposer) && st->pending == 0)
+	current = mind_current(m);
+	if (proposer_count(m->proposer) && rl_status(m->h->proc.log)->pending == 0)
 		proposer_log_is_empty(m->proposer);
 	if (current && !m->was_current)
 		intake_state_changed(m->intake, mind_mono(m), true);
