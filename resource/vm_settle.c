@@ -48,7 +48,7 @@ bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id
 
 	hv_assert((vm->state == VM_RUNNING || vm->state == VM_PAUSED) && vm->op == 0);
 	hv_assert(target != vm->node && vm->stale_ops == 0);
-	if (vm_held(vm) || !op_room(c))
+	if ((vm_held(vm) && !MUTANT(lock_ignored)) || !op_room(c))
 		return false;
 	if (vm->state == VM_PAUSED)
 		spec.flags = OP_F_PAUSED;
@@ -61,7 +61,7 @@ bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id
 bool vm_relocate(struct cluster *c, struct vm *vm, struct why why)
 {
 	hv_assert(vm->state == VM_RUNNING && vm->op == 0 && vm->intent == INTENT_STARTED);
-	if (vm_held(vm))
+	if (vm_held(vm) && !MUTANT(lock_ignored))
 		return false;
 	vm_move(c, vm, VM_STOPPING, why);
 	vm->relocating = true;
@@ -73,8 +73,10 @@ bool vm_move_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id pa
 {
 	if (vm->live_migration)
 		return vm_migrate_to(c, vm, target, parent, why);
+	if (!vm_relocate(c, vm, why))
+		return false; /* and nothing is changed */
 	vm->prefer = target;
-	return vm_relocate(c, vm, why);
+	return true;
 }
 
 /* The state's own operation, if its node can take it now. */
