@@ -64,6 +64,7 @@ struct hyper {
 	bool bad;	    /* hypervisord has said so */
 	bool mains_lost;    /* its power went by itself, and with it what shares it */
 	bool outlet_off[2]; /* a host with two power supplies */
+	bool fence_cut;	    /* no agent that runs here reaches a fence device */
 };
 
 enum device_kind {
@@ -95,6 +96,7 @@ struct outcome {
 };
 struct call {
 	bool used, cancelled, superseded, orphan;
+	bool handed_over; /* a start that libvirtd works on: it is too late to cancel it */
 	enum call_phase phase;
 	uint32_t gen; /* of the slot: timers of an earlier use are void */
 	hv_node_id host;
@@ -152,8 +154,9 @@ struct vms_hooks {
 };
 
 struct vms_swarm { /* permille of the chance steps, or of the calls */
-	unsigned start_fails, call_fails, crash, shut_down, deaf, stall, io_error, libvirt_hangs,
-	    libvirt_ends, hvd_ends, move_fails, outside, fence_breaks, foolish, garbage, wishes;
+	unsigned start_fails, start_slow, start_cut, call_fails, crash, shut_down, deaf, stall,
+	    io_error, libvirt_hangs, libvirt_ends, hvd_ends, move_fails, outside, fence_breaks,
+	    fence_cut, foolish, garbage, wishes;
 };
 
 struct let_go {
@@ -237,6 +240,10 @@ struct mind {
 	uint64_t vm_epoch[VMS];
 	hv_node_id vm_node[VMS];
 	bool wanted[VMS];
+	struct {
+		uint32_t attempt, able; /* who could have run the agent: bit of each host */
+		hv_node_id by;
+	} fence_tried[SIM_HOSTS];
 	bool seen_entry;   /* since it was made */
 	unsigned to_check; /* a state that was decoded: its books, too */
 };
@@ -304,6 +311,7 @@ struct outcome vms_fence_answer(struct sim *s, const struct call *call);
 /* ---- vms_chance.c */
 void vms_chance_setup(struct sim *s);
 void vms_chance_step(struct sim *s);
+void vms_chance_start(struct sim *s, struct host *h); /* it begins to start a VM */
 void vms_chance_heal(struct sim *s);
 
 /* ---- vms_admin.c */

@@ -372,7 +372,11 @@ static void ask_setting(struct ask *a)
 		    {"quarantine_s", {"0", "20", "600"}},
 		    {"fence_test_interval_s", {"0", "20", "600"}},
 		    {"fence_priority_delay_ms", {"0", "3000", "8000"}},
-		    {"fence_proof", {"any", "seen", "any"}}};
+		    {"fence_proof", {"any", "seen", "any"}},
+		    {"placement", {"count", "capacity", "pack"}},
+		    {"stickiness", {"off", "on", "off"}},
+		    {"preemption", {"on", "off", "on"}},
+		    {"on_stop_failure", {"fence", "block", "fence"}}};
 	size_t i = (size_t)prng_range(&a->r, 0, ARRAY_SIZE(sane) - 1);
 	const struct setting_info *any =
 	    setting_at((size_t)prng_range(&a->r, 0, setting_count() - 1));
@@ -396,7 +400,7 @@ static const struct ask_kind {
     {"node drain", 30, ask_node_drain},	   {"node resume", 70, ask_node_resume},
     {"node release", 8, ask_node_release}, {"fence confirm", 20, ask_fence_confirm},
     {"fence remove", 4, ask_fence_remove}, {"fence test", 8, ask_fence_test},
-    {"op cancel", 30, ask_op_cancel},	   {"setting", 20, ask_setting},
+    {"op cancel", 30, ask_op_cancel},	   {"setting", 40, ask_setting},
 };
 
 static void put(struct ask *a, const char *what)

@@ -203,7 +203,7 @@ static void do_start(struct sim *s, struct host *h, size_t n)
 		return;
 	}
 	vms_note(s, VMS_START_TRIED, k, h->id, 0, !fails && !hooked);
-	if (call->cancelled) {
+	if (call->cancelled && !call->handed_over) {
 		done_seen(s, h, n, HV_CANCELLED);
 	} else if (hooked || (fails && how < 55)) {
 		done_seen(s, h, n, hooked ? HV_HYPERVISOR : failures[how % 6]);
@@ -446,10 +446,13 @@ static void on_call(struct sim *s, struct host *h, uint64_t arg)
 static uint64_t duration(struct sim *s, const struct call *call)
 {
 	struct prng *r = chance(s);
+	unsigned slow = vms_of(s)->swarm.start_slow;
 
 	switch (call->kind) {
 	case OP_VM_START:
-		return prng_range(r, 100 * MS, 900 * MS);
+		return slow && prng_chance(r, slow)
+			   ? prng_range(r, SEC, call->deadline_us - s->now_us)
+			   : prng_range(r, 100 * MS, 900 * MS);
 	case OP_VM_STOP:
 		return prng_chance(r, 100) ? prng_range(r, 5 * SEC, 20 * SEC)
 					   : prng_range(r, 200 * MS, 3 * SEC);
@@ -536,8 +539,11 @@ void vms_call(struct mind *m, const struct operation *op)
 	call->asked_us = s->now_us;
 	call->deadline_us = s->now_us + (op->timeout_s ? op->timeout_s * SEC : JOB_DEADLINE_US) +
 			    (op->kind == OP_VM_STOP ? JOB_DEADLINE_US : 0);
-	if (op->kind == OP_VM_START)
+	if (op->kind == OP_VM_START) {
+		call->handed_over = w->swarm.start_slow && prng_chance(chance(s), 700);
 		intake_starting(m->intake, op->vm);
+		vms_chance_start(s, m->h);
+	}
 	sim_trace(s, "host %u: op %llu.%u %s %s", m->h->id, (unsigned long long)op->id, op->attempt,
 		  op_kind_name(op->kind), call->vm >= 0 ? w->name[call->vm] : "");
 	vms_check_call(m, call);

@@ -5,6 +5,8 @@
  */
 #include "tests/sim/vms.h"
 
+#define CUT_GROUP 9 /* of one that is cut off; parts are 0 to 2 */
+
 static struct prng *chance(struct sim *s)
 {
 	return sim_stream(s, STREAM_HYPERVISOR);
@@ -22,6 +24,8 @@ void vms_chance_setup(struct sim *s)
 {
 	vms_of(s)->swarm = (struct vms_swarm){
 	    .start_fails = weight(s, 200),
+	    .start_slow = weight(s, 400),
+	    .start_cut = weight(s, 300),
 	    .call_fails = weight(s, 80),
 	    .crash = weight(s, 30),
 	    .shut_down = weight(s, 20),
@@ -34,6 +38,7 @@ void vms_chance_setup(struct sim *s)
 	    .move_fails = weight(s, 80),
 	    .outside = weight(s, 20),
 	    .fence_breaks = weight(s, 40),
+	    .fence_cut = weight(s, 40),
 	    .foolish = weight(s, 200),
 	    .garbage = weight(s, 40),
 	    .wishes = weight(s, 300),
@@ -255,6 +260,76 @@ static void fence_breaks(struct sim *s, struct host *h, int k, uint64_t ms)
 	sim_at(s, ms * MS, fence_well, h, i);
 }
 
+static void fence_reached(struct sim *s, struct host *h, uint64_t arg)
+{
+	vms_of(s)->hyper[h->id - 1].fence_cut = false;
+}
+
+/* The network of the fence devices is another one, and this host has no way to it. */
+static void fence_cut(struct sim *s, struct host *h, int k, uint64_t ms)
+{
+	vms_of(s)->hyper[h->id - 1].fence_cut = true;
+	sim_at(s, 4 * ms * MS, fence_reached, h, 0);
+}
+
+/* ---- in the middle of a start */
+
+static void cut_over(struct sim *s, struct host *h, uint64_t arg)
+{
+	h->group = 0;
+	net_changed(s, true);
+}
+
+static void cut_off(struct sim *s, struct host *h, uint64_t us)
+{
+	if (s->healing || h->group)
+		return;
+	sim_trace(s, "network: host %u is cut off", h->id);
+	h->group = CUT_GROUP;
+	net_changed(s, false);
+	sim_at(s, us, cut_over, h, 0);
+}
+
+/* An administrator has seen it go, and wants nothing on it any more. */
+static void drain(struct sim *s, struct host *h, uint64_t arg)
+{
+	struct host *at = admin_host(s);
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__NodeDrain body = HV__NODE_DRAIN__INIT;
+	char name[16];
+
+	if (!at || s->healing)
+		return;
+	snprintf(name, sizeof(name), "host%u", h->id);
+	body.node = name;
+	cmd.body_case = HV__COMMAND__BODY_NODE_DRAIN;
+	cmd.node_drain = &body;
+	admin_command_at(s, at, &cmd);
+}
+
+/*
+ * Its host is lost, and back before anybody could fence it: what is said of the VM then? If nothing
+ * is to be started there any more, it is soon started elsewhere.
+ */
+void vms_chance_start(struct sim *s, struct host *h)
+{
+	unsigned often = vms_of(s)->swarm.start_cut;
+	uint64_t after, us, drained;
+	bool cut;
+
+	if (!often || s->n < 2)
+		return;
+	cut = prng_chance(chance(s), often);
+	after = prng_range(chance(s), 0, 500 * MS);
+	us = prng_range(chance(s), 300 * MS, 4 * SEC);
+	drained = prng_chance(chance(s), 500) ? prng_range(chance(s), MS, 3 * SEC) : 0;
+	if (!cut || !sim_inject(s, "cut off during a start"))
+		return;
+	sim_at(s, after, cut_off, h, us);
+	if (drained)
+		sim_at(s, after + drained, drain, h, 0);
+}
+
 /* ---- the swarm */
 
 void vms_chance_step(struct sim *s)
@@ -273,7 +348,8 @@ void vms_chance_step(struct sim *s)
 		     {"libvirt-end", w->swarm.libvirt_ends, libvirt_ends},
 		     {"hypervisord-end", w->swarm.hvd_ends, hvd_ends},
 		     {"outside", w->swarm.outside, outside},
-		     {"fence-breaks", w->swarm.fence_breaks, fence_breaks}};
+		     {"fence-breaks", w->swarm.fence_breaks, fence_breaks},
+		     {"fence-cut", w->swarm.fence_cut, fence_cut}};
 	struct host *h = &s->hosts[prng_range(chance(s), 0, s->n - 1)];
 	int k = (int)prng_range(chance(s), 0, w->max_vms - 1);
 	uint64_t ms = prng_chance(chance(s), 700) ? prng_range(chance(s), 50, 3000)
@@ -303,6 +379,7 @@ void vms_chance_heal(struct sim *s)
 
 		for (uint64_t d = 0; d < DEVICES; d++)
 			fence_well(s, h, d);
+		fence_reached(s, h, 0);
 		hvd_well(s, h, 0);
 		libvirt_well(s, h, 0);
 		for (uint64_t k = 0; k < VMS; k++)

@@ -191,6 +191,42 @@ static void check_hands_off(struct mind *m, uint64_t index, const struct operati
 			 (unsigned long long)index, n->id);
 }
 
+/* Who would be asked to fence it, as the documentation has it: members that are online, else those
+ * that join. */
+static uint32_t able_to_fence(const struct cluster *c, hv_node_id victim)
+{
+	uint32_t online = 0, joining = 0;
+
+	for (size_t i = 0; i < cluster_node_count(c); i++) {
+		const struct node *n = cluster_node_at(c, i);
+
+		if (n->id != victim && n->state == NODE_ONLINE)
+			online |= 1U << (n->id - 1);
+		if (n->id != victim && n->state == NODE_JOINING)
+			joining |= 1U << (n->id - 1);
+	}
+	return online ? online : joining;
+}
+
+/* A node that has no way to the device is not asked for ever: the next try is another one's. */
+static void check_fence_turn(struct mind *m, uint64_t index, const struct operation *op)
+{
+	uint32_t able = able_to_fence(m->c, op->victim);
+	bool alone = !(able & (able - 1));
+
+	if (op->kind != OP_FENCE || (op->flags & OP_F_POWER_ON) || !op->victim ||
+	    op->victim > SIM_HOSTS)
+		return;
+	if (!alone && m->fence_tried[op->victim - 1].attempt + 1 == op->attempt &&
+	    m->fence_tried[op->victim - 1].able == able &&
+	    m->fence_tried[op->victim - 1].by == op->node)
+		sim_fail(m->s, "node %u, entry %llu: node %u tries again to fence node %u",
+			 m->h->id, (unsigned long long)index, op->node, op->victim);
+	m->fence_tried[op->victim - 1].attempt = op->attempt;
+	m->fence_tried[op->victim - 1].able = able;
+	m->fence_tried[op->victim - 1].by = op->node;
+}
+
 /* Operations that this step began. */
 static void check_begun(struct mind *m, uint64_t index)
 {
@@ -202,6 +238,7 @@ static void check_begun(struct mind *m, uint64_t index)
 			return;
 		vms_check_wishes(m, index, op);
 		check_hands_off(m, index, op);
+		check_fence_turn(m, index, op);
 		k = op->vm ? vms_find(m->s, op->vm) : -1;
 		if (op->kind == OP_VM_START && k >= 0 && !m->wanted[k])
 			sim_fail(m->s, "node %u, entry %llu: %s is started, and is to be stopped",
@@ -254,6 +291,7 @@ void vms_check_installed(struct mind *m, uint64_t index)
 	holds_up_to(m, index);
 	memset(m->vm_node, 0, sizeof(m->vm_node));
 	memset(m->vm_epoch, 0, sizeof(m->vm_epoch));
+	memset(m->fence_tried, 0, sizeof(m->fence_tried));
 	check_vms(m, true);
 }
 

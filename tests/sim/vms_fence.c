@@ -78,12 +78,13 @@ static struct device *device_of(struct sim *s, const struct call *call)
 	return call->device < 0 ? NULL : &vms_of(s)->devices[call->victim - 1][call->device];
 }
 
-static bool dead(struct sim *s, hv_node_id victim, const struct device *d)
+/* For the agent that was called: the device, or the way to it. */
+static bool dead(struct sim *s, const struct call *call, const struct device *d)
 {
-	const struct hyper *y = &vms_of(s)->hyper[victim - 1];
+	const struct hyper *y = &vms_of(s)->hyper[call->victim - 1];
 
-	return d->broken ||
-	       (d->kind == DEVICE_BMC_SHARED && y->mains_lost && !sim_host(s, victim)->power);
+	return d->broken || vms_of(s)->hyper[call->host - 1].fence_cut ||
+	       (d->kind == DEVICE_BMC_SHARED && y->mains_lost && !sim_host(s, call->victim)->power);
 }
 
 uint64_t vms_fence_effect_us(struct sim *s, const struct call *call, uint64_t *ret_answer_us)
@@ -97,7 +98,7 @@ uint64_t vms_fence_effect_us(struct sim *s, const struct call *call, uint64_t *r
 	if (d && d->kind == DEVICE_SLOW)
 		answer = prng_range(chance(s), 2 * SEC, 30 * SEC);
 	if (d && (d->kind == DEVICE_HANGS || d->kind == DEVICE_LIAR ||
-		  (d->kind == DEVICE_BMC_SHARED && dead(s, call->victim, d))))
+		  (d->kind == DEVICE_BMC_SHARED && dead(s, call, d))))
 		answer = timeout;
 	*ret_answer_us =
 	    effect + answer > timeout ? (timeout > effect ? timeout - effect : MS) : answer;
@@ -150,7 +151,7 @@ void vms_fence_effect(struct sim *s, struct host *h, const struct call *call)
 	const struct device *d = device_of(s, call);
 	bool *off = outlets(s, call->victim);
 
-	if (call->kind == OP_FENCE_TEST || !d || dead(s, call->victim, d))
+	if (call->kind == OP_FENCE_TEST || !d || dead(s, call, d))
 		return;
 	if (call->flags & OP_F_UNFENCE) {
 		vms_of(s)->devices[call->victim - 1][call->device].told_on_boot = victim->powers;
@@ -210,7 +211,7 @@ struct outcome vms_fence_answer(struct sim *s, const struct call *call)
 		out.rc = HV_NOT_FOUND;
 	} else if (d->kind == DEVICE_HANGS || late) {
 		out.rc = HV_TIMEOUT;
-	} else if (d->kind == DEVICE_GARBAGE || dead(s, call->victim, d)) {
+	} else if (d->kind == DEVICE_GARBAGE || dead(s, call, d)) {
 		out.rc = HV_AGENT_FAILED;
 	} else if (call->kind == OP_FENCE_TEST || (call->flags & OP_F_POWER_ON)) {
 		out.rc = HV_OK;

@@ -51,7 +51,7 @@ static void wish_lock(struct wish *q)
 {
 	hv__vm_lock__init(&q->lock);
 	q->lock.name = vms_of(q->s)->name[q->k];
-	q->lock.reason = prng_chance(q->r, 400) ? "backup" : "";
+	q->lock.reason = prng_chance(q->r, 600) ? "backup" : "";
 	q->cmd.body_case = HV__COMMAND__BODY_VM_LOCK;
 	q->cmd.vm_lock = &q->lock;
 }
@@ -123,6 +123,11 @@ void vms_wish(struct sim *s, struct host *h, struct prng *r, int k)
 		wish_no_rule(&q);
 	if (sim_inject(s, what))
 		admin_ask(s, h, &q.cmd, 0);
+	if (x < 35 || x >= 55 || !prng_chance(r, 500) || !sim_inject(s, "rule add"))
+		return;
+	/* What is locked shall be elsewhere. */
+	wish_rule(&q);
+	admin_ask(s, h, &q.cmd, 0);
 }
 
 /* Locks end, and what is not managed is again: then all of it must come to rest by itself. */
