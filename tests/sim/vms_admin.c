@@ -269,11 +269,20 @@ static const struct device *any_device(struct ask *a, hv_node_id *ret_host)
 	return d < w->n_devices[host] ? &w->devices[host][d] : NULL;
 }
 
-static void device_command(struct ask *a, char **ret_node, char **ret_device)
+static bool is_outlet(const struct device *d)
+{
+	return d->kind == DEVICE_OUTLET_A || d->kind == DEVICE_OUTLET_B;
+}
+
+/* `keep_outlets`: who takes away one of two outlets says that the other is proof, which is a lie. */
+static void device_command(struct ask *a, bool keep_outlets, char **ret_node, char **ret_device)
 {
 	hv_node_id host;
 	const struct device *d = any_device(a, &host);
 	char name[16];
+
+	if (d && keep_outlets && is_outlet(d))
+		d = NULL;
 
 	snprintf(name, sizeof(name), "host%u", host);
 	*ret_node = a->foolish ? host_word(a) : word(a, name);
@@ -283,13 +292,13 @@ static void device_command(struct ask *a, char **ret_node, char **ret_device)
 static void ask_fence_remove(struct ask *a)
 {
 	hv__fence_remove__init(BODY(a, FENCE_REMOVE, fence_remove));
-	device_command(a, &a->fence_remove.node, &a->fence_remove.device);
+	device_command(a, true, &a->fence_remove.node, &a->fence_remove.device);
 }
 
 static void ask_fence_test(struct ask *a)
 {
 	hv__fence_test__init(BODY(a, FENCE_TEST, fence_test));
-	device_command(a, &a->fence_test.node, &a->fence_test.device);
+	device_command(a, false, &a->fence_test.node, &a->fence_test.device);
 }
 
 static void fence_add(struct ask *a, const struct host *victim, const struct device *d)
