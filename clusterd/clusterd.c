@@ -58,6 +58,7 @@ static void join(struct clusterd *d)
 
 	free(d->waiting_for);
 	d->waiting_for = NULL;
+	corosync_hold_token(d->hold, d->list.token_ms);
 	d->executor = executor_new(d->loop, d->list.self, &clusterd_executor_ops, d);
 	d->guard = guard_new(&clusterd_guard_ops, d);
 	rc = driver_open(d->loop, d->options->state_dir, (uint64_t)d->options->history_mib << 20,
@@ -172,6 +173,10 @@ static enum hv_rc start(struct clusterd *d)
 	}
 	read_boot_id(boot_id, sizeof(boot_id));
 	d->intake = intake_new(boot_id, &clusterd_intake_ops, d);
+	d->hold = corosync_hold_new(
+	    d->loop, &(struct corosync_hold_config){.program = d->options->corosync_control,
+						    .state_dir = d->options->state_dir,
+						    .boot_id = boot_id});
 	d->hv = hv_client_new(d->loop, d->options->hypervisord, d->options->libvirt_uri,
 			      &clusterd_hv_ops, d);
 	notify_ready(d->notify);
@@ -194,6 +199,7 @@ static void stop(struct clusterd *d)
 	executor_free(d->executor);
 	guard_free(d->guard);
 	driver_close(d->driver);
+	corosync_hold_free(d->hold);
 	hv_client_free(d->hv);
 	intake_free(d->intake);
 	notify_free(d->notify);

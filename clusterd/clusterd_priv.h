@@ -11,6 +11,7 @@
 
 #include "clusterd/clusterd.h"
 #include "clusterd/control.h"
+#include "clusterd/corosync_hold.h"
 #include "clusterd/driver.h"
 #include "clusterd/executor.h"
 #include "clusterd/farewell.h"
@@ -38,6 +39,7 @@ struct clusterd {
 	struct intake *intake;
 	struct executor *executor;
 	struct guard *guard;
+	struct corosync_hold *hold;
 	struct farewell *farewell; /* told to stop: NULL until then */
 	struct ticker ticker;
 	struct progress progress;

@@ -35,6 +35,7 @@ static void feed(struct driver *d, struct rl_input *in)
 static void on_confchg(void *user, struct rl_ring ring, const hv_node_id *members, size_t n_members,
 		       const hv_node_id *ring_members, size_t n_ring_members)
 {
+	struct driver *d = user;
 	struct rl_input in = {.kind = RL_IN_CONFCHG,
 			      .ring = ring,
 			      .members = members,
@@ -44,7 +45,9 @@ static void on_confchg(void *user, struct rl_ring ring, const hv_node_id *member
 
 	log_info("corosync: ring %u/%llu, %zu of %zu nodes in the group", ring.node,
 		 (unsigned long long)ring.seq, n_members, n_ring_members);
-	feed(user, &in);
+	if (!d->closing)
+		d->ops.ring(d->user, ring, ring_members, n_ring_members);
+	feed(d, &in);
 }
 
 /* With quorum_loss=ignore the log is told otherwise. */
@@ -54,6 +57,8 @@ static void feed_votes(struct driver *d)
 
 	selfguard_quorum(d->ignoring ? SELFGUARD_IGNORE : SELFGUARD_FREEZE, &in.quorate,
 			 &in.quorum);
+	if (!d->closing)
+		d->ops.votes(d->user, in.ring, in.quorate);
 	feed(d, &in);
 }
 
@@ -97,9 +102,11 @@ static void on_down(void *user, const char *why)
 	struct driver *d = user;
 	struct rl_input in = {.kind = RL_IN_DISCONNECT};
 
-	if (!d->closing)
-		log_warning("corosync: connection lost: %s; trying again", why);
+	if (d->closing)
+		return;
+	log_warning("corosync: connection lost: %s; trying again", why);
 	feed(d, &in);
+	d->ops.link_down(d->user);
 }
 
 static void on_durable(void *user, uint64_t write)

@@ -33,6 +33,10 @@ struct driver_ops {
 	void (*gossip)(void *user, hv_node_id node, const Hv__Gossip *gossip);
 	/* The proposal was dropped (see proposer.h). */
 	void (*dropped)(void *user, uint64_t mark, enum hv_rc rc);
+	/* What corosync said of its rings: see corosync_hold.h. */
+	void (*ring)(void *user, struct rl_ring ring, const hv_node_id *members, size_t n);
+	void (*votes)(void *user, struct rl_ring ring, bool quorate);
+	void (*link_down)(void *user);
 	/* This host stood still for a while. */
 	void (*stalled)(void *user);
 	/* This process cannot go on; the text says why and what to do. */
@@ -60,6 +64,8 @@ uint64_t driver_incarnation(const struct driver *d);
  */
 bool driver_current(const struct driver *d);
 bool driver_corosync_up(const struct driver *d);
+/* When our own latest message came back through the ring; CLOCK_MONOTONIC. */
+uint64_t driver_self_delivered_us(const struct driver *d);
 /* What an operator must know about the store, or NULL. */
 const char *driver_store_warning(const struct driver *d);
 /* How often our state turned out to differ from the majority's. */

@@ -78,6 +78,11 @@ bool driver_corosync_up(const struct driver *d)
 	return cpg_link_up(d->cpg);
 }
 
+uint64_t driver_self_delivered_us(const struct driver *d)
+{
+	return cpg_link_self_delivered_us(d->cpg);
+}
+
 const char *driver_store_warning(const struct driver *d)
 {
 	return d->store_warning;

@@ -23,7 +23,14 @@ extern error_t argp_err_exit_status __attribute__((visibility("default")));
 const char *argp_program_version = "clusterd (hvcluster) " HV_VERSION;
 error_t argp_err_exit_status = 2;
 
-enum { KEY_STATE_DIR = 256, KEY_HYPERVISORD, KEY_LOG_LEVEL, KEY_LIBVIRT_URI, KEY_HISTORY };
+enum {
+	KEY_STATE_DIR = 256,
+	KEY_HYPERVISORD,
+	KEY_LOG_LEVEL,
+	KEY_LIBVIRT_URI,
+	KEY_HISTORY,
+	KEY_COROSYNC
+};
 
 static const struct argp_option option_table[] = {
     {"foreground", 'f', NULL, 0, "Log to standard error instead of syslog", 0},
@@ -31,6 +38,10 @@ static const struct argp_option option_table[] = {
      "Where this node keeps its log (default " HV_STATE_DIR ")", 0},
     {"hypervisord", KEY_HYPERVISORD, "PATH", 0,
      "The program that talks to libvirt (default " HV_LIBEXEC_DIR "/hypervisord)", 0},
+    {"corosync-control", KEY_COROSYNC, "PATH", 0,
+     "The program that stops and starts corosync on a host that disturbs the others "
+     "(default " HV_LIBEXEC_DIR "/corosync-control; empty: never)",
+     0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warning, notice, info (default) or debug", 0},
     {"history", KEY_HISTORY, "MIB", 0,
      "Keep so much of what happened for 'hvcluster replay' (default 64, 0: nothing)", 0},
@@ -83,6 +94,9 @@ static error_t parse_one(int key, char *arg, struct argp_state *state)
 	case KEY_HYPERVISORD:
 		o->hypervisord = arg;
 		return 0;
+	case KEY_COROSYNC:
+		o->corosync_control = arg;
+		return 0;
 	case KEY_LOG_LEVEL:
 		parse_level(o, arg, state);
 		return 0;
@@ -113,6 +127,7 @@ void options_parse(struct options *ret, int argc, char **argv)
 	    .state_dir = HV_STATE_DIR,
 	    .history_mib = HISTORY_MIB,
 	    .hypervisord = HV_LIBEXEC_DIR "/hypervisord",
+	    .corosync_control = HV_LIBEXEC_DIR "/corosync-control",
 	};
 	argp_parse(&argp, argc, argv, 0, NULL, ret);
 }

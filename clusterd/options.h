@@ -13,6 +13,7 @@ struct options {
 	int log_level;		 /* syslog's LOG_* */
 	const char *state_dir;	 /* log store and blackbox */
 	const char *hypervisord; /* path of the program */
+	const char *corosync_control; /* program; empty: corosync is never taken down */
 	unsigned history_mib;	 /* bound of what is kept for replay, 0: nothing */
 	const char *libvirt_uri; /* handed to hypervisord; NULL: its own default */
 };

@@ -272,6 +272,33 @@ static void on_dropped(void *user, uint64_t mark, enum hv_rc rc)
 	control_dropped(d->control, mark, rc);
 }
 
+static void look_at_corosync(struct clusterd *d)
+{
+	corosync_hold_look(d->hold, driver_self_delivered_us(d->driver),
+			   driver_corosync_up(d->driver));
+}
+
+static void on_ring(void *user, struct rl_ring ring, const hv_node_id *members, size_t n)
+{
+	struct clusterd *d = user;
+
+	corosync_hold_ring(d->hold, ring, members, n);
+	look_at_corosync(d);
+}
+
+static void on_votes(void *user, struct rl_ring ring, bool quorate)
+{
+	struct clusterd *d = user;
+
+	corosync_hold_votes(d->hold, ring, quorate);
+	look_at_corosync(d);
+}
+
+static void on_link_down(void *user)
+{
+	look_at_corosync(user);
+}
+
 static void on_stalled(void *user)
 {
 	struct clusterd *d = user;
@@ -395,6 +422,9 @@ const struct driver_ops clusterd_driver_ops = {
     .settled = on_settled,
     .gossip = on_gossip,
     .dropped = on_dropped,
+    .ring = on_ring,
+    .votes = on_votes,
+    .link_down = on_link_down,
     .stalled = on_stalled,
     .fatal = on_fatal,
 };

@@ -9,6 +9,8 @@ const char *clusterd_local_reason(struct clusterd *d)
 
 	if (driver_current(d->driver))
 		return NULL;
+	if (corosync_hold_doing(d->hold))
+		return corosync_hold_doing(d->hold);
 	if (!driver_corosync_up(d->driver))
 		return "corosync is not running on this node";
 	switch (s->phase) {

@@ -55,6 +55,10 @@
 	  "that a node was off in an earlier epoch lifts the barrier of a later one")              \
 	X(barrier_lifted_early, storm2, "a fence of an earlier epoch lifts this one's barrier")    \
 	X(compaction_behind_barrier, storm2, "what may have to be undone is compacted")            \
+	/* one-way loss */                                                                         \
+	X(lonely_stays, log, "a host that disturbs the others leaves its corosync up")             \
+	X(lonely_never_returns, log, "a corosync that was taken down is never started again")      \
+	X(leaves_with_quorum, log, "a host with quorum takes its corosync down, too")              \
 	/* the log: catching up, silence */                                                        \
 	X(replace_not_atomic, storm3, "the log is emptied first and filled in a second write")     \
 	X(suffix_of_another_log, storm3,                                                           \

@@ -159,19 +159,17 @@ static void both_ways(struct sim *s, struct host *h, uint64_t arg)
 	net_one_way_over(s);
 }
 
-/*
- * One host is heard, or hears, one way only. Nothing ends it as long as it lasts: it is short here
- * until a host takes its corosync down by itself.
- */
+/* One host is heard, or hears, one way only; at times for minutes. */
 void fault_one_way(struct sim *s, struct prng *r)
 {
 	struct host *h = any_host(s, r);
-	bool flaps = prng_chance(r, 500);
+	bool flaps = prng_chance(r, 500), is_long = prng_chance(r, 400);
+	uint64_t short_us = soon(s, r), long_us = prng_range(r, 10 * SEC, 200 * SEC);
 
 	if (s->lonely)
 		return;
 	net_one_way(s, h->id, flaps);
-	sim_at(s, soon(s, r), both_ways, NULL, 0);
+	sim_at(s, is_long && !s->storm ? long_us : short_us, both_ways, NULL, 0);
 }
 
 /* Its process ends, but CPG goes on naming it as a member for ever (corosync 3.1.7). */

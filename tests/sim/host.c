@@ -105,6 +105,7 @@ static void arm(struct sim *s, struct host *h)
 		return;
 	due = rl_next_due_us(p->log);
 	at = earlier(due ? host_when_us(s, h, due) : 0, next_poll(s, h));
+	at = earlier(at, process_watch_due_us(s, h));
 	if (p->must_leave)
 		at = earlier(at, s->now_us + MS);
 	if (!at || (p->tick_at_us && p->tick_at_us <= at))
@@ -128,6 +129,7 @@ static void tick(struct sim *s, struct host *h, uint64_t at_us)
 		return;
 	if (p->must_leave)
 		rejoin(s, h);
+	process_watch_look(s, h);
 	due = p->up ? rl_next_due_us(p->log) : 0;
 	if (due && due <= host_mono_us(s, h))
 		process_feed(s, h, &in);
@@ -184,6 +186,8 @@ static void conf_in(struct sim *s, struct host *h, const struct item *it)
 	in.n_members = c->members.n;
 	in.ring_members = c->ring_members.ids;
 	in.n_ring_members = c->ring_members.n;
+	ringwatch_ring(&h->proc.watch, host_mono_us(s, h), it->ring, in.ring_members,
+		       in.n_ring_members);
 	process_feed(s, h, &in);
 }
 
@@ -196,6 +200,7 @@ static void votes_in(struct sim *s, struct host *h, const struct item *it)
 	in.device_votes = it->device_votes;
 	if (s->mind->told_votes)
 		s->mind->told_votes(h->proc.mind, &in.quorate, &in.quorum);
+	ringwatch_votes(&h->proc.watch, host_mono_us(s, h), it->ring, in.quorate);
 	process_feed(s, h, &in);
 }
 
@@ -226,6 +231,8 @@ static void read_item(struct sim *s, struct host *h, const struct item *it)
 		in.sender = it->host;
 		in.data = it->data->data;
 		in.len = it->data->len;
+		if (it->host == h->id)
+			h->proc.self_us = host_mono_us(s, h);
 		process_feed(s, h, &in);
 		break;
 	}
@@ -239,6 +246,7 @@ static void read_inbox(struct sim *s, struct host *h)
 		struct item it = p->inbox.items[p->inbox_pos++];
 
 		read_item(s, h, &it);
+		process_watch_look(s, h);
 	}
 	if (p->up && p->inbox_pos == p->inbox.n) {
 		items_drop(&p->inbox);
@@ -254,8 +262,10 @@ void process_receive(struct sim *s, struct host *h, const struct item *it)
 		return;
 	/* A process is in the group from its own join on. */
 	if (it->kind == ITEM_CONF && it->host == h->id && !it->leaves &&
-	    it->connection == p->connection)
+	    it->connection == p->connection) {
 		p->joined = true;
+		p->self_us = host_mono_us(s, h);
+	}
 	if ((it->kind == ITEM_MESSAGE || it->kind == ITEM_CONF) && !p->joined)
 		return;
 	if (p->inbox.n == p->inbox_pos && process_runs(h) && !s->failed) {
@@ -374,6 +384,7 @@ void process_start(struct sim *s, struct host *h)
 	p->log = rl_new(&cfg, &boot, take_snapshot, h);
 	free(entries);
 	process_drain(s, h);
+	process_watch_start(s, h);
 	net_join(s, h);
 	net_votes(s, h);
 }
@@ -430,7 +441,7 @@ void host_power_on(struct sim *s, struct host *h)
 		return;
 	sim_trace(s, "host %u: power on", h->id);
 	h->power = true;
-	h->hung = h->corosync_down = false;
+	h->hung = h->corosync_down = h->held = false;
 	h->seen_all = false;
 	h->powered_us = s->now_us;
 	h->clock.sim_us = s->now_us;

@@ -174,7 +174,7 @@ void net_leave(struct sim *s, struct host *h)
 
 bool net_alive(const struct host *h)
 {
-	return h->power && !h->hung && !h->corosync_down;
+	return h->power && !h->hung && !h->corosync_down && !h->held;
 }
 
 void net_host_off(struct sim *s, struct host *h)
@@ -203,6 +203,23 @@ void net_corosync(struct sim *s, struct host *h, bool down)
 		net_changed(s, true);
 		return;
 	}
+	net_host_off(s, h);
+	process_disconnected(s, h);
+}
+
+void net_hold(struct sim *s, struct host *h, bool down)
+{
+	if (!h->power || h->held == down)
+		return;
+	sim_trace(s, "host %u: corosync is %s by its own process", h->id,
+		  down ? "taken down" : "started again");
+	h->held = down;
+	h->seen_all = false;
+	if (!down) {
+		net_changed(s, true);
+		return;
+	}
+	coverage_add(&s->result->coverage, "corosync taken down by itself", 1);
 	net_host_off(s, h);
 	process_disconnected(s, h);
 }

@@ -3,9 +3,11 @@
  * New rings: who hears whom, and what those deliver who move on together. One host that is heard
  * or hears on one way only disturbs all (measured: corosync 3.1.7): it forms a ring of its own
  * every 1.2 s, and each time the others lose their token. They deliver nothing, or have a ring for
- * a moment every 3 s.
+ * a moment every 3 s. While that host's corosync is down they are as if it had no power.
  */
 #include "tests/sim/sim.h"
+
+#define DISTURB_MOST_US (8 * SEC)
 
 void ring_drop_if_empty(struct sim *s, struct ring *r)
 {
@@ -116,12 +118,18 @@ static void form_ring(struct sim *s, const struct node_set *set)
 	announce(s, r);
 }
 
+/* Somebody disturbs all the others now. */
+static bool disturbed(struct sim *s)
+{
+	return s->lonely && net_alive(sim_host(s, s->lonely));
+}
+
 static void regroup(struct sim *s, struct host *unused, uint64_t arg)
 {
 	struct node_set done = {.n = 0};
 
 	s->regroup_due = false;
-	if (s->lonely)
+	if (disturbed(s))
 		return;
 	for (size_t i = 0; i < s->n; i++) {
 		struct host *h = &s->hosts[i];
@@ -159,7 +167,7 @@ static void stall_broken(struct sim *s)
 void net_changed(struct sim *s, bool host_came)
 {
 	stall_broken(s);
-	if (s->regroup_due || s->lonely)
+	if (s->regroup_due || disturbed(s))
 		return;
 	s->regroup_due = true;
 	sim_at(s,
@@ -181,17 +189,43 @@ static void ring_of(struct sim *s, bool lonely)
 		form_ring(s, &set);
 }
 
-/* The lonely host forms its ring; in each third round, if they flap, the others do too. */
-static void disturb(struct sim *s, struct host *unused, uint64_t round)
+/*
+ * It is to notice that it disturbs, and to go. It cannot while its process does not run, is not in
+ * the group or is told that it has quorum (two_node, quorum_loss=ignore).
+ */
+static void check_it_goes(struct sim *s)
 {
-	if (!s->lonely || round >> 32 != s->one_way_count)
-		return;
+	const struct host *h = sim_host(s, s->lonely);
+	const struct process *p = &h->proc;
+	bool could = process_runs(h) && p->joined && p->votes.kind == ITEM_VOTES &&
+		     !p->watch.quorate && h->try_again_us <= s->now_us;
+
+	if (!could || !s->disturbed_us || s->disturbed_us < p->started_us)
+		s->disturbed_us = s->now_us;
+	if (!s->storm && s->now_us - s->disturbed_us > DISTURB_MOST_US)
+		sim_fail(s, "L3: host %u keeps the others from working and does not go", h->id);
+}
+
+static void disturb_now(struct sim *s, uint32_t round)
+{
+	check_it_goes(s);
 	for (struct ring *r = s->rings; r; r = r->next)
 		r->stalled = true;
 	ring_of(s, true);
 	if (s->one_way_flaps && round % 3 == 0)
 		ring_of(s, false);
 	sim_at(s, 1, votes_device, NULL, 0);
+}
+
+/* The lonely host forms its ring; in each third round, if they flap, the others do too. */
+static void disturb(struct sim *s, struct host *unused, uint64_t round)
+{
+	if (!s->lonely || round >> 32 != s->one_way_count)
+		return;
+	if (disturbed(s))
+		disturb_now(s, (uint32_t)round);
+	else
+		s->disturbed_us = 0;
 	sim_at(s, s->storm ? 15 * MS : 1200 * MS, disturb, NULL, round + 1);
 }
 
@@ -200,6 +234,7 @@ void net_one_way(struct sim *s, hv_node_id lonely, bool flaps)
 	sim_trace(s, "network: host %u is heard one way only%s", lonely, flaps ? ", flapping" : "");
 	s->lonely = lonely;
 	s->one_way_flaps = flaps;
+	s->disturbed_us = 0;
 	disturb(s, NULL, (uint64_t)++s->one_way_count << 32);
 }
 

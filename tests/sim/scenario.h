@@ -86,6 +86,8 @@ enum sc_op {
 	SC_POWER_OFF,
 	SC_NET_DOWN,
 	SC_NET_UP,
+	SC_ONE_WAY, /* this node is heard, or hears, one way only */
+	SC_BOTH_WAYS,
 	SC_SHUTDOWN,
 	SC_REBOOT,
 	SC_MAINTENANCE_ON,

@@ -43,6 +43,17 @@ void run_cut(struct scenario_run *r, hv_node_id id, bool cut)
 	net_changed(&r->s, !cut);
 }
 
+void run_one_way(struct scenario_run *r, hv_node_id id, bool loss)
+{
+	watch(r);
+	if (loss)
+		watch_lost(r, id);
+	if (!loss)
+		net_one_way_over(&r->s);
+	else if (!r->s.lonely)
+		net_one_way(&r->s, id, id % 2 == 0);
+}
+
 void run_leave(struct scenario_run *r, hv_node_id id, bool reboot, size_t request)
 {
 	struct sc_leaving *l = &r->leaving[id - 1];

@@ -110,6 +110,8 @@ static size_t vm_request(struct scenario_run *r, const struct sc_event *e)
 	case SC_POWER_OFF:
 	case SC_NET_DOWN:
 	case SC_NET_UP:
+	case SC_ONE_WAY:
+	case SC_BOTH_WAYS:
 	case SC_SHUTDOWN:
 	case SC_REBOOT:
 	case SC_MAINTENANCE_ON:
@@ -156,6 +158,10 @@ static bool by_hand(struct scenario_run *r, const struct sc_event *e)
 	case SC_NET_DOWN:
 	case SC_NET_UP:
 		run_cut(r, id, e->op == SC_NET_DOWN);
+		return true;
+	case SC_ONE_WAY:
+	case SC_BOTH_WAYS:
+		run_one_way(r, id, e->op == SC_ONE_WAY);
 		return true;
 	case SC_EXTERNAL_MOVE:
 		external_move(r, e);

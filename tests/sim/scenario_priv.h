@@ -92,6 +92,7 @@ bool run_settle(struct scenario_run *r, uint64_t most_us);
  * nobody is up. */
 const struct cluster *run_cluster(struct scenario_run *r);
 void run_power_off(struct scenario_run *r, hv_node_id id);
+void run_one_way(struct scenario_run *r, hv_node_id id, bool loss); /* flapping: even ids */
 void run_cut(struct scenario_run *r, hv_node_id id, bool cut);
 void run_power_on(struct scenario_run *r, hv_node_id id);
 void run_leave_all(struct scenario_run *r); /* those whose time has come */

@@ -11,6 +11,7 @@
  *   disk.c    durable state: atomic batches, lost when the power goes before they are done
  *   host.c    power, process, the driver of the log core (what clusterd does)
  *   patience.c  the logs' timeouts, in a storm and after it
+ *   hold.c    who takes its own corosync down
  *   inject.c  streams of chance; injections are numbered and counted
  *   swarm.c   which cluster and which faults a seed has, and when; all is healed
  *   faults.c  what goes wrong (faults.h)
@@ -32,6 +33,7 @@
 
 #include "quorum/entries.h"
 #include "quorum/replog.h"
+#include "quorum/ringwatch.h"
 #include "quorum/view.h"
 #include "tests/sim/prng.h"
 
@@ -168,6 +170,9 @@ extern const struct mind_ops plain_mind;
 struct process {
 	bool up, paused, joined;
 	struct item votes; /* the latest that it was told */
+	struct ringwatch watch;
+	bool wants_down;  /* its corosync, as the watch says */
+	uint64_t self_us; /* a message of its own came back; host's clock */
 	uint64_t incarnation;
 	struct replog *log;
 	struct mind *mind;
@@ -201,6 +206,7 @@ struct host {
 	struct host_clock clock;
 	char name[HV_NAME_MAX + 1]; /* "host7", unless a scenario names it */
 	bool power, hung, corosync_down;
+	bool held;	       /* its process has taken corosync down */
 	bool ghost;	       /* CPG keeps a member of it that has left */
 	uint64_t try_again_us; /* CPG takes no messages until then */
 	uint64_t connections;
@@ -251,6 +257,7 @@ struct sim {
 	hv_node_id lonely; /* heard, or hears, one way only; 0: none */
 	bool one_way_flaps;
 	uint32_t one_way_count;
+	uint64_t disturbed_us; /* since when the lonely host could have known, and has not gone */
 
 	struct check *check;
 	void *mind_world;	       /* of the mind: clients, VMs */
@@ -275,7 +282,8 @@ void net_join(struct sim *s, struct host *h);
 void net_leave(struct sim *s, struct host *h); /* its process has ended or leaves */
 void net_host_off(struct sim *s, struct host *h);
 void net_corosync(struct sim *s, struct host *h, bool down);
-bool net_alive(const struct host *h); /* its corosync runs */
+void net_hold(struct sim *s, struct host *h, bool down); /* by its own process */
+bool net_alive(const struct host *h);			 /* its corosync runs */
 void net_done(struct sim *s);
 void net_deliver_upto(struct sim *s, struct host *h, size_t reach); /* within its ring */
 void net_order_later(struct sim *s, struct host *h);
@@ -329,6 +337,11 @@ bool process_runs(const struct host *h); /* up, and neither paused nor hung */
 void patience_config(const struct sim *s, struct rl_config *cfg);
 void patience_begins(struct sim *s); /* timeouts of a storm are over */
 void patience_ends(struct sim *s);   /* they come back; takes a moment */
+
+/* hold.c */
+void process_watch_start(struct sim *s, struct host *h);
+void process_watch_look(struct sim *s, struct host *h);
+uint64_t process_watch_due_us(const struct sim *s, struct host *h); /* 0: never */
 
 /* swarm.c */
 void swarm_configure(struct sim *s);
