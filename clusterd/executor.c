@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/executor.h"
 
+#include "clusterd/absence.h"
 #include "clusterd/fence_job.h"
 #include "clusterd/logging.h"
 
@@ -18,6 +19,7 @@ struct job {
 	bool cancelled;
 	bool proves; /* a success of this fence job is the proof: the last device of its level, and
 			not a power-on */
+	bool waits;  /* for the victim's own watchdog: there is no agent */
 	struct fence_job *fence;
 	/* the result, once there is one */
 	enum hv_rc rc;
@@ -39,6 +41,8 @@ struct executor {
 	size_t n_hints, cap_hints;
 	bool rescan;
 	uint64_t idle_since_us; /* not current since then; 0: current */
+	struct absence absence;
+	uint64_t proof_due_us; /* the next wait is over then; 0: none is known to end */
 };
 
 struct executor *executor_new(qb_loop_t *loop, hv_node_id self, const struct executor_ops *ops,
@@ -117,6 +121,7 @@ static struct job *job_add(struct executor *e, const struct operation *op)
 	j->attempt = op->attempt;
 	j->kind = op->kind;
 	j->victim = op->victim;
+	j->waits = op->flags & OP_F_WATCHDOG;
 	j->proves =
 	    op->kind == OP_FENCE && (op->flags & OP_F_FINAL) && !(op->flags & OP_F_POWER_ON);
 	e->jobs[e->count++] = j;
@@ -275,6 +280,12 @@ static void start_fence_job(struct executor *e, struct job *j, const struct clus
 	const struct node *victim = cluster_node(c, op->victim);
 
 	j->phase = PHASE_RUNNING;
+	if (j->waits) {
+		log_notice("op %llu: %s is proven off by its watchdog %llu ms after its loss",
+			   (unsigned long long)op->id, victim ? victim->name : "?",
+			   (unsigned long long)(op->wait_us / HV_US_PER_MS));
+		return;
+	}
 	log_notice("op %llu: %s of %s with device %s, attempt %u", (unsigned long long)op->id,
 		   op_kind_name(op->kind), victim ? victim->name : "?",
 		   op->device ? op->device : "?", op->attempt);
@@ -282,6 +293,32 @@ static void start_fence_job(struct executor *e, struct job *j, const struct clus
 	if (!j->fence)
 		job_done(j, HV_NOT_FOUND, "this fence device does not exist any more",
 			 HV__OBSERVED__OBSERVED_UNKNOWN);
+}
+
+/* Nothing is run: it is over when the victim has been away for so long, by our own clock. */
+static void wait_for_watchdog(struct executor *e, struct job *j, const struct cluster *c,
+			      const struct operation *op, uint64_t now_us)
+{
+	uint64_t at_us = absence_proof_us(&e->absence, c, op);
+
+	if (at_us && now_us >= at_us) {
+		j->began_us = at_us - op->wait_us;
+		j->ended_us = now_us;
+		job_done(j, HV_OK, NULL, HV__OBSERVED__OBSERVED_UNKNOWN);
+		log_notice("op %llu: node %u has been away for %llu ms: its watchdog has reset it",
+			   (unsigned long long)j->id, j->victim,
+			   (unsigned long long)((now_us - j->began_us) / HV_US_PER_MS));
+	} else if (at_us && (!e->proof_due_us || at_us < e->proof_due_us)) {
+		e->proof_due_us = at_us;
+	}
+}
+
+static void wait_for_watchdogs(struct executor *e, const struct cluster *c, uint64_t now_us)
+{
+	e->proof_due_us = 0;
+	for (size_t i = 0; i < e->count; i++)
+		if (e->jobs[i]->waits && e->jobs[i]->phase == PHASE_RUNNING)
+			wait_for_watchdog(e, e->jobs[i], c, cluster_op(c, e->jobs[i]->id), now_us);
 }
 
 /* ---- results */
@@ -328,6 +365,12 @@ void executor_hint(struct executor *e, hv_op_id op)
 void executor_rescan(struct executor *e)
 {
 	e->rescan = true;
+}
+
+void executor_installed(struct executor *e)
+{
+	absence_forget(&e->absence);
+	executor_rescan(e);
 }
 
 static bool ours(const struct executor *e, const struct operation *op)
@@ -379,7 +422,9 @@ static void look_at(struct executor *e, const struct cluster *c, hv_op_id id, bo
 	if (op->cancel && !j->cancelled && j->phase == PHASE_RUNNING) {
 		j->cancelled = true;
 		log_info("op %llu: cancelling", (unsigned long long)id);
-		if (is_fence(j->kind))
+		if (j->waits)
+			job_done(j, HV_CANCELLED, NULL, HV__OBSERVED__OBSERVED_UNKNOWN);
+		else if (is_fence(j->kind))
 			fence_job_cancel(j->fence);
 		else
 			cancel_vm_job(e, id);
@@ -459,6 +504,7 @@ uint64_t executor_reconcile(struct executor *e, const struct cluster *c, bool cu
 	/* Behind the barrier nothing but fencing begins: what is decided there may be discarded. */
 	bool vm_jobs = hypervisor_up && !barrier;
 
+	absence_look(&e->absence, c, now_us);
 	if (!current)
 		return wait_to_be_current(e, now_us);
 	if (e->idle_since_us)
@@ -472,9 +518,10 @@ uint64_t executor_reconcile(struct executor *e, const struct cluster *c, bool cu
 	/* What waited for it is found when the barrier is lifted, or the report is in. */
 	e->rescan = barrier || is_joining(e, c);
 	e->n_hints = 0;
+	wait_for_watchdogs(e, c, now_us);
 	for (size_t i = 0; i < e->count; i++) {
 		if (e->jobs[i]->phase == PHASE_DONE)
 			propose_result(e, e->jobs[i], cluster_op(c, e->jobs[i]->id));
 	}
-	return 0;
+	return e->proof_due_us;
 }

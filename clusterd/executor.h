@@ -48,6 +48,7 @@ void executor_free(struct executor *e);
 /* Hints and events. */
 void executor_hint(struct executor *e, hv_op_id op);
 void executor_rescan(struct executor *e);
+void executor_installed(struct executor *e); /* the whole state was replaced */
 void executor_hypervisor_up(struct executor *e);
 void executor_result(struct executor *e, const Hv__HvResult *result);
 /* Is this job of ours, in its present attempt? (progress of others is not passed on) */

@@ -139,7 +139,7 @@ static void on_installed(void *user)
 {
 	struct clusterd *d = user;
 
-	executor_rescan(d->executor);
+	executor_installed(d->executor);
 	intake_state_changed(d->intake, mono_us(), true);
 }
 

@@ -17,6 +17,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The pseudo device of a node that resets itself (resource/watchdog.h): its last level. */
+#define FENCE_PLAN_WATCHDOG "watchdog"
+#define FENCE_PLAN_WATCHDOG_LEVEL (HV_MAX_FENCE_LEVELS + 1)
+
 /* Of a list in order of (level, name). */
 struct fence_plan_device {
 	const char *name;

@@ -122,6 +122,10 @@
 	X(fed_without_lease, vms, "a watchdog is fed by whoever lives, a member or not")           \
 	X(lease_by_receipt, vms,                                                                   \
 	  "a lease counts from when one's heartbeat was read, not from when it was sent")          \
+	X(deadline_without_second_t, vms,                                                          \
+	  "a host whose clusterd was stopped before it fed is not waited for")                     \
+	X(closed_watchdog_counts, vms, "time proves off whoever was disarmed, and feeds no more")  \
+	X(crash_loop_feeds, vms, "each new process feeds the watchdog, whatever it knows")         \
 	/* clusterd */                                                                             \
 	X(proposal_numbers_stay, vms, "two proposals have the same number")                        \
 	X(told_for_ever, vms, "what was told once and got lost is not told again")                 \

@@ -28,6 +28,7 @@
 #include "resource/rule.h"
 #include "resource/unfence.h"
 #include "resource/vm_machine.h"
+#include "resource/watchdog.h"
 
 #define SETTLE_ROUNDS_MAX                                                                          \
 	64 /* each round moves something forward; a few are usual, more is a loop */
@@ -114,6 +115,9 @@ static void apply(struct cluster *c, const Hv__Event *ev)
 	case HV__EVENT__BODY_HOST_HEALTH:
 		node_health(c, ev->host_health);
 		return;
+	case HV__EVENT__BODY_NODE_WATCHDOG:
+		watchdog_said(c, ev->node_watchdog);
+		return;
 	case HV__EVENT__BODY_TICK:
 	case HV__EVENT__BODY__NOT_SET:
 	case _HV__EVENT__BODY__CASE_IS_INT_SIZE:
@@ -188,6 +192,7 @@ static void settle(struct cluster *c)
 	unsigned rounds = 0;
 
 	arm_settle(c);
+	watchdog_settle(c);
 	for (size_t i = 0; i < c->n_nodes; i++)
 		node_settle(c, c->nodes[i]);
 	if (cluster_barrier(c)) {

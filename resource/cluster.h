@@ -10,6 +10,7 @@
 #ifndef HV_RESOURCE_CLUSTER_H
 #define HV_RESOURCE_CLUSTER_H
 
+#include "fence/timing.h"
 #include "proto/base.h"
 #include "proto/ids.h"
 #include "proto/log.pb-c.h"
@@ -94,14 +95,18 @@ struct node {
 	uint32_t fence_level, fence_device; /* where its fencing stands (fence/fence_plan.h) */
 	hv_op_id fence_op, drain_op;
 	enum node_leaving leaving;
-	hv_op_id leaving_op;   /* what the announcer waits for, 0 none */
-	bool frozen;	       /* its VMs wait for its return (setting node_shutdown) */
-	bool fence_wanted;     /* is fenced although it is a member */
-	bool fence_forced;     /* an administrator asked for it: no brake holds it */
-	bool fence_delayed;    /* the delay of the device that is next has been waited for */
-	bool braked;	       /* LOST: the brake holds its fencing (brake.h) */
-	bool waited_only;      /* LOST: fenced, but only by devices that wait and do not see */
-	uint64_t fences_us[8]; /* latest proven fences, for the brakes */
+	hv_op_id leaving_op; /* what the announcer waits for, 0 none */
+	bool frozen;	     /* its VMs wait for its return (setting node_shutdown) */
+	bool fence_wanted;   /* is fenced although it is a member */
+	bool fence_forced;   /* an administrator asked for it: no brake holds it */
+	bool fence_delayed;  /* the delay of the device that is next has been waited for */
+	bool braked;	     /* LOST: the brake holds its fencing (brake.h) */
+	bool waited_only;    /* LOST: fenced, but only by devices that wait and do not see */
+	struct timing watch; /* its watchdog, as it said (watchdog.h); all 0: none */
+	bool both_go_on;     /* and feeds it without the others, too: time proves nothing */
+	uint64_t away_index, away_us; /* since the view of this entry it is no member; 0: it is one
+				       */
+	uint64_t fences_us[8];	      /* latest proven fences, for the brakes */
 	size_t n_fences;
 	bool quarantined;	/* holds no VMs before it is released */
 	uint64_t quarantine_us; /* when that is over, 0: for ever */
@@ -278,6 +283,7 @@ enum op_state { OP_RUNNING, OP_DONE, OP_FAILED };
 #define OP_F_REBOOTED 0x40 /* VM_MIGRATE: its node has booted since it was begun */
 #define OP_REQUEST_SHIFT 8 /* VM_REQUEST: enum vm_request, 8 bits */
 enum vm_request { REQ_NONE, REQ_START, REQ_STOP, REQ_REMOVE, REQ_MIGRATE, REQ_PAUSE, REQ_RESUME };
+#define OP_F_WATCHDOG 0x10000 /* FENCE: no agent; wait for wait_us since the victim left */
 #define OP_F_REQUEST(r) ((uint32_t)(r) << OP_REQUEST_SHIFT)
 
 struct operation {
@@ -290,6 +296,7 @@ struct operation {
 	char *device;
 	uint32_t attempt; /* starts at 1; a result of another attempt is ignored */
 	uint32_t timeout_s;
+	uint64_t wait_us;
 	bool cancel; /* the executor is asked to give up; it still answers */
 	uint64_t began_us, ended_us, deadline_us;
 	uint64_t wall_ms;
@@ -377,6 +384,13 @@ size_t cluster_rule_count(const struct cluster *c);
 const struct rule *cluster_rule_at(const struct cluster *c, size_t i); /* ascending name */
 const struct rule *cluster_rule_by_name(const struct cluster *c, const char *name);
 uint32_t cluster_vms_in_state(const struct cluster *c, enum vm_state state);
+
+/* Watchdogs (watchdog.h): are they in force; in which generation; when time proves this node off
+ * (cluster time, for display; 0: never); its figures as a sentence (caller frees; NULL: none). */
+bool cluster_watchdogs_on(const struct cluster *c);
+uint64_t cluster_watchdog_generation(const struct cluster *c);
+uint64_t cluster_watchdog_proof_us(const struct node *n);
+char *cluster_watchdog_text(const struct node *n);
 
 enum vm_request op_request(const struct operation *op); /* of a VM_REQUEST */
 const char *vm_request_name(enum vm_request r);

@@ -58,9 +58,10 @@ struct cluster {
 	struct rule *rules[HV_MAX_RULES]; /* ascending name */
 	size_t n_rules;
 	enum arm_state arm;
-	bool duel;	     /* the lost of this minority may be one themselves */
-	uint64_t test_us;    /* when the latest self-test of a fence device was begun */
-	hv_op_id test_op;    /* that one, while it runs */
+	bool duel;		      /* the lost of this minority may be one themselves */
+	uint64_t test_us;	      /* when the latest self-test of a fence device was begun */
+	hv_op_id test_op;	      /* that one, while it runs */
+	uint64_t watchdog_generation; /* even: they are in force (watchdog.h) */
 	uint64_t balance_us; /* stickiness off: when balance is looked at (balance.h), 0 never */
 
 	/* derived */

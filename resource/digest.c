@@ -80,6 +80,8 @@ static uint64_t hash_node(const struct node *n)
 	h = mix(mix(mix(mix(h, n->fence_forced), n->fence_delayed), n->braked), n->waited_only);
 	h = mix(mix(mix(h, n->quarantined), n->quarantine_us), n->unfence_op);
 	h = mix(mix(h, n->unfence_us), n->unfence_tries);
+	h = mix(mix(mix(h, n->watch.watchdog_ms), n->watch.lease_ms), n->watch.device_ms);
+	h = mix(mix(mix(h, n->both_go_on), n->away_index), n->away_us);
 	for (size_t i = 0; i < n->n_devices; i++)
 		h = device(h, n->devices[i]);
 	for (size_t i = 0; i < n->n_fences; i++)
@@ -128,7 +130,7 @@ static uint64_t hash_op(const struct operation *op)
 	h = str(mix(mix(h, op->attempt), op->timeout_s), op->device ? op->device : "");
 	h = mix(mix(mix(mix(h, op->cancel), op->began_us), op->ended_us), op->deadline_us);
 	h = str(mix(mix(h, op->wall_ms), op->rc), op->text ? op->text : "");
-	return mix(mix(mix(mix(h, op->parent), op->done), op->total), op->flags);
+	return mix(mix(mix(mix(mix(h, op->parent), op->done), op->total), op->flags), op->wait_us);
 }
 
 uint64_t hash_journal(const struct journal_line *l)
@@ -183,6 +185,7 @@ static uint64_t hash_globals(const struct cluster *c)
 
 	h = mix(mix(mix(mix(h, c->feature), c->minority), c->journal_next), c->arm);
 	h = mix(mix(mix(mix(h, c->balance_us), c->duel), c->test_us), c->test_op);
+	h = mix(mix(h, c->balance_us), c->watchdog_generation);
 	return options(h, c->settings, c->n_settings);
 }
 

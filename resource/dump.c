@@ -54,6 +54,10 @@ static void put_node(struct text *t, const struct node *n)
 	put(t, "%s%s%s", n->configured ? "" : " unconfigured",
 	    n->hypervisor_ok ? "" : " hypervisor-down", n->barrier ? " barrier" : "");
 	put_id(t, "deadline", n->deadline_us);
+	put_id(t, "watchdog", n->watch.watchdog_ms);
+	put_id(t, "lease", n->watch.lease_ms);
+	put_id(t, "quorum-device", n->watch.device_ms);
+	put(t, "%s", n->both_go_on ? " both-go-on" : "");
 	put_id(t, "fence-op", n->fence_op);
 	put_id(t, "fence-attempt", n->fence_attempt);
 	put_id(t, "drain-op", n->drain_op);
@@ -117,6 +121,7 @@ static void put_op(struct text *t, const struct operation *op)
 	if (op->state != OP_RUNNING)
 		put(t, " rc=%s", hv_rc_name(op->rc));
 	put_id(t, "deadline", op->deadline_us);
+	put_id(t, "wait", op->wait_us);
 	if (op->total)
 		put(t, " done=%u/%u", op->done, op->total);
 	put(t, "%s\n", op->cancel ? " cancel" : "");

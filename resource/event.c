@@ -2,6 +2,8 @@
 /* The closed list of inputs: is an event well-formed? Run by the proposer and by the brain. */
 #include "resource/brain.h"
 
+#include "fence/fence_plan.h"
+#include "fence/timing.h"
 #include "resource/cluster_priv.h"
 
 #define TRY(cond, why)                                                                             \
@@ -95,6 +97,16 @@ static bool result_valid(const Hv__OpResult *r, const char **ret_why)
 	return true;
 }
 
+static bool watchdog_valid(const Hv__NodeWatchdog *ev, const char **ret_why)
+{
+	TRY(ev->node, "watchdog: no node");
+	TRY(!ev->watchdog_ms || (ev->lease_ms && ev->watchdog_ms > ev->lease_ms),
+	    "watchdog: no lease, or one as long as its timeout");
+	TRY(TIMING_LEFT_MS(ev->watchdog_ms, ev->lease_ms, ev->device_ms) <= TIMING_LONGEST_MS,
+	    "watchdog: figures out of range");
+	return true;
+}
+
 static bool vm_add_valid(const Hv__VmAdd *a, const char **ret_why)
 {
 	TRY(hv_name_valid(a->name), "vm add: bad name");
@@ -142,6 +154,8 @@ static bool fence_add_valid(const Hv__FenceAdd *f, const char **ret_why)
 	TRY(f->delay_s <= 3600 && f->delay_random_s <= 3600, "fence add: delay out of range");
 	TRY(agent_valid(f->agent),
 	    "fence add: an agent's name is fence_ and lower-case letters, digits, _");
+	TRY(strcmp(f->device, FENCE_PLAN_WATCHDOG) != 0,
+	    "fence add: 'watchdog' is the name of a node's own watchdog");
 	TRY(f->level <= HV_MAX_FENCE_LEVELS, "fence add: level out of range");
 	TRY(f->timeout_s <= 3600, "fence add: timeout out of range");
 	return pairs_valid(f->options, f->n_options, ret_why) &&
@@ -250,6 +264,8 @@ bool event_valid(const Hv__Event *ev, const char **ret_why)
 		    "health: size out of range");
 		TRY(text_clean(ev->host_health->text, HV_TEXT_MAX), "health: bad text");
 		return true;
+	case HV__EVENT__BODY_NODE_WATCHDOG:
+		return watchdog_valid(ev->node_watchdog, ret_why);
 	case HV__EVENT__BODY__NOT_SET:
 	case _HV__EVENT__BODY__CASE_IS_INT_SIZE:
 		break;

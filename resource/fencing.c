@@ -12,6 +12,7 @@
 #include "resource/operation.h"
 #include "resource/unfence.h"
 #include "resource/vm_machine.h"
+#include "resource/watchdog.h"
 
 /* One that is not managed is not recovered: no reason to fence. */
 static bool owns_managed(const struct node *n)
@@ -58,12 +59,25 @@ hv_node_id fencing_executor(const struct cluster *c, hv_node_id victim, uint32_t
 	return found;
 }
 
-static size_t plan_of(const struct node *n, struct fence_plan_device *devices)
+/* Nobody sees what a watchdog does. */
+static bool time_counts(const struct cluster *c, const struct node *n)
 {
-	for (size_t i = 0; i < n->n_devices; i++)
+	return watchdog_counts(n) && !c->tuning.fence_seen;
+}
+
+/* With what resets itself behind all that others do to it. */
+static size_t plan_of(const struct cluster *c, const struct node *n,
+		      struct fence_plan_device *devices)
+{
+	size_t count = n->n_devices;
+
+	for (size_t i = 0; i < count; i++)
 		devices[i] = (struct fence_plan_device){.name = n->devices[i]->name,
 							.level = n->devices[i]->level};
-	return n->n_devices;
+	if (time_counts(c, n))
+		devices[count++] = (struct fence_plan_device){.name = FENCE_PLAN_WATCHDOG,
+							      .level = FENCE_PLAN_WATCHDOG_LEVEL};
+	return count;
 }
 
 static const struct fence_device *device_of(const struct node *n, const char *name)
@@ -97,6 +111,7 @@ static void fence_begin(struct cluster *c, struct node *n, const char *device, b
 {
 	struct op_spec spec = {
 	    .kind = OP_FENCE, .victim = n->id, .device = device, .flags = final ? OP_F_FINAL : 0};
+	bool by_time = n->fence_level == FENCE_PLAN_WATCHDOG_LEVEL;
 	struct operation *op;
 
 	spec.node = fencing_executor(c, n->id, n->fence_attempt + 1);
@@ -104,13 +119,18 @@ static void fence_begin(struct cluster *c, struct node *n, const char *device, b
 		return; /* no other member: nothing can be decided anyway */
 	spec.attempt = n->fence_attempt + 1;
 	spec.timeout_s = device_timeout_s(c, n, device);
+	if (by_time) {
+		spec.flags |= OP_F_WATCHDOG;
+		spec.wait_us = watchdog_wait_us(n);
+	}
 	op = op_begin(c, &spec, NULL);
 	if (!op) {
 		n->deadline_us = c->now_us + HV_US_PER_S;
 		node_touch(c, n);
 		return;
 	}
-	stop_tests(c, n, device_of(n, device));
+	if (!by_time)
+		stop_tests(c, n, device_of(n, device));
 	n->fence_attempt++;
 	n->fence_op = op->id;
 	n->fence_delayed = false;
@@ -118,6 +138,42 @@ static void fence_begin(struct cluster *c, struct node *n, const char *device, b
 		node_move(c, n, NODE_FENCING,
 			  n->fence_wanted ? why_same(&n->reason)
 					  : WHY(NODE_LOST, .subject = n->name));
+	if (!by_time && time_counts(c, n)) /* a device may take longer than time itself */
+		n->deadline_us = cluster_watchdog_proof_us(n);
+	node_touch(c, n);
+}
+
+/*
+ * A device is still at work, and time is a proof by now: devices with time-outs of minutes are not
+ * waited for. The executor of the new operation knows when it really is (watchdog.h).
+ */
+static void time_overtakes(struct cluster *c, struct node *n)
+{
+	struct operation *op = n->fence_op ? op_get(c, n->fence_op) : NULL;
+
+	if (n->state != NODE_FENCING || !op || (op->flags & OP_F_WATCHDOG) || !n->deadline_us ||
+	    c->now_us < n->deadline_us)
+		return;
+	n->deadline_us = 0;
+	node_touch(c, n);
+	if (!time_counts(c, n))
+		return;
+	op_cancel(c, op);
+	n->fence_op = 0;
+	n->fence_level = FENCE_PLAN_WATCHDOG_LEVEL;
+	n->fence_device = 0;
+	node_move(c, n, NODE_LOST, why_same(&n->reason));
+}
+
+void fencing_time_is_no_proof(struct cluster *c, struct node *n)
+{
+	struct operation *op = n->fence_op ? op_get(c, n->fence_op) : NULL;
+
+	if (!op || !(op->flags & OP_F_WATCHDOG))
+		return;
+	op_cancel(c, op);
+	n->fence_op = 0;
+	n->fence_level = n->fence_device = 0;
 	node_touch(c, n);
 }
 
@@ -176,17 +232,31 @@ static bool wait_delay(struct cluster *c, struct node *n, const struct fence_dev
 	return true;
 }
 
+/* Nothing is done to it: no brake, and no delay. */
+static void fence_by_time(struct cluster *c, struct node *n)
+{
+	n->braked = false;
+	n->fence_level = FENCE_PLAN_WATCHDOG_LEVEL;
+	n->fence_device = 0;
+	fence_begin(c, n, FENCE_PLAN_WATCHDOG, true);
+}
+
 /* The node is to be fenced, with this one. */
 static void fence_with(struct cluster *c, struct node *n, const struct fence_device *d, bool final)
 {
-	if (brake_holds(c, n) || wait_delay(c, n, d) || device_busy(c, n, d))
+	if (brake_holds(c, n)) {
+		if (time_counts(c, n))
+			fence_by_time(c, n);
+		return;
+	}
+	if (wait_delay(c, n, d) || device_busy(c, n, d))
 		return;
 	fence_begin(c, n, d->name, final);
 }
 
 void fencing_settle(struct cluster *c, struct node *n)
 {
-	struct fence_plan_device devices[HV_MAX_FENCE_DEVICES];
+	struct fence_plan_device devices[HV_MAX_FENCE_DEVICES + 1];
 	const struct fence_plan_device *d;
 	bool final = false;
 
@@ -195,6 +265,7 @@ void fencing_settle(struct cluster *c, struct node *n)
 			  why_same(&n->reason)); /* its executor was lost: at once, elsewhere */
 	if (!is_armed(c))
 		return;
+	time_overtakes(c, n);
 	if (n->frozen && n->state == NODE_LOST)
 		return; /* it went down as announced */
 	if (n->state != NODE_LOST || (n->deadline_us && c->now_us < n->deadline_us && !n->braked))
@@ -216,9 +287,13 @@ void fencing_settle(struct cluster *c, struct node *n)
 		node_move(c, n, NODE_OFFLINE, WHY(NOTHING_DEPENDS, .subject = n->name));
 		return;
 	}
-	d = plan_current(n, devices, plan_of(n, devices), &final);
-	if (d)
+	d = plan_current(n, devices, plan_of(c, n, devices), &final);
+	if (d && d->level == FENCE_PLAN_WATCHDOG_LEVEL)
+		fence_by_time(c, n);
+	else if (d)
 		fence_with(c, n, device_of(n, d->name), final);
+	else if (n->both_go_on)
+		node_reason(c, n, WHY(TIME_NO_PROOF, .subject = n->name));
 	else
 		node_reason(c, n, WHY(NO_FENCE_DEVICE, .subject = n->name));
 }
@@ -226,8 +301,8 @@ void fencing_settle(struct cluster *c, struct node *n)
 /* This device failed: the next level, or, after the last, a pause. */
 static void fence_failed(struct cluster *c, struct node *n, const char *text)
 {
-	struct fence_plan_device devices[HV_MAX_FENCE_DEVICES];
-	size_t count = plan_of(n, devices);
+	struct fence_plan_device devices[HV_MAX_FENCE_DEVICES + 1];
+	size_t count = plan_of(c, n, devices);
 	struct fence_plan_at at = fence_plan_level_after(devices, count, n->fence_level);
 
 	n->fence_level = at.level;
@@ -267,14 +342,25 @@ static bool only_waited(const struct node *n, uint32_t level)
 	return false;
 }
 
+static char *proof_text(const struct cluster *c, const struct operation *op, bool waited)
+{
+	uint64_t ms = op->wait_us / HV_US_PER_MS;
+
+	if (op->flags & OP_F_WATCHDOG)
+		return hv_xasprintf(
+		    "its watchdog has reset it: %llu.%llu s since its loss, as %s counts",
+		    (unsigned long long)(ms / 1000), (unsigned long long)(ms / 100 % 10),
+		    node_name(c, op->node));
+	return hv_xasprintf("fence device %s, run by %s%s", op->device, node_name(c, op->node),
+			    waited ? " (waited for, not seen)" : "");
+}
+
 /* The last device of a level has done it. */
 static void level_done(struct cluster *c, struct node *n, const struct operation *op)
 {
 	uint32_t level = n->fence_level;
-	bool waited = only_waited(n, level);
-	_cleanup_free_ char *how =
-	    hv_xasprintf("fence device %s, run by %s%s", op->device, node_name(c, op->node),
-			 waited ? " (waited for, not seen)" : "");
+	bool waited = only_waited(n, level) || (op->flags & OP_F_WATCHDOG);
+	_cleanup_free_ char *how = proof_text(c, op, waited);
 
 	if (waited && c->tuning.fence_seen && !MUTANT(waiting_is_seeing)) {
 		n->waited_only = true;

@@ -23,6 +23,8 @@ void fencing_executor_lost(struct cluster *c, struct operation *op);
 void fencing_begin_anew(struct node *n);
 /* The victim came back as a member: what comes of the agent now is no proof. */
 void fencing_call_off(struct cluster *c, struct node *n);
+/* It is a member again: it feeds its watchdog. Devices go on if it is to be fenced. */
+void fencing_time_is_no_proof(struct cluster *c, struct node *n);
 /* The administrator's word. */
 void fencing_confirm(struct cluster *c, struct node *n, const char *actor);
 /* Who runs an agent against `victim`: 0 when no other member is there. */

@@ -5,6 +5,7 @@
 
 #include "resource/cluster_priv.h"
 #include "resource/rule.h"
+#include "resource/watchdog.h"
 
 #define MUST(cond, what)                                                                           \
 	do {                                                                                       \
@@ -143,6 +144,11 @@ static const char *check_node(const struct cluster *c, const struct node *n)
 	     "a node's unfencing is not one");
 	MUST(!n->braked || n->state == NODE_LOST, "the brake holds a node that is not lost");
 	MUST(!n->quarantined || n->n_fences, "a node is in quarantine that was never fenced");
+	MUST(!fence || !(fence->flags & OP_F_WATCHDOG) || (watchdog_counts(n) && fence->wait_us),
+	     "time is waited for, and is no proof");
+	MUST(!n->watch.watchdog_ms || n->away_index || c->watchdog_generation % 2 == 0,
+	     "a member's watchdog counts while watchdogs are not in force");
+	MUST(!node_is_member(n) || !n->away_index, "a member is away");
 	MUST(!n->drain_op || (drain && drain->state == OP_RUNNING && drain->kind == OP_NODE_DRAIN &&
 			      drain->target == n->id),
 	     "a node's drain operation is not one");

@@ -11,6 +11,7 @@
 #include "resource/operation.h"
 #include "resource/unfence.h"
 #include "resource/vm_machine.h"
+#include "resource/watchdog.h"
 
 #define TO(s) (1u << NODE_##s)
 
@@ -185,6 +186,8 @@ static void member_joins(struct cluster *c, const Hv__Member *m)
 	wanted = still_to_be_fenced(n, m);
 	same = node_is_member(n) && n->incarnation == m->incarnation;
 	n->barrier = false;
+	watchdog_member(c, n, renewed);
+	fencing_time_is_no_proof(c, n);
 	n->incarnation = m->incarnation;
 	n->feature = m->feature;
 	node_touch(c, n);
@@ -246,6 +249,7 @@ static void node_leaves(struct cluster *c, struct node *n, const Hv__View *view,
 	uint64_t frozen_until;
 
 	n->barrier = view->minority && listed(view->lost, view->n_lost, n->id);
+	watchdog_away(c, n, view->detected_us);
 	node_touch(c, n);
 	if (node_is_member(n) && in_ring) {
 		node_move(c, n, NODE_MANAGER_DOWN, WHY(MANAGER_DOWN, .subject = n->name));

@@ -37,6 +37,7 @@ struct operation *op_begin(struct cluster *c, const struct op_spec *spec, struct
 	op->device = spec->device ? hv_xstrdup(spec->device) : NULL;
 	op->attempt = spec->attempt ? spec->attempt : 1;
 	op->timeout_s = spec->timeout_s;
+	op->wait_us = spec->wait_us;
 	op->parent = spec->parent;
 	op->flags = spec->flags;
 	op->deadline_us = spec->deadline_us;

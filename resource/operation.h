@@ -20,6 +20,7 @@ struct op_spec {
 	const char *device;
 	uint32_t attempt; /* 0: 1 */
 	uint32_t timeout_s;
+	uint64_t wait_us; /* FENCE with OP_F_WATCHDOG */
 	hv_op_id parent;
 	uint32_t flags;
 	uint64_t deadline_us;

@@ -80,8 +80,13 @@
 	X(61, UNFENCE_FAILED, "unfencing node %s failed (%t); tried again")                        \
 	X(62, FENCE_TEST_FAILED, "node %s cannot use it: %t")                                      \
 	X(63, FENCE_TEST_OK, "node %s can use it")                                                 \
-	X(64, FOLLOWERS, "those that follow it can be with it there")
-#define REASON_LAST REASON_FOLLOWERS
+	X(64, FOLLOWERS, "those that follow it can be with it there")                              \
+	X(65, WATCHDOG_SAID, "%s said so")                                                         \
+	X(66, TIME_NO_PROOF,                                                                       \
+	  "node %s is lost; it has a watchdog, but with two_node both go on without each other: "  \
+	  "time proves nothing. Add a fence device or a quorum device, or check that it is off "   \
+	  "and run 'hvcluster fence confirm %s'")
+#define REASON_LAST REASON_TIME_NO_PROOF
 
 enum reason_code {
 #define X(num, name, sentence) REASON_##name = num,

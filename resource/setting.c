@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The settings: a table of keys with presets; numbers are parsed once, when they change. */
+#include "fence/selfguard.h"
 #include "resource/cluster_priv.h"
 
 enum setting_kind { KIND_NUMBER, KIND_WORD };
@@ -151,13 +152,14 @@ static const struct setting table[] = {
      0,
      604800,
      NULL},
-    {{"quorum_loss", "freeze",
+    {{"quorum_loss", "auto",
       "a node without quorum: leaves its VMs running (freeze), shuts them down (stop), resets "
-      "itself (self-fence), or goes on as if it had quorum (ignore)"},
+      "itself (self-fence), or goes on as if it had quorum (ignore); auto is self-fence where "
+      "watchdogs are all there is to fence with, and freeze else"},
      KIND_WORD,
      0,
      0,
-     "freeze|stop|self-fence|ignore"},
+     "freeze|stop|self-fence|ignore|auto"},
     {{"quorum_loss_grace_ms", "30000",
       "how long a node is without quorum before it does what quorum_loss says: 1000 to 3600000"},
      KIND_NUMBER,
@@ -336,10 +338,27 @@ void settings_load(struct cluster *c)
 	};
 }
 
+/* Watchdogs, and no fence device at all. */
+static bool only_watchdogs(const struct cluster *c)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		if (c->nodes[i]->n_devices)
+			return false;
+		any = any || c->nodes[i]->watch.watchdog_ms;
+	}
+	return any;
+}
+
 unsigned cluster_quorum_loss(const struct cluster *c, uint64_t *ret_grace_us)
 {
+	unsigned word = word_number(c, "quorum_loss");
+
 	*ret_grace_us = number(c, "quorum_loss_grace_ms") * HV_US_PER_MS;
-	return word_number(c, "quorum_loss");
+	if (word <= SELFGUARD_IGNORE)
+		return word;
+	return only_watchdogs(c) ? SELFGUARD_SELF_FENCE : SELFGUARD_FREEZE;
 }
 
 bool cluster_migration_tls(const struct cluster *c)

@@ -134,6 +134,12 @@ static bool get_node_numbers(struct node *n, const Hv__SnapNode *m, const char *
 	n->frozen = m->frozen;
 	n->fence_wanted = m->fence_wanted;
 	get_brakes(n, m);
+	TRY(TIMING_LEFT_MS(m->watchdog_ms, m->lease_ms, m->device_ms) <= TIMING_LONGEST_MS,
+	    "snapshot: a watchdog's figures are out of range");
+	n->watch = (struct timing){m->watchdog_ms, m->lease_ms, m->device_ms};
+	n->both_go_on = m->both_go_on;
+	n->away_index = m->away_index;
+	n->away_us = m->away_us;
 	n->n_fences = m->n_fences_us;
 	for (size_t i = 0; i < n->n_fences; i++)
 		n->fences_us[i] = m->fences_us[i];
@@ -270,6 +276,7 @@ static bool get_op(struct cluster *c, const Hv__SnapOp *m, const char **ret_why)
 	op->device = text_or_null(m->device);
 	op->attempt = m->attempt;
 	op->timeout_s = m->timeout_s;
+	op->wait_us = m->wait_us;
 	op->cancel = m->cancel;
 	op->began_us = m->began_us;
 	op->ended_us = m->ended_us;
@@ -406,6 +413,7 @@ static bool get_all(struct cluster *c, const Hv__Snapshot *s, const char **ret_w
 	c->duel = s->duel;
 	c->test_us = s->test_us;
 	c->test_op = s->test_op;
+	c->watchdog_generation = s->watchdog_generation;
 	c->journal_first = c->journal_next = s->n_journal ? s->journal[0]->id : s->next_journal;
 	TRY(c->journal_next <= s->next_journal, "snapshot: the journal has a gap");
 	for (size_t i = 0; i < s->n_nodes; i++)

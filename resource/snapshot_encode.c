@@ -167,6 +167,12 @@ static void put_node(Hv__SnapNode *m, Hv__SnapReason *r, const struct node *n)
 	m->fence_wanted = n->fence_wanted;
 	put_brakes(m, n);
 	put_devices(m, n);
+	m->watchdog_ms = n->watch.watchdog_ms;
+	m->lease_ms = n->watch.lease_ms;
+	m->device_ms = n->watch.device_ms;
+	m->both_go_on = n->both_go_on;
+	m->away_index = n->away_index;
+	m->away_us = n->away_us;
 	put_reason(r, &n->reason);
 	m->reason = r;
 }
@@ -238,6 +244,7 @@ static void put_op(Hv__SnapOp *m, const struct operation *op)
 	m->cancel = op->cancel;
 	m->flags = op->flags;
 	m->timeout_s = op->timeout_s;
+	m->wait_us = op->wait_us;
 	m->victim = op->victim;
 	m->wall_ms = op->wall_ms;
 }
@@ -431,6 +438,7 @@ uint8_t *brain_encode(const struct cluster *c, size_t *ret_len)
 	s.duel = c->duel;
 	s.test_us = c->test_us;
 	s.test_op = c->test_op;
+	s.watchdog_generation = c->watchdog_generation;
 	s.digest = cluster_digest(c);
 	s.next_journal = c->journal_next;
 	put_nodes(&s, reasons, c);

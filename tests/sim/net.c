@@ -185,7 +185,7 @@ void net_host_off(struct sim *s, struct host *h)
 	h->outgoing_pos = 0;
 	h->pos = h->reach = 0;
 	if (r)
-		r->stalled = true;
+		ring_stall(s, r);
 	h->ring = NULL;
 	if (r)
 		ring_drop_if_empty(s, r);

@@ -124,6 +124,21 @@ static bool disturbed(struct sim *s)
 	return s->lonely && net_alive(sim_host(s, s->lonely));
 }
 
+static void regroup(struct sim *s, struct host *unused, uint64_t arg);
+
+/* The others still take the old ring for theirs, which orders nothing any more. */
+static bool the_rest_later(struct sim *s)
+{
+	struct prng *r = sim_stream(s, STREAM_WATCHDOG);
+
+	if (!s->rings_apart || !prng_chance(r, 500))
+		return false;
+	s->regroup_due = true;
+	sim_at(s, s->storm ? prng_range(r, 100, 20 * MS) : prng_range(r, 10 * MS, 1200 * MS),
+	       regroup, NULL, 0);
+	return true;
+}
+
 static void regroup(struct sim *s, struct host *unused, uint64_t arg)
 {
 	struct node_set done = {.n = 0};
@@ -145,10 +160,20 @@ static void regroup(struct sim *s, struct host *unused, uint64_t arg)
 				node_set_add(&done, o->id);
 			}
 		}
-		if (!h->ring || h->ring->stalled || !node_set_equal(&set, &h->ring->hosts))
-			form_ring(s, &set);
+		if (h->ring && !h->ring->stalled && node_set_equal(&set, &h->ring->hosts))
+			continue;
+		form_ring(s, &set);
+		if (the_rest_later(s))
+			break;
 	}
 	sim_at(s, sim_range(s, 50 * MS, 2 * SEC, MS, 80 * MS), votes_device, NULL, 0);
+}
+
+void ring_stall(struct sim *s, struct ring *r)
+{
+	if (!r->stalled)
+		r->stalled_us = s->now_us;
+	r->stalled = true;
 }
 
 /* A ring whose hosts do not all hear each other any more has lost its token. */
@@ -160,7 +185,7 @@ static void stall_broken(struct sim *s)
 				    *b = sim_host(s, r->hosts.ids[i]);
 
 			if (!net_alive(b) || b->ring != r || a->group != b->group)
-				r->stalled = true;
+				ring_stall(s, r);
 		}
 }
 
@@ -210,7 +235,7 @@ static void disturb_now(struct sim *s, uint32_t round)
 {
 	check_it_goes(s);
 	for (struct ring *r = s->rings; r; r = r->next)
-		r->stalled = true;
+		ring_stall(s, r);
 	ring_of(s, true);
 	if (s->one_way_flaps && round % 3 == 0)
 		ring_of(s, false);
@@ -245,6 +270,6 @@ void net_one_way_over(struct sim *s)
 	sim_trace(s, "network: host %u is heard again", s->lonely);
 	s->lonely = 0;
 	for (struct ring *r = s->rings; r; r = r->next)
-		r->stalled = true;
+		ring_stall(s, r);
 	net_changed(s, true);
 }

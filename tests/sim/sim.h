@@ -60,6 +60,7 @@ enum sim_stream {
 	STREAM_LOAD,	   /* clients of the plain mind */
 	STREAM_HYPERVISOR, /* durations and outcomes of calls, guests */
 	STREAM_FENCE,	   /* of fences */
+	STREAM_WATCHDOG,   /* which hosts have one, and what is done to those who feed them */
 	STREAM_COUNT
 };
 struct prng *sim_stream(struct sim *s, enum sim_stream which);
@@ -115,6 +116,7 @@ struct ring {
 	struct node_set cpg; /* at the end of `ordered` */
 	struct items ordered;
 	bool stalled; /* lost its token: nothing more is ordered */
+	uint64_t stalled_us; /* since when */
 	bool has_device;
 };
 
@@ -254,6 +256,7 @@ struct sim {
 	struct ring *rings;
 	uint64_t ring_seq;
 	bool regroup_due;
+	bool rings_apart;  /* a ring that breaks in two does not do it everywhere at once */
 	hv_node_id lonely; /* heard, or hears, one way only; 0: none */
 	bool one_way_flaps;
 	uint32_t one_way_count;
@@ -294,6 +297,7 @@ void net_changed(struct sim *s,
 		 bool host_came); /* hosts or partitions changed: rings will form anew */
 void net_one_way(struct sim *s, hv_node_id lonely, bool flaps);
 void net_one_way_over(struct sim *s);
+void ring_stall(struct sim *s, struct ring *r); /* its token is lost */
 void ring_drop_if_empty(struct sim *s, struct ring *r);
 
 /* votes.c */

@@ -6,6 +6,7 @@
  *   vms_mind.c     one node's brain, as clusterd's driver and wiring have it
  *   vms_exec.c     its executor: operations of the state addressed to this node, level-triggered
  *   vms_guard.c    what a node does by itself without quorum (setting quorum_loss)
+ *   vms_watch.c    watchdogs, and how badly timed those who feed them can be; I6
  *   vms_qemu.c     what really runs where, and who is told; I1 and I2 are checked here
  *   vms_room.c     what hosts hold of their memory
  *   vms_call.c     hypervisord's jobs: order, waiting, deadlines, answers that are lost
@@ -24,7 +25,9 @@
 #ifndef HV_TESTS_SIM_VMS_H
 #define HV_TESTS_SIM_VMS_H
 
+#include "clusterd/absence.h"
 #include "clusterd/cluster_time.h"
+#include "clusterd/feeder.h"
 #include "clusterd/guard.h"
 #include "clusterd/intake.h"
 #include "clusterd/proposer.h"
@@ -153,6 +156,25 @@ struct vms_hooks {
 	bool (*move_waits)(struct sim *s, hv_node_id src, int vm); /* its memory is on the way */
 };
 
+/* A host's /dev/watchdog, and what is up with it. */
+struct watchdog {
+	bool there, running, looked_at; /* looked_at: its event is on the way */
+	uint64_t expires_us;
+	int rate_ppm;		  /* of its clock */
+	uint64_t record_us;	  /* in /run: CLOCK_MONOTONIC of a heartbeat; 0: none */
+	uint64_t ambush_us;	  /* until then the next feed is held up */
+	unsigned ambush_permille; /* of the lease: not before so much of it has gone by */
+	uint64_t in_touch_us;	  /* last seen a working member, or without VMs: I6 */
+	uint64_t crash_until_us;
+};
+struct watchdogs {
+	bool on;
+	struct timing timing;
+	uint64_t stall_us;
+	struct watchdog hosts[SIM_HOSTS];
+	uint64_t resets;
+};
+
 struct vms_swarm { /* permille of the chance steps, or of the calls */
 	unsigned start_fails, start_slow, start_cut, call_fails, crash, shut_down, deaf, stall,
 	    io_error, libvirt_hangs, libvirt_ends, hvd_ends, move_fails, outside, fence_breaks,
@@ -174,7 +196,8 @@ struct request {
 	bool acked;
 };
 struct vms_world {
-	uint64_t self_resets[SIM_HOSTS]; /* by quorum_loss=self-fence */
+	uint64_t self_resets[SIM_HOSTS]; /* by quorum_loss=self-fence, or their watchdog */
+	struct watchdogs watch;
 	char uuid[VMS][HV_UUID_LEN + 1], name[VMS][HV_NAME_MAX + 1];
 	uint64_t mem_mib[VMS];
 	struct domain dom[SIM_HOSTS][VMS];
@@ -235,6 +258,10 @@ struct mind {
 	uint64_t due_us; /* cluster time */
 	struct guard *guard;
 	uint64_t guard_due_us; /* host's clock */
+	struct feeder *feeder; /* NULL: no watchdog */
+	uint64_t feeder_due_us;
+	struct absence absence;
+	uint64_t proof_due_us; /* a wait that is over then */
 	bool ignoring;	       /* quorum_loss=ignore is in force */
 	/* what the checks remember of each VM */
 	uint64_t vm_epoch[VMS];
@@ -259,6 +286,14 @@ uint64_t mind_propose(struct mind *m, const Hv__Event *ev, enum rl_entry_type ty
 void mind_guard_start(struct mind *m);
 void mind_guard_look(struct mind *m); /* when all is settled */
 void mind_told_votes(struct mind *m, bool *quorate, uint32_t *quorum);
+
+/* ---- vms_watch.c */
+void vms_watch_setup(struct sim *s);
+void vms_watch_give(struct sim *s, hv_node_id host, const struct timing *t); /* scenarios */
+void mind_watch_start(struct mind *m);
+void mind_watch_look(struct mind *m); /* when all is settled */
+void vms_watch_power_off(struct sim *s, struct host *h);
+void vms_watch_heal(struct sim *s);
 
 /* ---- vms_exec.c */
 void exec_reconcile(struct mind *m);

@@ -52,6 +52,10 @@ static void job_send(struct mind *m, struct job *j, const struct operation *op)
 		return; /* when it is back */
 	j->running = true;
 	j->cancelled = op->cancel;
+	if (op->flags & OP_F_WATCHDOG) {
+		j->began_us = mind_mono(m);
+		return;
+	}
 	vms_call(m, op);
 	if (op->cancel)
 		vms_cancel(m->s, m->h, op->id);
@@ -111,6 +115,23 @@ static void propose_result(struct mind *m, struct job *j)
 	j->mark = mind_propose(m, &ev, j->kind == OP_FENCE ? RL_FENCE : RL_COMMAND, j->fenced);
 }
 
+/* As clusterd's executor: nothing is run, only waited for. */
+static void wait_for_time(struct mind *m, struct job *j, const struct operation *op)
+{
+	uint64_t at_us = absence_proof_us(&m->absence, m->c, op);
+
+	if (op->cancel || (at_us && mind_mono(m) >= at_us)) {
+		j->done = true;
+		j->rc = op->cancel ? HV_CANCELLED : HV_OK;
+		j->fenced = op->cancel ? 0 : op->victim;
+		j->ended_us = mind_mono(m);
+		if (j->fenced)
+			vms_proven(m->s, j->fenced);
+	} else if (at_us && (!m->proof_due_us || at_us < m->proof_due_us)) {
+		m->proof_due_us = at_us;
+	}
+}
+
 void exec_reconcile(struct mind *m)
 {
 	bool current = mind_current(m);
@@ -127,6 +148,7 @@ void exec_reconcile(struct mind *m)
 			vms_cancel(m->s, m->h, op->id);
 		}
 	}
+	m->proof_due_us = 0;
 	if (!current)
 		return;
 	for (size_t i = 0; i < cluster_op_count(m->c); i++) {
@@ -135,9 +157,14 @@ void exec_reconcile(struct mind *m)
 		if (ours(m, op) && may_begin(m, op))
 			job_start(m, op);
 	}
-	for (size_t i = 0; i < m->n_jobs; i++)
+	for (size_t i = 0; i < m->n_jobs; i++) {
+		const struct operation *op = cluster_op(m->c, m->jobs[i].op);
+
+		if (op->flags & OP_F_WATCHDOG && !m->jobs[i].done)
+			wait_for_time(m, &m->jobs[i], op);
 		if (m->jobs[i].done)
 			propose_result(m, &m->jobs[i]);
+	}
 }
 
 void exec_result(struct mind *m, const struct call *call, const struct outcome *out)

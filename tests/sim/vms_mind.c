@@ -99,6 +99,7 @@ static struct mind *vms_new(struct sim *s, struct host *h)
 	m->intake = intake_new(boot_id, &intake_ops, m);
 	intake_set_self(m->intake, h->id, h->proc.incarnation);
 	mind_guard_start(m);
+	mind_watch_start(m);
 	make_list(s, h, &m->list);
 	return m;
 }
@@ -109,6 +110,7 @@ static void vms_free(struct mind *m)
 	if (m->h->power)
 		vms_hypervisord_ends(m->s, m->h);
 	guard_free(m->guard);
+	feeder_free(m->feeder);
 	intake_free(m->intake);
 	proposer_free(m->proposer);
 	action_list_done(&m->actions);
@@ -173,6 +175,7 @@ static void vms_install(struct mind *m, uint64_t index, const uint8_t *data, siz
 	}
 	cluster_free(m->c);
 	m->c = c;
+	absence_forget(&m->absence);
 	vms_check_installed(m, index);
 	cluster_time_installed(&m->time, cluster_now_us(c), mind_mono(m));
 	m->was_current = false;
@@ -210,6 +213,7 @@ static bool vms_settled(struct mind *m)
 	if (current && !m->was_current)
 		intake_state_changed(m->intake, mind_mono(m), true);
 	m->was_current = current;
+	absence_look(&m->absence, m->c, mind_mono(m));
 	exec_reconcile(m);
 	m->due_us = 0;
 	if (current) {
@@ -221,6 +225,7 @@ static bool vms_settled(struct mind *m)
 					     mind_cluster_us(m), &ops, m);
 	}
 	mind_guard_look(m);
+	mind_watch_look(m);
 	m->unsettled = false;
 	proposer_flush(m->proposer, mind_cluster_us(m), host_wall_ms(m->s, m->h));
 	return true;
@@ -253,6 +258,10 @@ static uint64_t vms_next(struct mind *m)
 		at = earlier(at, host_when_us(m->s, m->h, next));
 	if (m->guard_due_us)
 		at = earlier(at, host_when_us(m->s, m->h, m->guard_due_us));
+	if (m->feeder_due_us)
+		at = earlier(at, host_when_us(m->s, m->h, m->feeder_due_us));
+	if (m->proof_due_us)
+		at = earlier(at, host_when_us(m->s, m->h, m->proof_due_us));
 	if (m->due_us)
 		at = earlier(at, host_when_us(m->s, m->h, mono_of(&m->time, m->due_us)));
 	return at;
@@ -266,6 +275,8 @@ static void vms_poll(struct mind *m)
 		vms_inventory(m);
 	if ((next && mind_mono(m) >= next) ||
 	    (m->guard_due_us && mind_mono(m) >= m->guard_due_us) ||
+	    (m->feeder_due_us && mind_mono(m) >= m->feeder_due_us) ||
+	    (m->proof_due_us && mind_mono(m) >= m->proof_due_us) ||
 	    (m->due_us && mind_cluster_us(m) >= m->due_us))
 		m->unsettled = true;
 }
@@ -305,6 +316,7 @@ static void vms_start(struct sim *s)
 	w->most_starts = 8;
 	w->most_migrations = 2;
 	vms_fence_setup(s);
+	vms_watch_setup(s);
 	vms_chance_setup(s);
 	if (!s->scenario)
 		sim_at(s, 3 * SEC, chance, NULL, 0);
@@ -332,6 +344,7 @@ static bool vms_quiet(struct sim *s)
 
 static void vms_heal_all(struct sim *s)
 {
+	vms_watch_heal(s);
 	vms_chance_heal(s);
 	admin_heal(s);
 }

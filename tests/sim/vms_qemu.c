@@ -221,6 +221,7 @@ void vms_power_off(struct sim *s, struct host *h)
 			vms_note(s, VMS_STOPPED, k, h->id, 0, false);
 		*d = (struct domain){.owed = d->owed};
 	}
+	vms_watch_power_off(s, h);
 	*y = (struct hyper){.life = y->life + 1,
 			    .mains_lost = !w->fencing,
 			    .outlet_off = {y->outlet_off[0], y->outlet_off[1]}};

@@ -213,6 +213,21 @@ void health(struct world *w, hv_node_id id, bool ok)
 	step(w, &ev, id);
 }
 
+void watchdog(struct world *w, hv_node_id id, bool has)
+{
+	Hv__NodeWatchdog dog = HV__NODE_WATCHDOG__INIT;
+	Hv__Event ev = HV__EVENT__INIT;
+
+	dog.node = id;
+	dog.incarnation_seen = w->incarnation[id];
+	dog.generation = cluster_watchdog_generation(w->c);
+	dog.watchdog_ms = has ? 5000 : 0;
+	dog.lease_ms = has ? 2000 : 0;
+	ev.body_case = HV__EVENT__BODY_NODE_WATCHDOG;
+	ev.node_watchdog = &dog;
+	step(w, &ev, id);
+}
+
 static void send_result(struct world *w, const struct operation *o, enum hv_rc rc,
 			Hv__Observed seen, const char *text, hv_node_id fenced)
 {

@@ -61,6 +61,8 @@ void result(struct world *w, const char *vm, enum hv_rc rc, Hv__Observed seen);
 /* The result of the running fence operation against this node; proof when rc is HV_OK and it is the
  * final device. */
 void fence_result(struct world *w, hv_node_id victim, enum hv_rc rc);
+/* "My watchdog": 5 s with a lease of 2 s, or none. */
+void watchdog(struct world *w, hv_node_id node, bool has);
 void command(struct world *w, Hv__Command *cmd);
 
 /* ---- commands in short; w->rc, w->text, w->op are the answer */
