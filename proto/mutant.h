@@ -35,6 +35,7 @@
 	X(caught_up_for_ever, storm4, "caught up once, although others may have gone on since")    \
 	X(stale_quorum_counts, storm3,                                                             \
 	  "votequorum's answer for an earlier ring counts in this one")                            \
+	X(no_unheard, storm2, "an activate is followed although votequorum has said no since")     \
 	X(donor_by_length, storm3, "the donor is whose log is longest, of whatever epoch")         \
 	X(live_first, storm4,                                                                      \
 	  "the donor is who was active last, before the latest effective epoch")                   \
@@ -49,6 +50,8 @@
 	X(majority_without_quorum, storm4, "a majority of the members commits without the quorum") \
 	X(proposals_not_repeated, storm3,                                                          \
 	  "what was proposed in an earlier epoch is not sent again")                               \
+	X(undone_not_repeated, storm2,                                                             \
+	  "what was applied behind a barrier, and undone, is not proposed again")                  \
 	X(barrier_passed, storm2, "a minority epoch takes commands before the lost are fenced")    \
 	X(no_barrier, storm2, "a minority epoch has no barrier")                                   \
 	X(proof_outlives_epoch, storm3,                                                            \
@@ -65,6 +68,8 @@
 	  "a suffix is put on a log that lacks the entry before it")                               \
 	X(held_entries_lost, storm3, "what was appended while a laggard caught up is forgotten")   \
 	X(no_rewind, storm3, "what was applied of a discarded lineage is not undone")              \
+	X(discarded_state_compared, storm4,                                                        \
+	  "a state that is about to be undone is compared with the others'")                       \
 	X(two_epochs_at_work, storm3,                                                              \
 	  "who has gone on to a later epoch is heard, and not followed")                           \
 	X(silent_never_left_out, log, "a member that says nothing is waited for, for ever")        \

@@ -84,6 +84,13 @@ static bool knows_later(const struct epoch_point *own, const Hv__Activate *m)
 	       rl_epoch_cmp(&own->effective, &effective) > 0;
 }
 
+/* votequorum may have taken its word back while the activate was on its way. */
+static bool told_no(const struct replog *log)
+{
+	return log->votes.known && !log->votes.quorate &&
+	       rl_ring_equal(&log->votes.ring, &log->ring) && !MUTANT(no_unheard);
+}
+
 /*
  * May we follow? Our point must say what our log is now, or the donor may have been chosen wrongly.
  * When an epoch goes on (again), we are in it, if it says so (or the activate is a late one of an
@@ -95,7 +102,7 @@ static bool acceptable(const struct replog *log, const Hv__Activate *m, bool was
 	struct epoch_point own;
 
 	hello_own_point(log, &own);
-	if (!p || p->incarnation != log->incarnation || log->disk_failed)
+	if (!p || p->incarnation != log->incarnation || log->disk_failed || told_no(log))
 		return false;
 	if (p->follows)
 		return was_active || MUTANT(point_not_checked);

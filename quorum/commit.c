@@ -128,6 +128,7 @@ static void lift_barrier(struct replog *log, const struct log_entry *en)
 	if (log->ep.barrier.n)
 		return;
 	log->live = true;
+	proposals_certain(log);
 	proposals_flush(log);
 }
 
@@ -205,7 +206,8 @@ static void diverged(struct replog *log)
 	hello_leave_epoch(log);
 }
 
-/* A majority that agrees with each other at an index, and not with us, is right. */
+/* A majority that agrees with each other at an index, and not with us, is right; unless our log is
+ * about to be replaced by theirs, and what we have applied of it with it. */
 static void digest_report(struct replog *log, struct member *m, uint64_t index, uint64_t digest)
 {
 	uint32_t votes = 0;
@@ -216,7 +218,8 @@ static void digest_report(struct replog *log, struct member *m, uint64_t index, 
 	m->reports[m->next_report % REPORTS].index = index;
 	m->reports[m->next_report % REPORTS].digest = digest;
 	m->next_report++;
-	if (!own_digest(log, index, &own) || own == digest || m->id == log->self)
+	if (!own_digest(log, index, &own) || own == digest || m->id == log->self ||
+	    (log->taking.on && !MUTANT(discarded_state_compared)))
 		return;
 	for (size_t i = 0; i < log->ep.members.n; i++)
 		if (log->ep.m[i].id != log->self && reported(&log->ep.m[i], index, digest))

@@ -32,7 +32,7 @@ void proposals_flush(struct replog *log)
 	for (size_t i = 0; i < log->n_pending && log->n_unsent; i++) {
 		struct proposal *p = &log->pending[log->pending_head + i];
 
-		if (!p->sent &&
+		if (!p->sent && !p->applied &&
 		    (!log->ep.barrier.n || p->type == RL_FENCE || MUTANT(barrier_passed)))
 			proposal_send(log, p);
 	}
@@ -63,14 +63,17 @@ static void pending_remove(struct replog *log, size_t i)
 /*
  * A new epoch: everything is sent again, but for proofs. That a node was off in an earlier epoch
  * says nothing of what it did since: it may be back, in an epoch of which our log knows nothing,
- * and a barrier is lifted for those only who cannot lead.
+ * and a barrier is lifted for those only who cannot lead. What was applied behind a barrier may be
+ * undone by the new epoch; if not, it is skipped when it comes a second time.
  */
 void proposals_unsent(struct replog *log)
 {
 	if (MUTANT(proposals_not_repeated))
 		return;
-	for (size_t i = 0; i < log->n_pending; i++)
+	for (size_t i = 0; i < log->n_pending; i++) {
 		log->pending[log->pending_head + i].sent = false;
+		log->pending[log->pending_head + i].applied = false;
+	}
 	log->n_unsent = log->n_pending;
 	for (size_t i = 0; i < log->n_pending;) {
 		const struct proposal *p = &log->pending[log->pending_head + i];
@@ -84,15 +87,30 @@ void proposals_unsent(struct replog *log)
 
 /*
  * Is this entry one of ours that waits? Events carry their proposer and number, so equal bytes are
- * the same proposal. It is nearly always the first in line.
+ * the same proposal. It is nearly always the first in line. Behind a barrier it goes on waiting.
  */
 void proposals_applied(struct replog *log, const struct log_entry *en)
 {
-	for (size_t i = 0; i < log->n_pending; i++)
-		if (is_proposal(&log->pending[log->pending_head + i], en)) {
+	for (size_t i = 0; i < log->n_pending; i++) {
+		struct proposal *p = &log->pending[log->pending_head + i];
+
+		if (p->applied || !is_proposal(p, en))
+			continue;
+		if (log->ep.barrier.n && !MUTANT(undone_not_repeated))
+			p->applied = true;
+		else
 			pending_remove(log, i);
-			return;
-		}
+		return;
+	}
+}
+
+void proposals_certain(struct replog *log)
+{
+	for (size_t i = 0; i < log->n_pending;)
+		if (log->pending[log->pending_head + i].applied)
+			pending_remove(log, i);
+		else
+			i++;
 }
 
 static struct proposal *pending_add(struct replog *log)

@@ -117,7 +117,8 @@ struct proposal {
 	enum rl_entry_type type;
 	hv_node_id fenced_node;
 	struct blob *blob;
-	bool sent; /* in the present epoch */
+	bool sent;    /* in the present epoch */
+	bool applied; /* behind its barrier: it may have to be undone */
 };
 
 struct pending_write {
@@ -197,6 +198,7 @@ bool rl_is_active(const struct replog *log); /* begun and holding the epoch's lo
 void proposals_flush(struct replog *log);
 void proposals_unsent(struct replog *log); /* a new epoch: all are to be sent again */
 void proposals_applied(struct replog *log, const struct log_entry *en);
+void proposals_certain(struct replog *log); /* the barrier is lifted: what was applied stays */
 void proposals_done(struct replog *log);
 
 /* hello.c */

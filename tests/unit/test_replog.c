@@ -531,3 +531,96 @@ Test(replog, a_node_knows_when_it_sent_what_came_back, .fini = cleanup)
 	rack_view_without_votes(&r, 1, 2, 0);
 	cr_assert_eq(status(1)->heartbeat_back_us, 0, "without an epoch there is none");
 }
+
+/* votequorum took its word back while the activate was on its way: whoever hears that does not
+ * follow, not even itself. */
+Test(replog, who_is_told_that_it_is_not_quorate_follows_nobody, .fini = cleanup)
+{
+	start(1);
+	rack_view_without_votes(&r, 1, 0);
+	rack_settle(&r);
+	rack_votes(&r, true);
+	rack_votes(&r, false);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->phase, RL_NO_QUORUM);
+	rack_votes(&r, true);
+	rack_pass(&r, 5000000);
+	cr_assert_eq(status(1)->phase, RL_ACTIVE);
+}
+
+/* What it applied behind a barrier is about to be undone: that others have another state there is
+ * no error of anybody. */
+Test(replog, states_are_compared_when_the_logs_are_one, .fini = cleanup)
+{
+	start(4);
+	r.device_votes = 1;
+	rack_view(&r, 1, 2, 3, 4, 0);
+	rack_settle(&r);
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	rack_view(&r, 3, 4, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(2)->applied_index, status(3)->applied_index);
+	cr_assert_neq(rack_node(&r, 2)->digest, rack_node(&r, 3)->digest);
+	rack_view(&r, 2, 3, 4, 0);
+	rack_node(&r, 2)->paused = true;
+	rack_pass(&r, 3000000);
+	cr_assert_eq(status(3)->phase, RL_ACTIVE);
+	rack_node(&r, 2)->paused = false;
+	rack_pass(&r, 1000000);
+	rack_settle(&r);
+	cr_assert_eq(rack_node(&r, 2)->diverged, 0);
+	cr_assert_eq(status(2)->phase, RL_ACTIVE);
+	cr_assert_eq(rack_node(&r, 2)->digest, rack_node(&r, 3)->digest);
+}
+
+/* Applied behind a barrier, and undone: it is not done, and is proposed again. */
+Test(replog, what_is_undone_is_proposed_again, .fini = cleanup)
+{
+	start(2);
+	r.two_node = true;
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	rack_node(&r, 2)->paused = true;
+	cr_assert_eq(rack_propose(&r, 1, "x"), HV_OK);
+	rack_settle(&r);
+	eq_text(1, "");
+	rack_view(&r, 1, 0);
+	rack_settle(&r);
+	eq_text(1, "x ");
+	cr_assert_eq(status(1)->barrier, 1);
+	cr_assert_eq(status(1)->pending, 1, "it may have to be said again");
+	rack_node(&r, 2)->paused = false;
+	rack_view(&r, 2, 0);
+	rack_settle(&r);
+	rack_fenced(&r, 2, 1);
+	rack_settle(&r);
+	cr_assert_eq(status(2)->barrier, 0);
+	eq_text(2, "");
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	eq_text(1, "x ");
+	eq_text(2, "x ");
+	cr_assert_eq(status(1)->pending, 0);
+}
+
+/* The barrier is lifted: what was applied behind it is done. */
+Test(replog, what_was_applied_behind_a_barrier_is_done_when_it_is_lifted, .fini = cleanup)
+{
+	start(2);
+	r.two_node = true;
+	rack_view(&r, 1, 2, 0);
+	rack_settle(&r);
+	rack_node(&r, 2)->paused = true;
+	rack_propose(&r, 1, "x");
+	rack_settle(&r);
+	rack_view(&r, 1, 0);
+	rack_settle(&r);
+	rack_fenced(&r, 1, 2);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->barrier, 0);
+	cr_assert_eq(status(1)->pending, 0);
+	rack_propose(&r, 1, "y");
+	rack_settle(&r);
+	eq_text(1, "x y ");
+}
