@@ -27,8 +27,21 @@ static void end_requests(struct cluster *c)
 	}
 }
 
+/* Nothing is waited for any more from the nodes that were to report. */
+static void forget_patience(struct cluster *c)
+{
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		if (c->nodes[i]->state != NODE_ONLINE || !c->nodes[i]->deadline_us)
+			continue;
+		c->nodes[i]->deadline_us = 0;
+		node_touch(c, c->nodes[i]);
+	}
+}
+
 void arm_disarm(struct cluster *c, bool ignore, const char *actor)
 {
+	if (c->arm == ARMING)
+		forget_patience(c);
 	arm_move(c, ignore ? DISARMED_IGNORE : DISARMED_FREEZE, WHY(DISARMED, .subject = actor));
 	end_requests(c);
 }
@@ -69,11 +82,6 @@ void arm_settle(struct cluster *c)
 	for (size_t i = 0; i < c->n_nodes; i++)
 		if (!has_told(c, c->nodes[i]))
 			return;
-	for (size_t i = 0; i < c->n_nodes; i++) {
-		if (c->nodes[i]->state != NODE_ONLINE || !c->nodes[i]->deadline_us)
-			continue;
-		c->nodes[i]->deadline_us = 0;
-		node_touch(c, c->nodes[i]);
-	}
+	forget_patience(c);
 	armed(c, WHY(ARMED_AGAIN));
 }

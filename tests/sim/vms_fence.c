@@ -78,12 +78,29 @@ static struct device *device_of(struct sim *s, const struct call *call)
 	return call->device < 0 ? NULL : &vms_of(s)->devices[call->victim - 1][call->device];
 }
 
+/*
+ * A host's second power supply is plugged in when both outlets are known to the cluster: before,
+ * the one that is would be proof alone, though the host lives.
+ */
+static bool half_wired(struct sim *s, const struct call *call, const struct device *d)
+{
+	const struct process *p = &sim_host(s, call->host)->proc;
+	const struct node *n = p->up ? cluster_node(p->mind->c, call->victim) : NULL;
+	size_t outlets = 0;
+
+	if (d->kind != DEVICE_OUTLET_A && d->kind != DEVICE_OUTLET_B)
+		return false;
+	for (size_t i = 0; n && i < n->n_devices; i++)
+		outlets += strncmp(n->devices[i]->name, "outlet", strlen("outlet")) == 0;
+	return outlets < 2;
+}
+
 /* For the agent that was called: the device, or the way to it. */
 static bool dead(struct sim *s, const struct call *call, const struct device *d)
 {
 	const struct hyper *y = &vms_of(s)->hyper[call->victim - 1];
 
-	return d->broken || vms_of(s)->hyper[call->host - 1].fence_cut ||
+	return d->broken || half_wired(s, call, d) || vms_of(s)->hyper[call->host - 1].fence_cut ||
 	       (d->kind == DEVICE_BMC_SHARED && y->mains_lost && !sim_host(s, call->victim)->power);
 }
 

@@ -748,3 +748,17 @@ Test(brain_policy, arming_does_not_wait_for_ever_for_a_node_that_cannot_tell)
 	cr_assert_eq(brain_next_deadline_us(w->c), 0);
 	world_free(w);
 }
+
+Test(brain_policy, disarmed_while_it_is_being_armed_it_waits_for_nobody)
+{
+	struct world *w = world_new(3);
+
+	disarm(w, true);
+	arm(w);
+	report(w, 1, "");
+	disarm(w, false);
+	cr_assert_eq(brain_next_deadline_us(w->c), 0);
+	arm(w);
+	cr_assert_eq(cluster_arm(w->c), ARMED);
+	world_free(w);
+}
