@@ -15,7 +15,7 @@
  * This is the list of all: name, how it is hunted, what is wrong. A name that is not in the list
  * does not compile. HUNT: log, the log alone under a trivial state machine; storm2, storm3, storm4,
  * the same with so many hosts, faults all the time and short timeouts; vms, the brain with
- * hypervisors and administrators.
+ * hypervisors and administrators; duel, the same with two hosts that lose each other.
  */
 #ifndef HV_PROTO_MUTANT_H
 #define HV_PROTO_MUTANT_H
@@ -118,7 +118,9 @@
 	X(brake_ignored, vms, "more than half of the nodes are fenced within the window")          \
 	X(quarantine_ignored, vms, "a node that was fenced too often gets VMs")                    \
 	X(delay_ignored, vms, "a fence device is used before its delay is over")                   \
-	X(both_shoot_at_once, vms, "in a duel of two nodes neither waits for the other")           \
+	X(both_shoot_at_once, duel, "in a duel of two nodes neither waits for the other")           \
+	X(booting_host_fenced, duel,                                                               \
+	  "one of two that boots is fenced while only its corosync is there")                      \
 	X(unfencing_skipped, vms, "a node gets VMs before its devices were told `on`")             \
 	X(waiting_is_seeing, vms, "a device that only waits proves, where seeing is demanded")     \
 	X(tests_all_at_once, vms, "a self-test of a fence device does not wait for the last one")  \

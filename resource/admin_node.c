@@ -141,6 +141,7 @@ static void device_add(struct cluster *c, struct node *n, const Hv__FenceAdd *cm
 		    (struct option){hv_xstrdup(PLUG_OPTION), hv_xstrdup(plug)};
 	d->n_secrets = options_copy(d->secrets, cmd->secrets, cmd->n_secrets);
 	device_insert(n, d);
+	n->fence_delayed = false;
 	if (n->fence_op) /* what was its last device may be none: the plan begins again */
 		fencing_call_off(c, n);
 	node_touch(c, n);
@@ -201,6 +202,7 @@ struct answer admin_fence_remove(struct cluster *c, const char *actor, const Hv_
 	journal_why(c, SEV_NOTICE, "fence device of", n->name, d->name, "none", asked(actor));
 	n->n_devices--;
 	memmove(n->devices + at, n->devices + at + 1, (n->n_devices - at) * sizeof(*n->devices));
+	n->fence_delayed = false;
 	n->fence_level = n->fence_device = 0; /* places have moved: the plan begins again */
 	fence_device_free(d);
 	node_touch(c, n);

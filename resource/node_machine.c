@@ -266,6 +266,9 @@ static void node_leaves(struct cluster *c, struct node *n, const Hv__View *view,
 	} else if (n->state == NODE_OFFLINE && n->barrier) {
 		/* A minority takes no one's word of before: it proves again what it relies on. */
 		node_lose(c, n, WHY(BARRIER, .subject = n->name), view->detected_us);
+		/* It boots: corosync is there, and its clusterd is about to be. */
+		if (in_ring && !MUTANT(booting_host_fenced))
+			n->deadline_us = c->now_us + c->tuning.manager_grace_us;
 	}
 }
 

@@ -111,6 +111,7 @@ static void join_all(struct sim *s, struct host *h, uint64_t arg)
 	sim_trace(s, "network: one again");
 	for (size_t i = 0; i < s->n; i++)
 		s->hosts[i].group = 0;
+	s->whole_us = s->now_us;
 	net_changed(s, true);
 }
 
@@ -123,6 +124,14 @@ void fault_partition(struct sim *s, struct prng *r)
 	}
 	net_changed(s, false);
 	sim_at(s, soon(s, r), join_all, NULL, 0);
+}
+
+void fault_duel(struct sim *s, struct prng *r)
+{
+	sim_trace(s, "network: parted");
+	s->hosts[1].group = 1;
+	net_changed(s, false);
+	sim_at(s, prng_range(r, 500 * MS, 20 * SEC), join_all, NULL, 0);
 }
 
 /*

@@ -15,6 +15,9 @@
  *
  * A timeline is played with its times; "settled" means that nothing is under way any more. Whatever
  * the reader does not know makes the file unusable: nothing is passed over in silence.
+ *
+ * Brakes and self-tests are off unless "cluster" says otherwise: a file's seconds are a slow
+ * peer's, and its hosts may be lost one soon after the other.
  */
 #ifndef HV_TESTS_SIM_SCENARIO_H
 #define HV_TESTS_SIM_SCENARIO_H
@@ -38,7 +41,16 @@ enum sc_node_state {
 	SC_FENCE_REQUESTED,
 	SC_SHUTTING_DOWN,
 };
+/* Our own: "fence": [{"kind": "bmc", "level": 1, "delay_s": 5, "delay_random_s": 0, "proof":
+ * "seen", "unfence": false}] */
+struct sc_device {
+	enum device_kind kind;
+	uint64_t level, delay_s, delay_random_s;
+	bool waited, unfence;
+};
 struct sc_node {
+	struct sc_device devices[DEVICES];
+	size_t n_devices; /* 0: a good one */
 	char *name;
 	bool power, net; /* timeline, at t = 0 */
 	enum sc_node_state state;
@@ -90,6 +102,9 @@ enum sc_op {
 	SC_BOTH_WAYS,
 	SC_SHUTDOWN,
 	SC_REBOOT,
+	SC_FENCE_NODE, /* our own, as the next two */
+	SC_FENCE_CONFIRM,
+	SC_NODE_RELEASE,
 	SC_MAINTENANCE_ON,
 	SC_MAINTENANCE_OFF,
 	SC_MIGRATE,
@@ -192,7 +207,14 @@ struct sc_check {
 	size_t n_one_set;
 };
 
+/* Our own: "cluster": {"fence_window_s": "60"}, settings as `hvcluster set` takes them. */
+#define SC_RAW 16
+struct sc_raw {
+	char *key, *value;
+};
 struct sc_settings {
+	struct sc_raw raw[SC_RAW];
+	size_t n_raw;
 	enum sc_yes have_quorum, fencing, maintenance_return, stickiness, preemption;
 	char *quorum_loss, *placement, *node_shutdown, *on_stop_failure; /* NULL: preset */
 };

@@ -291,18 +291,34 @@ size_t cmd_node_fence(struct scenario_run *r, const char *node)
 	return cmd_send(r, &cmd, 0);
 }
 
-size_t cmd_fence_add(struct scenario_run *r, hv_node_id id)
+size_t cmd_fence_add(struct scenario_run *r, hv_node_id id, size_t device)
 {
+	const struct device *d = &r->w->devices[id - 1][device];
 	Hv__Command cmd = HV__COMMAND__INIT;
 	Hv__FenceAdd c = HV__FENCE_ADD__INIT;
 
 	c.node = r->s.hosts[id - 1].name;
-	c.device = r->w->devices[id - 1][0].name;
-	c.level = 1;
+	c.device = (char *)d->name;
+	c.level = d->level;
 	c.agent = "fence_ipmilan";
 	c.timeout_s = 20;
+	c.delay_s = d->delay_s;
+	c.delay_random_s = d->delay_random_s;
+	c.waited = d->waited;
+	c.unfence = d->unfence;
 	cmd.body_case = HV__COMMAND__BODY_FENCE_ADD;
 	cmd.fence_add = &c;
+	return cmd_send(r, &cmd, 0);
+}
+
+size_t cmd_release(struct scenario_run *r, const char *node)
+{
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__NodeRelease c = HV__NODE_RELEASE__INIT;
+
+	c.node = (char *)node;
+	cmd.body_case = HV__COMMAND__BODY_NODE_RELEASE;
+	cmd.node_release = &c;
 	return cmd_send(r, &cmd, 0);
 }
 

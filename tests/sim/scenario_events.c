@@ -5,10 +5,11 @@
 #include <string.h>
 
 static const char *const op_words[] = {
-    "power_on",	     "power_off",    "net_down",  "net_up",	    "one_way",
-    "both_ways",     "shutdown",     "reboot",	  "maintenance_on", "maintenance_off",
-    "migrate",	     "stop_request", "set_want",  "vm_add",	    "vm_remove",
-    "external_move", "set_lock",     "ha_disarm", "ha_arm"};
+    "power_on",	    "power_off",      "net_down",	 "net_up",	  "one_way",
+    "both_ways",    "shutdown",	      "reboot",		 "fence_node",	  "fence_confirm",
+    "node_release", "maintenance_on", "maintenance_off", "migrate",	  "stop_request",
+    "set_want",	    "vm_add",	      "vm_remove",	 "external_move", "set_lock",
+    "ha_disarm",    "ha_arm"};
 
 static bool node_event(enum sc_op op)
 {

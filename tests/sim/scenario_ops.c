@@ -114,6 +114,9 @@ static size_t vm_request(struct scenario_run *r, const struct sc_event *e)
 	case SC_BOTH_WAYS:
 	case SC_SHUTDOWN:
 	case SC_REBOOT:
+	case SC_FENCE_NODE:
+	case SC_FENCE_CONFIRM:
+	case SC_NODE_RELEASE:
 	case SC_MAINTENANCE_ON:
 	case SC_MAINTENANCE_OFF:
 	case SC_EXTERNAL_MOVE:
@@ -133,6 +136,14 @@ static size_t request_of(struct scenario_run *r, const struct sc_event *e)
 
 	if (e->op == SC_MAINTENANCE_ON || e->op == SC_MAINTENANCE_OFF)
 		return cmd_drain(r, node, e->op == SC_MAINTENANCE_ON);
+	if (e->op == SC_FENCE_NODE)
+		return cmd_node_fence(r, node);
+	if (e->op == SC_FENCE_CONFIRM) {
+		watch_confirmed(r, id);
+		return cmd_fence_confirm(r, node);
+	}
+	if (e->op == SC_NODE_RELEASE)
+		return cmd_release(r, node);
 	if (e->op == SC_HA_DISARM || e->op == SC_HA_ARM)
 		return cmd_arm(r, e->op == SC_HA_DISARM, e->ignore);
 	if (e->op == SC_SHUTDOWN || e->op == SC_REBOOT) {
@@ -168,6 +179,9 @@ static bool by_hand(struct scenario_run *r, const struct sc_event *e)
 		return true;
 	case SC_SHUTDOWN:
 	case SC_REBOOT:
+	case SC_FENCE_NODE:
+	case SC_FENCE_CONFIRM:
+	case SC_NODE_RELEASE:
 	case SC_MAINTENANCE_ON:
 	case SC_MAINTENANCE_OFF:
 	case SC_MIGRATE:

@@ -36,10 +36,50 @@ static bool read_size(struct reader *r, json_t *o, const char *key, uint64_t max
 
 /* ---- nodes */
 
+static bool read_device(struct reader *r, json_t *o, struct sc_device *d)
+{
+	static const char *const keys[] = {"kind",  "level",   "delay_s", "delay_random_s",
+					   "proof", "unfence", NULL};
+	static const char *const kinds[] = {"bmc",  "bmc_shared", "outlet_a", "outlet_b",
+					    "liar", "garbage",	  "hangs",    "slow"};
+	static const char *const proofs[] = {"seen", "waited"};
+	int kind = DEVICE_BMC, proof = 0;
+
+	d->level = 1;
+	if (!only(r, o, "fence", keys) ||
+	    !read_word(r, o, "kind", kinds, ARRAY_SIZE(kinds), &kind) ||
+	    !read_word(r, o, "proof", proofs, ARRAY_SIZE(proofs), &proof) ||
+	    !read_u64(r, o, "level", HV_MAX_FENCE_LEVELS, &d->level) ||
+	    !read_u64(r, o, "delay_s", 3600, &d->delay_s) ||
+	    !read_u64(r, o, "delay_random_s", 3600, &d->delay_random_s) ||
+	    !read_bool(r, o, "unfence", &d->unfence))
+		return false;
+	d->kind = (enum device_kind)kind;
+	d->waited = proof == 1;
+	return true;
+}
+
+static bool read_devices(struct reader *r, json_t *list, struct sc_node *n)
+{
+	json_t *o;
+	size_t i;
+
+	if (!list)
+		return true;
+	if (!json_is_array(list) || json_array_size(list) > DEVICES)
+		return bad(r, "\"fence\" is not a list of at most %d", DEVICES);
+	json_array_foreach(list, i, o)
+	{
+		if (!read_device(r, o, &n->devices[n->n_devices++]))
+			return false;
+	}
+	return true;
+}
+
 static bool read_node(struct reader *r, json_t *o)
 {
-	static const char *const keys[] = {"name", "power",   "net", "state",
-					   "cpus", "mem_mib", NULL};
+	static const char *const keys[] = {"name", "power",   "net",   "state",
+					   "cpus", "mem_mib", "fence", NULL};
 	static const char *const power[] = {"off", "on"}, *const net[] = {"down", "up"};
 	static const char *const states[] = {
 	    "online",	       "lost",		"off", "drain", "manager_dead", "join_timeout",
@@ -64,7 +104,8 @@ static bool read_node(struct reader *r, json_t *o)
 	if (!read_word(r, o, "power", power, 2, &on) || !read_word(r, o, "net", net, 2, &up) ||
 	    !read_word(r, o, "state", states, ARRAY_SIZE(states), &state) ||
 	    !read_size(r, o, "cpus", 65536, &n->cpus) ||
-	    !read_size(r, o, "mem_mib", UINT32_MAX, &n->mem_mib))
+	    !read_size(r, o, "mem_mib", UINT32_MAX, &n->mem_mib) ||
+	    !read_devices(r, member(o, "fence"), n))
 		return false;
 	n->power = on;
 	n->net = up;

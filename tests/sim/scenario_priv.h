@@ -139,7 +139,8 @@ size_t cmd_rule(struct scenario_run *r, const struct sc_rule *rule, unsigned num
 size_t cmd_drain(struct scenario_run *r, const char *node, bool drain);
 size_t cmd_shutdown(struct scenario_run *r, const char *node, bool reboot);
 size_t cmd_node_fence(struct scenario_run *r, const char *node);
-size_t cmd_fence_add(struct scenario_run *r, hv_node_id id);
+size_t cmd_fence_add(struct scenario_run *r, hv_node_id id, size_t device);
+size_t cmd_release(struct scenario_run *r, const char *node);
 size_t cmd_fence_confirm(struct scenario_run *r, const char *node);
 size_t cmd_arm(struct scenario_run *r, bool disarm, bool ignore);
 
@@ -147,6 +148,7 @@ size_t cmd_arm(struct scenario_run *r, bool disarm, bool ignore);
 void watch_start(struct scenario_run *r); /* t = 0 */
 void watch(struct scenario_run *r);	  /* takes note of what happened since */
 void watch_lost(struct scenario_run *r, hv_node_id id);
+void watch_confirmed(struct scenario_run *r, hv_node_id id); /* who says so has looked */
 void watch_end(struct scenario_run *r); /* what must hold where all has settled */
 bool rule_allows(struct scenario_run *r, const struct sc_rule *rule, int vm, hv_node_id node);
 

@@ -260,6 +260,25 @@ static bool read_later(struct reader *r, json_t *o)
 	return true;
 }
 
+static bool read_raw(struct reader *r, json_t *o, struct sc_settings *s)
+{
+	const char *key;
+	json_t *v;
+
+	if (!o)
+		return true;
+	if (!json_is_object(o) || json_object_size(o) > SC_RAW)
+		return bad(r, "\"cluster\" is not an object of at most %d settings", SC_RAW);
+	json_object_foreach(o, key, v)
+	{
+		if (!json_is_string(v))
+			return bad(r, "\"cluster\": \"%.60s\" is not a text", key);
+		s->raw[s->n_raw++] =
+		    (struct sc_raw){hv_xstrdup(key), hv_xstrdup(json_string_value(v))};
+	}
+	return true;
+}
+
 static bool read_settings(struct reader *r, json_t *o)
 {
 	static const char *const keys[] = {"quorum",
@@ -274,6 +293,7 @@ static bool read_settings(struct reader *r, json_t *o)
 					   "auto_rebalance",
 					   "on_stop_failure",
 					   "rebalance_on_start",
+					   "cluster",
 					   NULL};
 	static const char *const quorum[] = {"majority"};
 	static const char *const loss[] = {"ignore", "freeze", "stop", "self_fence"};
@@ -288,6 +308,7 @@ static bool read_settings(struct reader *r, json_t *o)
 		return true;
 	ok =
 	    only(r, o, "settings", keys) && read_later(r, o) &&
+	    read_raw(r, member(o, "cluster"), s) &&
 	    read_choice(r, o, "quorum", quorum, ARRAY_SIZE(quorum), &unused) &&
 	    read_yes(r, o, "have_quorum", &s->have_quorum) &&
 	    read_choice(r, o, "quorum_loss", loss, ARRAY_SIZE(loss), &s->quorum_loss) &&
@@ -435,6 +456,10 @@ void scenario_free(struct scenario *sc)
 	free(sc->checks);
 	free(sc->events);
 	free(sc->rules);
+	for (size_t i = 0; i < sc->settings.n_raw; i++) {
+		free(sc->settings.raw[i].key);
+		free(sc->settings.raw[i].value);
+	}
 	free(sc->settings.quorum_loss);
 	free(sc->settings.placement);
 	free(sc->settings.node_shutdown);

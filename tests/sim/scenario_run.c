@@ -95,7 +95,9 @@ static bool node_busy(const struct cluster *c, const struct node *n)
 	case NODE_ONLINE:
 		return false;
 	case NODE_LOST:
-		return n->n_devices && cluster_node_vm_count(c, n->id) > 0;
+		/* A brake or a long delay is nothing that goes on by itself. */
+		return n->n_devices && cluster_node_vm_count(c, n->id) > 0 && !n->braked &&
+		       !(n->fence_delayed && n->deadline_us > cluster_now_us(c) + SOON_US);
 	case NODE_JOINING:
 	case NODE_MANAGER_DOWN:
 	case NODE_FENCING:

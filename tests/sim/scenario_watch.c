@@ -204,6 +204,14 @@ static void fenced(struct scenario_run *r, hv_node_id id, hv_node_id by, uint64_
 	proven_off(r, id);
 }
 
+void watch_confirmed(struct scenario_run *r, hv_node_id id)
+{
+	if (sim_host(&r->s, id)->power)
+		return;
+	vms_proven(&r->s, id);
+	proven_off(r, id);
+}
+
 static void see(struct scenario_run *r, const struct vms_event *e)
 {
 	switch (e->kind) {

@@ -84,6 +84,27 @@ static size_t voters(const struct scenario *sc)
 	return 2 * lost + 1 > sc->n_nodes ? 2 * lost + 1 - sc->n_nodes : 0;
 }
 
+/* In place of the one that every host of a scenario has. */
+static void devices_of(struct scenario_run *r, size_t i)
+{
+	static const char *const names[] = {"first", "second", "third"};
+	const struct sc_node *n = &r->sc->nodes[i];
+
+	for (size_t k = 0; k < n->n_devices; k++) {
+		struct device *d = &r->w->devices[i][k];
+
+		*d = (struct device){.kind = n->devices[k].kind,
+				     .level = (uint32_t)n->devices[k].level,
+				     .delay_s = (uint32_t)n->devices[k].delay_s,
+				     .delay_random_s = (uint32_t)n->devices[k].delay_random_s,
+				     .waited = n->devices[k].waited,
+				     .unfence = n->devices[k].unfence,
+				     .timeout_s = 20};
+		snprintf(d->name, sizeof(d->name), "%s", names[k]);
+		r->w->n_devices[i] = k + 1;
+	}
+}
+
 static void build_rack(struct scenario_run *r)
 {
 	const struct scenario *sc = r->sc;
@@ -114,6 +135,8 @@ static void build_rack(struct scenario_run *r)
 		r->w->host_cpus[i] = NO_LIMIT_CPUS;
 		r->was_on[i] = true;
 		r->powers_seen[i] = 1;
+		if (i < sc->n_nodes)
+			devices_of(r, i);
 		host_power_on(s, &s->hosts[i]);
 	}
 }
@@ -168,6 +191,13 @@ static void limit_sizes(struct scenario_run *r)
 
 /* ---- settings */
 
+static bool cmd_set(struct scenario_run *r, const char *key, const char *value)
+{
+	size_t request = cmd_setting(r, key, value);
+
+	return cmd_wait(r, request) && r->requests[request].rc == HV_OK;
+}
+
 static void set(struct scenario_run *r, const char *key, const char *value)
 {
 	if (value)
@@ -209,7 +239,11 @@ static void settings(struct scenario_run *r)
 	set(r, "fence_window_s", "0");
 	set(r, "quarantine_fences", "0");
 	for (size_t i = 0; fencing(r) && i < r->s.n; i++)
-		cmd_wait(r, cmd_fence_add(r, r->s.hosts[i].id));
+		for (size_t k = 0; k < r->w->n_devices[i]; k++)
+			cmd_wait(r, cmd_fence_add(r, r->s.hosts[i].id, k));
+	for (size_t i = 0; i < s->n_raw; i++)
+		if (!cmd_set(r, s->raw[i].key, s->raw[i].value))
+			run_fail(r, "the setting %s=%s is refused", s->raw[i].key, s->raw[i].value);
 }
 
 /* One that contradicts others is refused, and the scenario goes on without it, as the cluster does.

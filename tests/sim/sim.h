@@ -257,6 +257,7 @@ struct sim {
 	uint64_t ring_seq;
 	bool regroup_due;
 	bool rings_apart;  /* a ring that breaks in two does not do it everywhere at once */
+	uint64_t whole_us; /* when the network was last made one again */
 	hv_node_id lonely; /* heard, or hears, one way only; 0: none */
 	bool one_way_flaps;
 	uint32_t one_way_count;
@@ -376,6 +377,7 @@ struct sim_drop { /* a range of numbers of injections */
 struct sim_options {
 	const struct mind_ops *mind;
 	bool storm, calm; /* each seed, not only some */
+	bool duel;	  /* two hosts whose network is parted again and again, and nothing else */
 	size_t n_nodes;	  /* 0: as the seed has it */
 	unsigned n_vms;
 	FILE *trace;

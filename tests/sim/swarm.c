@@ -63,6 +63,11 @@ static void choose_cluster(struct sim *s, struct prng *r)
 		s->two_node = s->n == 2 && !s->device;
 		s->device = s->device && s->n % 2 == 0;
 	}
+	if (s->options->duel) {
+		s->n = 2;
+		s->two_node = true;
+		s->device = false;
+	}
 	/* A device's vote excludes it (votequorum(5)). */
 	s->wait_for_all = s->two_node || (wait_for_all && !s->device);
 }
@@ -100,6 +105,8 @@ static void choose_faults(struct sim *s, struct prng *r)
 	s->swarm.faults_us = sim_pick(s, r, 120 * SEC, 280 * SEC, 6 * SEC, 12 * SEC);
 	if (s->n > 9)
 		s->swarm.faults_us /= 6; /* everyone speaks to everyone */
+	if (s->options->duel)
+		s->swarm.faults_us = 900 * SEC;
 	choose_storm(s, r);
 	for (size_t i = 0; i < s->n; i++) {
 		int ppm = (int)prng_range(r, 0, 100000) - 50000;
@@ -163,8 +170,25 @@ static void one_fault(struct sim *s, struct host *unused, uint64_t arg)
 	}
 }
 
+/* Both are whole again in between, most of the time. */
+static void one_duel(struct sim *s, struct host *unused, uint64_t arg)
+{
+	struct prng r;
+
+	if (s->healing)
+		return;
+	prng_seed(&r, prng_next(sim_stream(s, STREAM_FAULTS)));
+	if (sim_inject(s, "duel"))
+		fault_duel(s, &r);
+	sim_at(s, prng_range(&r, 30, 70) * SEC, one_duel, NULL, 0);
+}
+
 void swarm_start(struct sim *s)
 {
+	if (s->options->duel) {
+		sim_at(s, 20 * SEC, one_duel, NULL, 0);
+		return;
+	}
 	sim_at(s, prng_range(sim_stream(s, STREAM_FAULTS), 500 * MS, 6 * SEC), one_fault, NULL, 0);
 }
 

@@ -16,6 +16,7 @@
  *   vms_admin.c    administrators' commands
  *   vms_policy.c   those about nodes and the whole cluster: fencing on request, shutdowns
  *   vms_wishes.c   those about VMs: attributes, locks, rules; and what they promise
+ *   vms_brakes.c   delays, brakes, unfencing, self-tests, duels: what is promised
  *   vms_garbage.c  entries that make no sense
  *   vms_check.c    what must be true after every step, and when all is healed
  *
@@ -195,9 +196,15 @@ struct request {
 	uint32_t applied_by; /* bit of each host whose state holds it */
 	bool acked;
 };
+/* What a side of a duel thinks is at stake on each host (vms_brakes.c). */
+struct duel_view {
+	bool there;
+	uint64_t at_us, vms[2], priority[2];
+};
 struct vms_world {
 	uint64_t self_resets[SIM_HOSTS]; /* by quorum_loss=self-fence, or their watchdog */
 	struct watchdogs watch;
+	struct duel_view duel[2];
 	char uuid[VMS][HV_UUID_LEN + 1], name[VMS][HV_NAME_MAX + 1];
 	uint64_t mem_mib[VMS];
 	struct domain dom[SIM_HOSTS][VMS];
@@ -213,6 +220,7 @@ struct vms_world {
 	size_t n_moves, cap_moves;
 	struct asked asked[VMS];
 	struct let_go let_go[VMS];
+	bool brakes_set;  /* once, when the devices are there */
 	bool healed;	  /* administrators will do nothing more */
 	uint64_t checked; /* highest index whose state was looked at */
 	uint64_t asked_calls;
@@ -241,7 +249,22 @@ struct job {
 	uint64_t began_us, ended_us, mark;
 };
 
+/* What vms_brakes.c remembers of a node, and of who tested a device last. */
+struct fence_watch {
+	enum node_state was;
+	bool forced, barrier;
+	uint64_t lost_us, fenced_us[8], quarantined_until;
+	size_t n_fenced;
+};
+struct tester {
+	hv_node_id by;
+	uint32_t online;
+};
+
 struct mind {
+	struct fence_watch watch[SIM_HOSTS];
+	struct tester tester[SIM_HOSTS][DEVICES];
+	hv_op_id self_test;
 	struct sim *s;
 	struct host *h;
 	struct cluster *c;
@@ -357,6 +380,7 @@ bool admin_ask(struct sim *s, struct host *h, Hv__Command *cmd, hv_node_id confi
 void admin_command_at(struct sim *s, struct host *h, Hv__Command *cmd);
 void admin_policy(struct sim *s, struct host *h, struct host *target); /* vms_policy.c */
 void admin_policy_heal(struct sim *s, struct host *h);
+void admin_brakes(struct sim *s, struct host *h); /* as each seed has them */
 void admin_step(struct sim *s);
 void admin_reply(struct mind *m, const struct action *a);
 void admin_heal(struct sim *s);
@@ -366,6 +390,13 @@ void vms_wish(struct sim *s, struct host *h, struct prng *r, int k);
 void vms_wishes_over(struct sim *s, struct host *h);
 /* The step has begun it: may it? */
 void vms_check_wishes(struct mind *m, uint64_t index, const struct operation *op);
+
+/* ---- vms_brakes.c */
+void brakes_command(struct mind *m, const Hv__Command *cmd); /* it was granted */
+void brakes_step(struct mind *m, uint64_t index, const Hv__Event *ev);
+void brakes_installed(struct mind *m);
+/* A device of `victim` has switched it off, for `by`. */
+void brakes_switched_off(struct sim *s, hv_node_id victim, hv_node_id by);
 
 /* ---- vms_garbage.c */
 void vms_garbage_step(struct sim *s);

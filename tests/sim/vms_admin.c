@@ -474,6 +474,35 @@ static void ask_init(struct ask *a, struct sim *s)
 	a->h = any_admin_host(a);
 }
 
+/* What matters where changes, and nothing else. */
+static void duel_step(struct ask *a, uint64_t x)
+{
+	static char *const priorities[] = {"0", "1", "5", "-3"};
+	Hv__VmSet set = HV__VM_SET__INIT;
+	Hv__KeyValue kv = HV__KEY_VALUE__INIT, *list[] = {&kv};
+
+	if (x % 20 >= 3)
+		return;
+	if (x % 20 == 0) {
+		ask_vm_start(a);
+		put(a, "vm start");
+		return;
+	}
+	if (x % 20 == 1) {
+		ask_vm_migrate(a);
+		put(a, "vm migrate");
+		return;
+	}
+	kv.key = "priority";
+	kv.value = priorities[prng_range(&a->r, 0, ARRAY_SIZE(priorities) - 1)];
+	set.name = vm_word(a);
+	set.attributes = list;
+	set.n_attributes = 1;
+	a->cmd.body_case = HV__COMMAND__BODY_VM_SET;
+	a->cmd.vm_set = &set;
+	put(a, "vm set");
+}
+
 void admin_step(struct sim *s)
 {
 	struct vms_world *w = vms_of(s);
@@ -486,12 +515,20 @@ void admin_step(struct sim *s)
 	/* Devices first: most of the time there are all. */
 	if (!a.h || ((x < 800 || s->now_us < 10 * SEC) && devices_missing(&a)))
 		return;
+	if (!w->brakes_set) {
+		w->brakes_set = true;
+		admin_brakes(s, a.h);
+	}
 	for (size_t j = 0; j < ARRAY_SIZE(kinds); j++)
 		sum += kinds[j].weight;
 	x = prng_range(&a.r, 0, sum * 2 - 1);
 	if (!cluster_vm(a.h->proc.mind->c, w->uuid[a.k]) && !w->asked[a.k].removed) {
 		ask_vm_add(&a);
 		put(&a, "vm add");
+		return;
+	}
+	if (s->options->duel) {
+		duel_step(&a, x);
 		return;
 	}
 	while (i < ARRAY_SIZE(kinds) && x >= kinds[i].weight)

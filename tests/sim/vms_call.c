@@ -44,6 +44,13 @@ bool vms_is_starting(struct sim *s, hv_node_id host, int k)
 
 /* ---- timers: the argument is the slot and its generation */
 
+/* Its host has lost its power, and the device had got the order before. */
+static bool was_sent(struct sim *s, const struct call *call)
+{
+	return call->kind == OP_FENCE && call->phase == CALL_WAITS && !call->cancelled &&
+	       prng_chance(sim_stream(s, STREAM_FENCE), 400);
+}
+
 static void on_call(struct sim *s, struct host *h, uint64_t arg);
 
 static void call_at(struct sim *s, size_t n, uint64_t delay_us)
@@ -410,6 +417,8 @@ static void on_call(struct sim *s, struct host *h, uint64_t arg)
 
 	if (!call->used || call->gen != (uint32_t)(arg >> 32))
 		return;
+	if (!is_current(s, call) && was_sent(s, call))
+		vms_fence_effect(s, h, call);
 	if (!is_current(s, call)) {
 		call_free(s, n);
 		return;

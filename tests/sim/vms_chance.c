@@ -43,6 +43,8 @@ void vms_chance_setup(struct sim *s)
 	    .garbage = weight(s, 40),
 	    .wishes = weight(s, 300),
 	};
+	if (s->options->duel)
+		vms_of(s)->swarm = (struct vms_swarm){0};
 }
 
 /* ---- the hypervisor layer */

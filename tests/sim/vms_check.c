@@ -276,10 +276,13 @@ void vms_check_step(struct mind *m, uint64_t index, const Hv__Event *ev)
 		if (a->kind != ACTION_REPLY)
 			continue;
 		applied_here(m, a->request, index);
-		if (a->rc == HV_OK && ev->command)
+		if (a->rc == HV_OK && ev->command) {
 			follow_command(m, ev->command);
+			brakes_command(m, ev->command);
+		}
 	}
 	check_begun(m, index);
+	brakes_step(m, index, ev);
 	check_vms(m, false);
 	check_state(m, index);
 }
@@ -292,6 +295,7 @@ void vms_check_installed(struct mind *m, uint64_t index)
 	memset(m->vm_node, 0, sizeof(m->vm_node));
 	memset(m->vm_epoch, 0, sizeof(m->vm_epoch));
 	memset(m->fence_tried, 0, sizeof(m->fence_tried));
+	brakes_installed(m);
 	check_vms(m, true);
 }
 

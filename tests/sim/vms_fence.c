@@ -32,6 +32,17 @@ static void device_add(struct sim *s, size_t host, enum device_kind kind, uint32
 	snprintf(d->name, sizeof(d->name), "%s%zu", names[kind], host + 1);
 }
 
+/* Both are good, and neither waits by itself: all that decides is what matters more. */
+static void duellist(struct sim *s, size_t host)
+{
+	struct device *d = &vms_of(s)->devices[host][0];
+
+	device_add(s, host, DEVICE_BMC, 1);
+	d->delay_s = d->delay_random_s = 0;
+	d->timeout_s = 20;
+	d->waited = false;
+}
+
 void vms_fence_setup(struct sim *s)
 {
 	static const enum device_kind bad[] = {DEVICE_LIAR, DEVICE_GARBAGE, DEVICE_HANGS,
@@ -41,7 +52,9 @@ void vms_fence_setup(struct sim *s)
 		uint64_t x = prng_range(chance(s), 0, 99);
 		enum device_kind first = bad[prng_range(chance(s), 0, 3)];
 
-		if (x < 40) {
+		if (s->options->duel) {
+			duellist(s, i);
+		} else if (x < 40) {
 			device_add(s, i, DEVICE_BMC, 1);
 		} else if (x < 50) {
 			device_add(s, i, DEVICE_BMC_SHARED, 1);
@@ -153,6 +166,7 @@ static void switch_off(struct sim *s, struct host *h, struct host *victim)
 	host_power_off(s, victim);
 	w->fencing = false;
 	vms_note(s, VMS_FENCED, -1, victim->id, h->id, true);
+	brakes_switched_off(s, victim->id, h->id);
 	if (!s->scenario)
 		sim_at(s, back, on_again, victim, 0);
 }

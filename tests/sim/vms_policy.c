@@ -17,6 +17,25 @@ static void admin_set(struct sim *s, struct host *h, const char *key, const char
 	admin_command_at(s, h, &cmd);
 }
 
+void admin_brakes(struct sim *s, struct host *h)
+{
+	struct prng *r = sim_stream(s, STREAM_ADMIN);
+	bool window = prng_chance(r, 400), quarantine = prng_chance(r, 400),
+	     test = prng_chance(r, 500);
+	static const char *const windows[] = {"20", "60", "300"}, *const fences[] = {"1", "2", "3"};
+	uint64_t x = prng_range(r, 0, 2);
+
+	if (s->options->duel) {
+		admin_set(s, h, "fence_priority_delay_ms", "8000");
+		window = quarantine = false;
+	}
+	/* Most often off: a run is minutes, and its faults are many. */
+	admin_set(s, h, "fence_window_s", window ? windows[x] : "0");
+	admin_set(s, h, "quarantine_fences", quarantine ? fences[x] : "0");
+	admin_set(s, h, "quarantine_s", x ? "20" : "600");
+	admin_set(s, h, "fence_test_interval_s", test ? "20" : "600");
+}
+
 static void fence(struct sim *s, struct host *h, const struct host *target)
 {
 	Hv__Command cmd = HV__COMMAND__INIT;

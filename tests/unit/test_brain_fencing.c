@@ -175,6 +175,24 @@ Test(brain_fencing, where_a_device_votes_there_is_no_duel)
 	world_free(w);
 }
 
+Test(brain_fencing, a_host_that_boots_beside_one_of_two_is_not_fenced_for_it)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 2);
+	view(w, "1", "", true);
+	fence_result(w, 2, HV_OK);
+	result(w, "web1", HV_OK, RUNNING);
+	view(w, "1", "2", true); /* its corosync is up, its clusterd not yet */
+	assert_node(w, 2, NODE_LOST);
+	cr_assert_eq(running_count(w, OP_FENCE), 0);
+	tick(w, 9000);
+	cr_assert_eq(running_count(w, OP_FENCE), 0);
+	tick(w, 1001); /* manager_grace_ms */
+	assert_node(w, 2, NODE_FENCING);
+	world_free(w);
+}
+
 /* ---- at most half of the nodes */
 
 Test(brain_fencing, more_than_half_of_the_nodes_wait_for_the_window)
