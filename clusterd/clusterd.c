@@ -177,8 +177,9 @@ static enum hv_rc start(struct clusterd *d)
 	    d->loop, &(struct corosync_hold_config){.program = d->options->corosync_control,
 						    .state_dir = d->options->state_dir,
 						    .boot_id = boot_id});
+	d->watchlist = watchlist_new(&clusterd_watchlist_ops, d);
 	d->hv = hv_client_new(d->loop, d->options->hypervisord, d->options->libvirt_uri,
-			      &clusterd_hv_ops, d);
+			      d->options->state_dir, &clusterd_hv_ops, d);
 	notify_ready(d->notify);
 	try_to_join(d);
 	return HV_OK;
@@ -202,6 +203,7 @@ static void stop(struct clusterd *d)
 	corosync_hold_free(d->hold);
 	hv_client_free(d->hv);
 	intake_free(d->intake);
+	watchlist_free(d->watchlist);
 	notify_free(d->notify);
 	free(d->waiting_for);
 }

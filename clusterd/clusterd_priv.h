@@ -21,6 +21,7 @@
 #include "clusterd/ipc_server.h"
 #include "clusterd/notify.h"
 #include "clusterd/ticker.h"
+#include "clusterd/watchlist.h"
 
 #define MAX_WARNINGS 4
 
@@ -38,6 +39,7 @@ struct clusterd {
 	char *waiting_for;     /* why it is NULL */
 	struct intake *intake;
 	struct executor *executor;
+	struct watchlist *watchlist;
 	struct guard *guard;
 	struct corosync_hold *hold;
 	struct farewell *farewell; /* told to stop: NULL until then */
@@ -61,6 +63,7 @@ bool clusterd_view(void *user, struct view *ret, enum hv_rc *ret_rc, const char 
 extern const struct driver_ops clusterd_driver_ops;
 extern const struct intake_ops clusterd_intake_ops;
 extern const struct executor_ops clusterd_executor_ops;
+extern const struct watchlist_ops clusterd_watchlist_ops;
 extern const struct guard_ops clusterd_guard_ops; /* guard_acts.c */
 extern const struct farewell_ops clusterd_farewell_ops;
 extern const struct control_ops clusterd_control_ops;

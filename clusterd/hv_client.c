@@ -27,7 +27,7 @@ extern char **environ;
 
 struct hv_client {
 	qb_loop_t *loop;
-	char *path, *uri;
+	char *path, *uri, *state_dir;
 	struct hv_client_ops ops;
 	void *user;
 	pid_t pid; /* 0: none */
@@ -52,15 +52,15 @@ static void on_ping(void *user);
 
 static int spawn(struct hv_client *c, int child_sock, pid_t *ret_pid)
 {
-	char *argv[6] = {c->path, (char *)"--fd", (char *)"3"};
+	char *argv[8] = {c->path, (char *)"--fd", (char *)"3", (char *)"--state-dir", c->state_dir};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none;
 	int r;
 
 	if (c->uri) {
-		argv[3] = (char *)"--uri";
-		argv[4] = c->uri;
+		argv[5] = (char *)"--uri";
+		argv[6] = c->uri;
 	}
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&actions);
@@ -330,13 +330,14 @@ bool hv_client_up(const struct hv_client *c)
 }
 
 struct hv_client *hv_client_new(qb_loop_t *loop, const char *path, const char *uri,
-				const struct hv_client_ops *ops, void *user)
+				const char *state_dir, const struct hv_client_ops *ops, void *user)
 {
 	struct hv_client *c = hv_xcalloc(1, sizeof(*c));
 
 	c->loop = loop;
 	c->path = hv_xstrdup(path);
 	c->uri = uri ? hv_xstrdup(uri) : NULL;
+	c->state_dir = hv_xstrdup(state_dir);
 	c->ops = *ops;
 	c->user = user;
 	c->sock = c->pidfd = -1;
@@ -366,5 +367,6 @@ void hv_client_free(struct hv_client *c)
 	qb_loop_timer_del(c->loop, c->ping);
 	free(c->path);
 	free(c->uri);
+	free(c->state_dir);
 	free(c);
 }

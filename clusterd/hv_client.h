@@ -34,7 +34,7 @@ struct hv_client_ops {
 };
 /* `uri` may be NULL. */
 struct hv_client *hv_client_new(qb_loop_t *loop, const char *path, const char *uri,
-				const struct hv_client_ops *ops, void *user);
+				const char *state_dir, const struct hv_client_ops *ops, void *user);
 /* Nothing happens while it is down. */
 void hv_client_send(struct hv_client *c, const Hv__HvRequest *req);
 bool hv_client_up(const struct hv_client *c);

@@ -55,6 +55,18 @@ static bool needs_attention(const struct vm *vm)
 	return vm->intent == INTENT_STARTED ? !up : vm->state != VM_STOPPED;
 }
 
+/* One UUID, two domains: the cluster asks the owner, and destroys the one that is nobody's. */
+static void add_copy(const struct view *v, const struct vm *vm, hv_node_id node, const char *what,
+		     Hv__StatusResponse *s)
+{
+	if (s->n_warnings < MAX_WARNINGS)
+		add_string(
+		    &s->warnings, &s->n_warnings,
+		    hv_xasprintf("VM %s: A SECOND COPY on %s %s; who starts VMs of the cluster "
+				 "by hand? see 'hvcluster vm explain %s'",
+				 vm->name, view_node_name(v, node), what, vm->name));
+}
+
 static void add_vms(const struct view *v, struct view_budget *b, Hv__StatusResponse *s)
 {
 	size_t n = cluster_vm_count(v->c);
@@ -63,6 +75,8 @@ static void add_vms(const struct view *v, struct view_budget *b, Hv__StatusRespo
 	for (size_t i = 0; i < n; i++) {
 		const struct vm *vm = cluster_vm_at(v->c, i);
 
+		if (vm->seen_on)
+			add_copy(v, vm, vm->seen_on, "was seen, its owner is asked", s);
 		if (!needs_attention(vm))
 			continue;
 		if (s->attention_total++ < MAX_ATTENTION)
@@ -102,6 +116,9 @@ static void add_ops(const struct view *v, struct view_budget *b, Hv__StatusRespo
 
 		if (op->state != OP_RUNNING)
 			continue;
+		if (op->kind == OP_VM_DESTROY && cluster_vm(v->c, op->vm) &&
+		    cluster_vm(v->c, op->vm)->op != op->id)
+			add_copy(v, cluster_vm(v->c, op->vm), op->node, "is being destroyed", s);
 		if (s->ops_total++ < MAX_OPS)
 			view_add(b, &s->ops, &s->n_ops, view_op_info(v, op));
 	}

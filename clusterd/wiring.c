@@ -214,6 +214,9 @@ static void on_settled(void *user)
 		at_us = sooner(at_us, intake_next_us(d->intake));
 		at_us = sooner(at_us, reconcile_ticker(d));
 	}
+	if (current && hv_client_up(d->hv))
+		at_us = sooner(
+		    at_us, watchlist_reconcile(d->watchlist, c, driver_self(d->driver), mono_us()));
 	at_us = sooner(at_us, guard_reconcile(d->guard, c, d->intake, current, mono_us()));
 	arm_due(d, at_us);
 	control_settled(d->control);
@@ -322,6 +325,7 @@ static void on_hv_up(void *user)
 
 	if (d->executor)
 		executor_hypervisor_up(d->executor);
+	watchlist_forget(d->watchlist);
 	wake(d);
 }
 
@@ -437,6 +441,7 @@ const struct executor_ops clusterd_executor_ops = {
     .time_at = time_at,
     .wake = wake,
 };
+const struct watchlist_ops clusterd_watchlist_ops = {.request = to_hypervisord};
 const struct control_ops clusterd_control_ops = {
     .view = clusterd_view, .propose = propose_command, .reply = to_client};
 const struct hv_client_ops clusterd_hv_ops = {

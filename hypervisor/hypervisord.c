@@ -19,7 +19,9 @@
 #include "hypervisor/lifecycle.h"
 #include "hypervisor/link.h"
 #include "hypervisor/looks.h"
+#include "hypervisor/managed.h"
 #include "hypervisor/migrate.h"
+#include "hypervisor/permit.h"
 #include "hypervisor/qemu_proc.h"
 #include "hypervisor/start_register.h"
 #include "hypervisor/tell.h"
@@ -41,7 +43,7 @@
 
 struct options {
 	int fd, log_level;
-	const char *uri, *run_dir;
+	const char *uri, *run_dir, *state_dir;
 	unsigned workers;
 	uint64_t reserve_mib;
 };
@@ -56,6 +58,7 @@ struct hypervisord {
 	struct link *link;
 	struct facts *facts;
 	struct looks *looks;
+	struct managed *managed;
 	/* health */
 	bool connected, told, told_ok;
 	uint64_t down_since_us;
@@ -300,6 +303,30 @@ static void wake_from_thread(const char *uuid)
 
 /* ---- clusterd */
 
+static void on_managed_failed(const char *why)
+{
+	qb_log(LOG_ERR,
+	       "%s/" PERMIT_MANAGED " cannot be written (%s): libvirt's hook does not know all "
+	       "VMs of the cluster",
+	       the_one->opt.state_dir, why);
+}
+
+/* In /run: that does not block. */
+static void permit_arrivals(struct hypervisord *h, const Hv__HvIncoming *r)
+{
+	_cleanup_free_ char **uuids = hv_xcalloc(r->n_uuids + 1, sizeof(*uuids));
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n_uuids; i++)
+		if (hv_uuid_valid(r->uuids[i]))
+			uuids[n++] = r->uuids[i];
+	if (!permit_set_incoming(h->opt.run_dir, uuids, n, permit_now_us() + PERMIT_INCOMING_US))
+		qb_log(LOG_ERR,
+		       "%s/" PERMIT_INCOMING " cannot be written (%s): libvirt's hook will refuse "
+		       "migrations to this host",
+		       h->opt.run_dir, strerror(errno));
+}
+
 static void on_request(const Hv__HvRequest *r, void *user)
 {
 	struct hypervisord *h = user;
@@ -318,6 +345,10 @@ static void on_request(const Hv__HvRequest *r, void *user)
 		looks_inventory(h->looks, true);
 		break;
 	case HV__HV_REQUEST__BODY_MANAGED:
+		managed_set(h->managed, r->managed->uuids, r->managed->n_uuids);
+		break;
+	case HV__HV_REQUEST__BODY_INCOMING:
+		permit_arrivals(h, r->incoming);
 		break;
 	case HV__HV_REQUEST__BODY__NOT_SET: /* of a later version: not for us */
 	case _HV__HV_REQUEST__BODY__CASE_IS_INT_SIZE:
@@ -376,6 +407,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case 'd':
 		o->run_dir = arg;
 		return 0;
+	case 's':
+		o->state_dir = arg;
+		return 0;
 	case 'l':
 		for (int i = 0; i < (int)ARRAY_SIZE(levels); i++)
 			if (strcmp(arg, levels[i]) == 0) {
@@ -398,7 +432,8 @@ static const struct argp_option option_table[] = {
     {"uri", 'u', "URI", 0, "libvirt's URI (qemu:///system)", 0},
     {"workers", 'w', "N", 0, "Calls to libvirt at a time (6)", 0},
     {"reserve-mib", 'r', "N", 0, "Memory kept for the host itself (5 %, at least 512)", 0},
-    {"run-dir", 'd', "DIR", 0, "Where starts under way are noted (/run/hvcluster)", 0},
+    {"run-dir", 'd', "DIR", 0, "Where starts under way are noted (" HV_RUN_DIR ")", 0},
+    {"state-dir", 's', "DIR", 0, "Where the list of the cluster's VMs is (" HV_STATE_DIR ")", 0},
     {"log-level", 'l', "LEVEL", 0, "err, warning, notice, info (preset) or debug", 0},
     {0},
 };
@@ -456,6 +491,7 @@ static const char *compose(struct hypervisord *h)
 	h->facts = facts_new();
 	h->pool = pool_new(h->mailbox, h->opt.workers);
 	h->looks = looks_new(h->loop, h->pool, h->facts, &looks_hooks);
+	h->managed = managed_new(h->pool, h->opt.state_dir, on_managed_failed);
 	h->jobs = job_table_new(h->loop, h->pool, &backend, h);
 	h->link = link_new(h->loop, h->opt.fd, &link_hooks);
 	if (!h->link)
@@ -481,7 +517,8 @@ int main(int argc, char **argv)
 	h->opt = (struct options){.fd = -1,
 				  .log_level = LOG_INFO,
 				  .uri = "qemu:///system",
-				  .run_dir = "/run/hvcluster",
+				  .run_dir = HV_RUN_DIR,
+				  .state_dir = HV_STATE_DIR,
 				  .workers = 6};
 	argp_parse(&argp, argc, argv, 0, NULL, &h->opt);
 	mallopt(M_ARENA_MAX, 2); /* threads that mostly wait need no heaps of their own */

@@ -2,6 +2,7 @@
 #include "hypervisor/start_register.h"
 
 #include "hypervisor/job.h"
+#include "hypervisor/permit.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -109,8 +110,10 @@ void start_register_begin(const char *uuid)
 	if (reg.dir >= 0)
 		fd = openat(reg.dir, uuid, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	pthread_mutex_unlock(&reg.lock);
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return;
+	permit_write(fd, permit_now_us() + PERMIT_START_US);
+	close(fd);
 }
 
 void start_register_end(const char *uuid, bool lost)

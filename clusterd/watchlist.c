@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/watchlist.h"
+
+#include <string.h>
+
+/* UUIDs, one after the other; the pointers for the message are made when it is sent. */
+struct uuids {
+	char (*items)[HV_UUID_LEN + 1];
+	size_t count, cap;
+};
+
+struct watchlist {
+	struct watchlist_ops ops;
+	void *user;
+	struct uuids managed, incoming; /* as sent */
+	bool sent;
+	uint64_t seen_index; /* of the state that was compared last */
+	uint64_t compare_us; /* the whole list is compared then; 0: nothing has changed */
+	uint64_t renew_us;
+};
+
+static void uuids_add(struct uuids *l, const char *uuid)
+{
+	if (l->count == l->cap) {
+		l->cap = l->cap ? 2 * l->cap : 16;
+		l->items = hv_xrealloc(l->items, l->cap, sizeof(*l->items));
+	}
+	memcpy(l->items[l->count++], uuid, sizeof(*l->items));
+}
+
+static bool uuids_equal(const struct uuids *a, const struct uuids *b)
+{
+	return a->count == b->count &&
+	       (!a->count || memcmp(a->items, b->items, a->count * sizeof(*a->items)) == 0);
+}
+
+static void uuids_take(struct uuids *to, struct uuids *from)
+{
+	free(to->items);
+	*to = *from;
+	memset(from, 0, sizeof(*from));
+}
+
+static char **pointers(const struct uuids *l)
+{
+	char **list = hv_xcalloc(l->count + 1, sizeof(*list));
+
+	for (size_t i = 0; i < l->count; i++)
+		list[i] = l->items[i];
+	return list;
+}
+
+struct watchlist *watchlist_new(const struct watchlist_ops *ops, void *user)
+{
+	struct watchlist *w = hv_xcalloc(1, sizeof(*w));
+
+	w->ops = *ops;
+	w->user = user;
+	return w;
+}
+
+void watchlist_free(struct watchlist *w)
+{
+	if (!w)
+		return;
+	free(w->managed.items);
+	free(w->incoming.items);
+	free(w);
+}
+
+void watchlist_forget(struct watchlist *w)
+{
+	w->sent = false;
+}
+
+/* Whoever works by hand may start it: nobody refuses that. */
+static bool is_ours(const struct cluster *c, const struct vm *vm)
+{
+	return vm->managed && cluster_arm(c) != DISARMED_IGNORE;
+}
+
+static void send_managed(struct watchlist *w, const struct cluster *c)
+{
+	_cleanup_free_ char **list = NULL;
+	Hv__HvManaged body = HV__HV_MANAGED__INIT;
+	Hv__HvRequest req = HV__HV_REQUEST__INIT;
+	struct uuids now = {0};
+
+	for (size_t i = 0; i < cluster_vm_count(c); i++)
+		if (is_ours(c, cluster_vm_at(c, i)))
+			uuids_add(&now, cluster_vm_at(c, i)->uuid);
+	if (w->sent && uuids_equal(&w->managed, &now)) {
+		free(now.items);
+		return;
+	}
+	uuids_take(&w->managed, &now);
+	list = pointers(&w->managed);
+	body.uuids = list;
+	body.n_uuids = w->managed.count;
+	req.body_case = HV__HV_REQUEST__BODY_MANAGED;
+	req.managed = &body;
+	w->ops.request(w->user, &req);
+}
+
+static void send_incoming(struct watchlist *w, const struct cluster *c, hv_node_id self,
+			  uint64_t now_us)
+{
+	_cleanup_free_ char **list = NULL;
+	Hv__HvIncoming body = HV__HV_INCOMING__INIT;
+	Hv__HvRequest req = HV__HV_REQUEST__INIT;
+	struct uuids now = {0};
+
+	for (size_t i = 0; i < cluster_op_count(c); i++) {
+		const struct operation *op = cluster_op_at(c, i);
+
+		if (op->kind == OP_VM_MIGRATE && op->state == OP_RUNNING && op->target == self)
+			uuids_add(&now, op->vm);
+	}
+	if (w->sent && uuids_equal(&w->incoming, &now) && (!now.count || now_us < w->renew_us)) {
+		free(now.items);
+		return;
+	}
+	uuids_take(&w->incoming, &now);
+	list = pointers(&w->incoming);
+	body.uuids = list;
+	body.n_uuids = w->incoming.count;
+	req.body_case = HV__HV_REQUEST__BODY_INCOMING;
+	req.incoming = &body;
+	w->ops.request(w->user, &req);
+	w->renew_us = now_us + WATCHLIST_RENEW_US;
+}
+
+uint64_t watchlist_reconcile(struct watchlist *w, const struct cluster *c, hv_node_id self,
+			     uint64_t now_us)
+{
+	bool changed = !w->sent || w->seen_index != cluster_index(c);
+
+	if (changed || (w->incoming.count && now_us >= w->renew_us))
+		send_incoming(w, c, self, now_us);
+	if (changed && !w->compare_us)
+		w->compare_us = w->sent ? now_us + WATCHLIST_GATHER_US : now_us;
+	if (w->compare_us && now_us >= w->compare_us) {
+		send_managed(w, c);
+		w->compare_us = 0;
+	}
+	w->sent = true;
+	w->seen_index = cluster_index(c);
+	if (w->compare_us)
+		return w->compare_us;
+	return w->incoming.count ? w->renew_us : 0;
+}
