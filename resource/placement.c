@@ -59,7 +59,9 @@ static enum fit fit_node(const struct node *n)
 
 bool placement_counts(const struct vm *vm)
 {
-	return vm->intent == INTENT_STARTED && vm->state != VM_STOPPED;
+	/* What is held runs on, though it is to stop. */
+	return (vm->intent == INTENT_STARTED && vm->state != VM_STOPPED) ||
+	       (vm_held(vm) && vm_is_up(vm));
 }
 
 bool placement_settled(const struct vm *vm)
@@ -96,6 +98,12 @@ static const struct rule *led_elsewhere(const struct vm *vm, const struct node *
 	return rule_of_following(vm);
 }
 
+/* It cannot leave where it is: the others do not leave it alone. */
+static bool is_stuck(const struct vm *vm)
+{
+	return vm->node && (vm_held(vm) || (vm->state == VM_STOPPING && vm->tries));
+}
+
 /* The others of its group: what forbids them this node forbids it the whole group. */
 static const struct rule *group_rule(const struct cluster *c, const struct vm *vm,
 				     const struct node *n, bool migrate)
@@ -106,7 +114,8 @@ static const struct rule *group_rule(const struct cluster *c, const struct vm *v
 
 		if (m == vm || !placement_counts(m) || vm_goes_to(m) == n->id)
 			continue;
-		if (!migrate && placement_settled(m) && !rule_excludes(m, vm_goes_to(m)))
+		/* What runs can leave with the others; what waits goes to where they are. */
+		if (vm->node ? is_stuck(m) : !migrate && placement_settled(m))
 			return rule_of_tie(vm);
 		r = rule_forbids(c, m, n->id);
 		r = r ? r : led_elsewhere(m, n);
@@ -264,5 +273,8 @@ bool placement_fits_group(const struct cluster *c, const struct vm *vm, const st
 		return false;
 	if (vm_goes_to(vm) != n->id && rule_forbids(c, vm, n->id))
 		return false;
+	for (size_t i = 0; vm->group && i < vm->group->n_vms; i++)
+		if (placement_counts(vm->group->vms[i]) && rule_excludes(vm->group->vms[i], n->id))
+			return false;
 	return !group_rule(c, vm, n, true) && fit_with_group(c, vm, n) == FIT_OK;
 }

@@ -295,8 +295,9 @@ bool rules_hold_stop(const struct vm *vm)
 		const struct vm *other = r->members[0];
 		bool ours = KIND(r, FOLLOW) || (KIND(r, AFTER) && r->mandatory);
 
-		/* A paused one would never stop by itself; it does not run. */
-		if (ours && r->members[1] == vm && other->state != VM_PAUSED &&
+		/* A paused one would never stop by itself, and does not run; one that is not
+		 * managed is a person's affair. */
+		if (ours && r->members[1] == vm && other->state != VM_PAUSED && other->managed &&
 		    (vm_is_up(other) || other->state == VM_STARTING ||
 		     other->state == VM_STOPPING || other->state == VM_CHECKING))
 			return true;

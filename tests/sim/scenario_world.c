@@ -411,6 +411,7 @@ static void go_live(struct scenario_run *r, bool armed)
 		run_for(r, NOTICED_US);
 	}
 	watch_start(r);
+	given_stops(r);
 	for (size_t i = 0; i < r->sc->n_nodes; i++)
 		node_fault(r, i);
 	for (size_t k = 0; k < r->sc->n_vms; k++)
@@ -422,7 +423,6 @@ static void go_live(struct scenario_run *r, bool armed)
 	if (any_off(r))
 		confirm_off(r);
 	node_requests(r, done);
-	given_stops(r);
 	if (!armed)
 		ask_arm(r, false);
 	node_requests(r, done);
