@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hypervisor/migrate.h"
 
+#include "hypervisor/domain_log.h"
 #include "hypervisor/lifecycle.h"
 #include "hypervisor/pool.h"
 #include "pki/pki.h"
@@ -34,6 +35,7 @@ struct migration {
 	uint64_t aborted_us; /* when libvirt was last asked to abort */
 	char error[HV_TEXT_MAX];
 	bool rpc;	   /* of the error: see struct call */
+	bool left;	   /* libvirt's answer was that it is at the target */
 	uint64_t first_us; /* when a call failed so for the first time */
 };
 
@@ -270,13 +272,27 @@ static enum job_step failed(struct job *j, struct migration *m)
 			  m->error[0] ? m->error : "the migration that was under way failed");
 }
 
+/*
+ * It is not here any more. Did it leave? When its migration failed, or nobody heard the end, it may
+ * have run on here and ended later: the copy at the target is outdated then and must not run.
+ */
+static enum job_step gone(struct job *j, const struct migration *m)
+{
+	if (!m->left && !domain_log_left(j->name))
+		return job_finish(j, HV_NOT_FOUND,
+				  "it is not on this host any more, and libvirt does not say that "
+				  "it left by migration%s%s",
+				  m->error[0] ? ": " : "", m->error);
+	j->permille = 1000;
+	return job_finish(j, HV_OK, "%s", "");
+}
+
 /* The call is over. Not done before libvirt says where the VM stands. */
 static enum job_step settle(struct job *j, struct migration *m, const struct sight *s)
 {
 	switch (s->observed) {
 	case HV__OBSERVED__OBSERVED_ABSENT:
-		j->permille = 1000;
-		return job_finish(j, HV_OK, "%s", "");
+		return gone(j, m);
 	case HV__OBSERVED__OBSERVED_RUNNING:
 	case HV__OBSERVED__OBSERVED_PAUSED:
 		return failed(j, m);
@@ -330,6 +346,7 @@ static void call_ended(struct job *j, struct migration *m)
 	if (!call->ok)
 		snprintf(m->error, sizeof(m->error), "%s", call->error);
 	m->rpc = call->rpc;
+	m->left = call->ok;
 	call_put(call);
 	j->phase = WATCH;
 }
@@ -377,7 +394,7 @@ static enum job_step look(struct job *j, struct migration *m, virDomainPtr d, st
 {
 	switch (s->observed) {
 	case HV__OBSERVED__OBSERVED_ABSENT:
-		return job_finish(j, HV_OK, "it is not on this host any more");
+		return gone(j, m);
 	case HV__OBSERVED__OBSERVED_INCOMING:
 		return job_finish(j, HV_REFUSED, "it is just arriving by migration");
 	case HV__OBSERVED__OBSERVED_PAUSED:

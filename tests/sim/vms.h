@@ -51,6 +51,7 @@ struct domain {
 	bool outdated;	  /* INCOMING, whole: its source ran on since */
 	bool arrived;	  /* hypervisord saw it arrive, and says INCOMING until it runs */
 	bool stray;	  /* started, moved or let run by a person at the console: not our sin */
+	bool left;	  /* absent by migration, as libvirt's log has it */
 	bool unplanned;	  /* a person put it there: nobody reckoned with it */
 	bool owed;	  /* it ran here, and nobody has proof of its end yet: I2 */
 	bool deaf;	  /* the guest does not heed a shutdown */

@@ -283,8 +283,8 @@ static void do_move(struct sim *s, struct host *h, size_t n)
 	enum dom here = vms_resting(s, h->id, call->vm);
 	bool late = s->now_us >= call->deadline_us;
 
-	if (here == DOM_ABSENT) {
-		done_seen(s, h, n, HV_OK); /* it has left */
+	if (here == DOM_ABSENT) { /* it has left, or has ended here */
+		done_seen(s, h, n, vms_dom(s, h->id, call->vm)->left ? HV_OK : HV_NOT_FOUND);
 	} else if (vms_move_active(s, h->id, call->vm)) {
 		if (call->cancelled || call->superseded || late)
 			vms_move_abort(s, h->id, call->vm);

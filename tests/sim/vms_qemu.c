@@ -184,6 +184,7 @@ void vms_set(struct sim *s, struct host *h, int k, enum dom to, Hv__Cause cause)
 		  dom_name(to), d->stray ? " (stray)" : "");
 	d->unplanned = to != DOM_ABSENT && (d->unplanned || d->stray);
 	d->state = to;
+	d->left = to == DOM_ABSENT && cause == HV__CAUSE__CAUSE_MIGRATED;
 	d->stalled = d->stalled && to != DOM_ABSENT;
 	if (to == DOM_ABSENT) {
 		bool owed = d->owed, whole = from != DOM_INCOMING || d->whole;
