@@ -149,6 +149,22 @@ static void want(struct mind *m, int k, bool started)
 }
 
 /* What administrators want, from their commands alone. */
+/* A removal that only waited for its end is done in the same step: it is seen in no state. */
+static void follow_vm_set(struct mind *m, const Hv__VmSet *set)
+{
+	const struct vms_world *w = vms_of(m->s);
+	int k = 0;
+
+	while (k < VMS && strcmp(w->name[k], set->name) != 0)
+		k++;
+	for (size_t i = 0; k < VMS && i < set->n_attributes; i++)
+		if (strcmp(set->attributes[i]->key, "managed") == 0 &&
+		    cluster_index(m->c) >= w->let_go[k].index)
+			vms_of(m->s)->let_go[k] =
+			    (struct let_go){cluster_index(m->c),
+					    strcmp(set->attributes[i]->value, "off") == 0};
+}
+
 static void follow_command(struct mind *m, const Hv__Command *cmd)
 {
 	const struct operation *op;
@@ -165,6 +181,9 @@ static void follow_command(struct mind *m, const Hv__Command *cmd)
 		return;
 	case HV__COMMAND__BODY_VM_REMOVE:
 		want(m, vm_named(m, cmd->vm_remove->name), false);
+		return;
+	case HV__COMMAND__BODY_VM_SET:
+		follow_vm_set(m, cmd->vm_set);
 		return;
 	case HV__COMMAND__BODY_OP_CANCEL:
 		op = cluster_op(m->c, cmd->op_cancel->op);
