@@ -11,6 +11,7 @@
  * but commands at an index are the same, and one disk at least keeps each. What an earlier epoch
  * left uncommitted may be committed behind a barrier; it has no effect until the barrier is lifted,
  * and counts from then on.
+ * An epoch begins only where votequorum has said that the ring is quorate (I6).
  */
 #include "tests/sim/sim.h"
 
@@ -290,6 +291,26 @@ void check_applied(struct sim *s, struct host *h, const struct rl_entry *e)
 	release(s, d, e->index);
 	if (command)
 		has_effect(s, e->index, &is);
+}
+
+/*
+ * votequorum decides who may work, and its answer for an earlier ring says nothing of this one. (A
+ * scenario may tell a node to go on without.)
+ */
+void check_status(struct sim *s, struct host *h, const struct rl_status *st)
+{
+	struct process *p = &h->proc;
+	bool yes = false;
+
+	if (st->phase != RL_ACTIVE || st->epoch.node != h->id || s->scenario ||
+	    rl_epoch_cmp(&st->epoch, &p->worked) == 0)
+		return;
+	p->worked = st->epoch;
+	for (size_t i = 0; i < ARRAY_SIZE(p->answers); i++)
+		yes |= p->answers[i].ring == p->view_ring && p->answers[i].quorate;
+	if (!yes)
+		sim_fail(s, "I6: node %u is at work in epoch %llu, and its ring is not quorate",
+			 h->id, (unsigned long long)st->epoch.number);
 }
 
 void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest)

@@ -141,7 +141,8 @@ void fault_duel(struct sim *s, struct prng *r)
 void fault_hop(struct sim *s, struct prng *r)
 {
 	bool half = sim_minority_possible(s) && prng_chance(r, 500);
-	size_t left = half ? (s->n + 1) / 2 : s->n / 2 + 1;
+	bool one = s->device_votes > 1 && prng_chance(r, 500);
+	size_t left = half ? one ? 1 : (s->n + 1) / 2 : s->n / 2 + 1;
 	hv_node_id side[SIM_HOSTS];
 	size_t count = 0;
 	struct host *victim;

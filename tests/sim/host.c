@@ -66,6 +66,7 @@ static void carry_out(struct sim *s, struct host *h, const struct rl_output *out
 		sim_trace(s, "node %u is %s in epoch %llu/%u, %zu members, barrier %zu", h->id,
 			  rl_phase_name(st->phase), (unsigned long long)st->epoch.number,
 			  st->epoch.node, st->n_members, st->barrier);
+		check_status(s, h, st);
 		s->mind->status(p->mind, st);
 		break;
 	}
@@ -188,13 +189,18 @@ static void conf_in(struct sim *s, struct host *h, const struct item *it)
 	in.n_ring_members = c->ring_members.n;
 	ringwatch_ring(&h->proc.watch, host_mono_us(s, h), it->ring, in.ring_members,
 		       in.n_ring_members);
+	h->proc.view_ring = it->ring.seq;
 	process_feed(s, h, &in);
 }
 
 static void votes_in(struct sim *s, struct host *h, const struct item *it)
 {
 	struct rl_input in = {.kind = RL_IN_QUORUM, .ring = it->ring};
+	struct answer *told = h->proc.answers;
 
+	if (told[0].ring != it->ring.seq)
+		told[1] = told[0];
+	told[0] = (struct answer){it->ring.seq, it->quorate};
 	in.quorate = it->quorate;
 	in.quorum = it->quorum;
 	in.device_votes = it->device_votes;

@@ -140,7 +140,12 @@ bool net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t le
 {
 	struct item it = {.kind = ITEM_MESSAGE, .host = h->id, .data = blob_copy(data, len)};
 	bool room = h->outgoing.n - h->outgoing_pos < NET_QUEUE_MAX;
+	unsigned late = s->storm && !s->healing ? s->swarm.late : 0;
+	struct prng *r = sim_stream(s, STREAM_WORLD);
 
+	/* Its ring's flow control: this very message is late, and what comes after it. */
+	if (late && prng_chance(r, late) && h->try_again_us <= s->now_us)
+		h->try_again_us = s->now_us + prng_range(r, MS, 3 * s->swarm.ack_us);
 	if (room)
 		say(s, h, &it);
 	blob_unref(it.data);

@@ -250,7 +250,8 @@ static uint64_t plain_next(struct mind *m)
 static void plain_poll(struct mind *m)
 {
 	struct prng *rng = sim_stream(m->s, STREAM_LOAD);
-	unsigned burst = prng_chance(rng, 20) ? 60 : 3;
+	const struct swarm *w = &m->s->swarm;
+	unsigned burst = prng_chance(rng, m->s->storm ? w->burst : 20) ? 60 : 3;
 
 	/* The cluster's load does not grow with its size. */
 	m->next_us =
@@ -258,7 +259,7 @@ static void plain_poll(struct mind *m)
 	if (rl_status(m->h->proc.log)->phase != RL_ACTIVE)
 		return;
 	fence(m);
-	if (m->s->healing || !prng_chance(rng, m->s->storm ? 100 : 300))
+	if (m->s->healing || !prng_chance(rng, m->s->storm ? w->load : 300))
 		return;
 	for (uint64_t n = prng_range(rng, 1, burst); n; n--)
 		propose(m);

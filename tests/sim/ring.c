@@ -166,7 +166,8 @@ static void regroup(struct sim *s, struct host *unused, uint64_t arg)
 		if (the_rest_later(s))
 			break;
 	}
-	sim_at(s, sim_range(s, 50 * MS, 2 * SEC, MS, 80 * MS), votes_device, NULL, 0);
+	sim_at(s, sim_range(s, 50 * MS, 2 * SEC, MS, 80 * MS) + votes_device_delay_us(s),
+	       votes_device, NULL, 0);
 }
 
 void ring_stall(struct sim *s, struct ring *r)
@@ -239,7 +240,7 @@ static void disturb_now(struct sim *s, uint32_t round)
 	ring_of(s, true);
 	if (s->one_way_flaps && round % 3 == 0)
 		ring_of(s, false);
-	sim_at(s, 1, votes_device, NULL, 0);
+	sim_at(s, 1 + votes_device_delay_us(s), votes_device, NULL, 0);
 }
 
 /* The lonely host forms its ring; in each third round, if they flap, the others do too. */

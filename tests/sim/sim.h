@@ -115,7 +115,7 @@ struct ring {
 	struct node_set hosts;
 	struct node_set cpg; /* at the end of `ordered` */
 	struct items ordered;
-	bool stalled; /* lost its token: nothing more is ordered */
+	bool stalled;	     /* lost its token: nothing more is ordered */
 	uint64_t stalled_us; /* since when */
 	bool has_device;
 };
@@ -175,6 +175,12 @@ struct process {
 	struct ringwatch watch;
 	bool wants_down;  /* its corosync, as the watch says */
 	uint64_t self_us; /* a message of its own came back; host's clock */
+	struct answer {	  /* and for the last two rings */
+		uint64_t ring;
+		bool quorate;
+	} answers[2];
+	uint64_t view_ring;
+	struct rl_epoch worked; /* the last epoch that it activated and that began */
 	uint64_t incarnation;
 	struct replog *log;
 	struct mind *mind;
@@ -232,6 +238,9 @@ struct swarm {			     /* which faults this seed has, and how often */
 	uint64_t faults_us;	     /* then all is healed */
 	/* Storms: between two faults at most; timeouts near to what messages and disks take. */
 	uint64_t gap_us, hello_us, ack_us, heartbeat_us, disk_us;
+	/* Permille of the messages that CPG does not take at once; of the looks at which a client
+	 * has something to propose, and then of those with a lot of it. */
+	unsigned late, load, burst;
 };
 struct sim {
 	uint64_t seed, now_us, order;
@@ -247,6 +256,7 @@ struct sim {
 	struct host hosts[SIM_HOSTS];
 	size_t n, n_before; /* configured hosts: the first ones; before the last change, or 0 */
 	bool two_node, device, wait_for_all;
+	uint32_t device_votes; /* 1 (ffsplit), or one less than hosts (lms) */
 	bool storm; /* everything fails all the time, and timeouts are short: many views a second */
 	bool hasty; /* those timeouts are in force */
 	uint64_t snapshot_every;
@@ -307,6 +317,7 @@ void net_votes(struct sim *s,
 void net_votes_anew(struct sim *s); /* everyone is told */
 void votes_arrive(struct sim *s, struct host *h, uint64_t ring);
 void votes_device(struct sim *s, struct host *unused, uint64_t arg);
+uint64_t votes_device_delay_us(const struct sim *s);
 
 /* disk.c */
 void disk_write(struct sim *s, struct host *h, const struct rl_write *w);
@@ -361,6 +372,8 @@ void check_before_write(struct sim *s, struct host *h, const struct write_copy *
 void check_after_write(struct sim *s, struct host *h, const struct write_copy *c,
 		       uint64_t old_last);
 void check_applied(struct sim *s, struct host *h, const struct rl_entry *e);
+/* Its log's status has changed. */
+void check_status(struct sim *s, struct host *h, const struct rl_status *st);
 void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest);
 void check_end(struct sim *s);
 

@@ -50,7 +50,8 @@ static void choose_cluster(struct sim *s, struct prng *r)
 	    {32, false, false, 5},
 	};
 	uint64_t x = prng_range(r, 0, 999);
-	bool wait_for_all = prng_chance(r, 150);
+	bool wait_for_all = prng_chance(r, 150), more = prng_chance(r, 350);
+	bool lms = prng_chance(r, 300);
 	size_t i = 0;
 
 	while (x >= clusters[i].permille)
@@ -60,14 +61,17 @@ static void choose_cluster(struct sim *s, struct prng *r)
 	s->device = clusters[i].device;
 	if (s->options->n_nodes) {
 		s->n = s->options->n_nodes;
+		s->device = s->device || more;
+		s->device = s->device && (s->n % 2 == 0 || lms) && s->n > 1;
 		s->two_node = s->n == 2 && !s->device;
-		s->device = s->device && s->n % 2 == 0;
 	}
 	if (s->options->duel) {
 		s->n = 2;
 		s->two_node = true;
 		s->device = false;
 	}
+	if (s->device)
+		s->device_votes = lms ? (uint32_t)s->n - 1 : 1;
 	/* A device's vote excludes it (votequorum(5)). */
 	s->wait_for_all = s->two_node || (wait_for_all && !s->device);
 }
@@ -79,7 +83,7 @@ static uint64_t one_of_ms(struct prng *r, const unsigned *ms, size_t n)
 
 static void choose_storm(struct sim *s, struct prng *r)
 {
-	static const unsigned gap[] = {10, 20, 45}, hello[] = {1, 3, 8, 20},
+	static const unsigned gap[] = {20, 45, 90, 180, 360}, hello[] = {1, 3, 8, 20},
 			      ack[] = {12, 30, 70, 150}, disk[] = {4, 12, 30};
 
 	s->swarm.gap_us = one_of_ms(r, gap, ARRAY_SIZE(gap));
@@ -87,17 +91,22 @@ static void choose_storm(struct sim *s, struct prng *r)
 	s->swarm.ack_us = one_of_ms(r, ack, ARRAY_SIZE(ack));
 	s->swarm.heartbeat_us = s->swarm.ack_us < 120 * MS ? s->swarm.ack_us / 3 : 40 * MS;
 	s->swarm.disk_us = one_of_ms(r, disk, ARRAY_SIZE(disk));
+	s->swarm.late = prng_chance(r, 300) ? (unsigned)prng_range(r, 2, 60) : 0;
+	s->swarm.load = prng_chance(r, 300) ? 400 : 100;
+	s->swarm.burst = prng_chance(r, 300) ? 200 : 20;
 }
 
 static void choose_faults(struct sim *s, struct prng *r)
 {
 	static const unsigned paces[] = {2, 3, 4, 6, 8, 12};
 	bool wrong_clocks = prng_chance(r, 300);
+	/* Many kinds at once, or a few that come again and again. */
+	unsigned chosen = prng_chance(r, 500) ? 450 : 150;
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		unsigned weight = (unsigned)prng_range(r, 1, kinds[i].most);
 
-		if (prng_chance(r, 450) && s->n >= kinds[i].hosts && !s->options->calm &&
+		if (prng_chance(r, chosen) && s->n >= kinds[i].hosts && !s->options->calm &&
 		    (s->storm || kinds[i].fn != fault_hop))
 			s->swarm.weight[i] = weight;
 	}
@@ -129,8 +138,11 @@ void swarm_configure(struct sim *s)
 	choose_faults(s, r);
 	sim_trace(s, "seed %llu: %zu hosts%s%s%s%s, snapshot every %llu, pace %u",
 		  (unsigned long long)s->seed, s->n, s->two_node ? ", two_node" : "",
-		  s->device ? ", quorum device" : "", s->wait_for_all ? ", wait_for_all" : "",
-		  s->storm ? ", storm" : "", (unsigned long long)s->snapshot_every, s->swarm.pace);
+		  s->device_votes > 1 ? ", lms device"
+		  : s->device	      ? ", quorum device"
+				      : "",
+		  s->wait_for_all ? ", wait_for_all" : "", s->storm ? ", storm" : "",
+		  (unsigned long long)s->snapshot_every, s->swarm.pace);
 }
 
 static void one_fault(struct sim *s, struct host *unused, uint64_t arg);

@@ -16,13 +16,17 @@ void votes_arrive(struct sim *s, struct host *h, uint64_t ring)
 {
 	struct item it = {.kind = ITEM_VOTES};
 	struct ring *r = h->ring;
-	uint32_t expected = (uint32_t)s->n + (s->device ? 1 : 0);
+	uint32_t expected = (uint32_t)s->n + s->device_votes;
 
+	if (h->power && h->hung) {
+		sim_at(s, 5 * MS, votes_arrive, h, ring); /* when it goes on */
+		return;
+	}
 	if (!net_alive(h) || !r || r->seq != ring)
 		return;
 	h->seen_all = h->seen_all || all_seen(s, r);
 	it.ring = (struct rl_ring){r->hosts.ids[0], r->seq};
-	it.device_votes = r->has_device ? 1 : 0;
+	it.device_votes = r->has_device ? s->device_votes : 0;
 	it.quorum = s->two_node ? 1 : expected / 2 + 1;
 	it.quorate = r->hosts.n + it.device_votes >= it.quorum &&
 		     (!s->wait_for_all || h->seen_all) && !s->no_votes;
@@ -42,7 +46,16 @@ void net_votes_anew(struct sim *s)
 		net_votes(s, &s->hosts[i]);
 }
 
-/* ffsplit: one side only; the larger one, or the one with the lowest node. It keeps what it has. */
+/*
+ * A device with more than one vote (lms) makes few of many quorate. That they were not, without it,
+ * they always hear first: the device's daemon has to ask its server.
+ */
+uint64_t votes_device_delay_us(const struct sim *s)
+{
+	return s->device_votes > 1 ? 10 * MS : 0;
+}
+
+/* One side only; the larger one, or the one with the lowest node. It keeps what it has. */
 void votes_device(struct sim *s, struct host *h, uint64_t arg)
 {
 	struct ring *best = NULL;
