@@ -9,8 +9,12 @@ static void watch_act(struct sim *s, struct host *h, uint64_t incarnation)
 {
 	struct process *p = &h->proc;
 
-	if (!process_runs(h) || p->incarnation != incarnation || h->held == p->wants_down)
+	if (!p->up || p->incarnation != incarnation || h->held == p->wants_down)
 		return;
+	if (!process_runs(h)) {
+		sim_at(s, 10 * MS, watch_act, h, incarnation); /* when it goes on */
+		return;
+	}
 	net_hold(s, h, p->wants_down);
 }
 
