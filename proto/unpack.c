@@ -29,7 +29,7 @@ static void *take(struct unpack_room *room, size_t size)
 	return p;
 }
 
-static bool read_varint(struct reader *r, unsigned most, uint64_t *ret)
+static bool read_long_varint(struct reader *r, unsigned most, uint64_t *ret)
 {
 	uint64_t value = 0;
 
@@ -45,6 +45,14 @@ static bool read_varint(struct reader *r, unsigned most, uint64_t *ret)
 		return true;
 	}
 	return false;
+}
+
+static inline bool read_varint(struct reader *r, unsigned most, uint64_t *ret)
+{
+	if (r->at == r->end || *r->at >= 0x80)
+		return read_long_varint(r, most, ret);
+	*ret = *r->at++;
+	return true;
 }
 
 static bool read_sub(struct reader *r, struct reader *ret)

@@ -18,6 +18,15 @@ struct candidates {
 	uint32_t votes, intact_votes;
 };
 
+/* Not its points, of which only those that are set are read: it is done for each hello. */
+static void candidates_init(struct candidates *c)
+{
+	c->set.n = c->missing = 0;
+	c->busy = false;
+	c->top = 0;
+	c->votes = c->intact_votes = 0;
+}
+
 static void raise_to(uint64_t *top, uint64_t number)
 {
 	if (*top < number)
@@ -26,7 +35,7 @@ static void raise_to(uint64_t *top, uint64_t number)
 
 static void candidates_collect(struct replog *log, struct candidates *c)
 {
-	memset(c, 0, sizeof(*c));
+	candidates_init(c);
 	c->top = log->promised > log->seen ? log->promised : log->seen;
 	for (size_t i = 0; i < log->view.n; i++) {
 		struct peer *p = rl_peer(log, log->view.ids[i]);
@@ -231,7 +240,7 @@ static bool next_members(struct replog *log, struct candidates *c)
 {
 	bool changed = log->want_again;
 
-	memset(c, 0, sizeof(*c));
+	candidates_init(c);
 	c->top = log->promised > log->seen ? log->promised : log->seen;
 	for (size_t i = 0; i < log->view.n; i++) {
 		struct peer *p = rl_peer(log, log->view.ids[i]);

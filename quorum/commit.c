@@ -394,9 +394,10 @@ void commit_compact(struct replog *log)
 	uint8_t *data;
 	size_t len = 0;
 
+	if (index - log->log.base_index < log->cfg.snapshot_every)
+		return;
 	if (!rl_is_active(log) || (log->ep.barrier.n && !MUTANT(compaction_behind_barrier)) ||
-	    index < log->ep.first_index || log->needs_state ||
-	    index - log->log.base_index < log->cfg.snapshot_every)
+	    index < log->ep.first_index || log->needs_state)
 		return;
 	data = log->snapshot_fn(log->user, index, &len);
 	hv_assert(data && len <= HV_SNAPSHOT_MAX);

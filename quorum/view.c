@@ -8,7 +8,10 @@ static size_t position(const struct node_set *s, hv_node_id id)
 {
 	size_t i;
 
-	for (i = 0; i < s->n && s->ids[i] < id; i++)
+	/* Most are filled in order. */
+	if (!s->n || s->ids[s->n - 1] < id)
+		return s->n;
+	for (i = 0; s->ids[i] < id; i++)
 		;
 	return i;
 }
@@ -28,7 +31,8 @@ bool node_set_add(struct node_set *s, hv_node_id id)
 		return true;
 	if (s->n == HV_MAX_NODES)
 		return false;
-	memmove(&s->ids[i + 1], &s->ids[i], (s->n - i) * sizeof(s->ids[0]));
+	if (i < s->n)
+		memmove(&s->ids[i + 1], &s->ids[i], (s->n - i) * sizeof(s->ids[0]));
 	s->ids[i] = id;
 	s->n++;
 	return true;

@@ -37,6 +37,8 @@ struct tuning {
 	    fence_retry_us, fence_retry_max_us, restart_window_us;
 	uint64_t fence_priority_delay_us, fence_window_us, fence_test_interval_us, quarantine_us;
 	uint32_t quarantine_fences;
+	uint64_t quorum_loss_grace_us;
+	unsigned quorum_loss; /* as in its setting's list of words */
 	uint32_t start_parallel, migrate_parallel, stop_timeout_s, start_timeout_s,
 	    migrate_timeout_s, fence_timeout_s, drain_tries;
 };

@@ -328,6 +328,8 @@ void settings_load(struct cluster *c)
 	    .fence_retry_us = number(c, "fence_retry_ms") * HV_US_PER_MS,
 	    .fence_retry_max_us = number(c, "fence_retry_max_ms") * HV_US_PER_MS,
 	    .restart_window_us = number(c, "restart_window_s") * HV_US_PER_S,
+	    .quorum_loss = word_number(c, "quorum_loss"),
+	    .quorum_loss_grace_us = number(c, "quorum_loss_grace_ms") * HV_US_PER_MS,
 	    .start_parallel = (uint32_t)number(c, "start_parallel"),
 	    .migrate_parallel = (uint32_t)number(c, "migrate_parallel"),
 	    .stop_timeout_s = (uint32_t)number(c, "stop_timeout_s"),
@@ -353,9 +355,9 @@ static bool only_watchdogs(const struct cluster *c)
 
 unsigned cluster_quorum_loss(const struct cluster *c, uint64_t *ret_grace_us)
 {
-	unsigned word = word_number(c, "quorum_loss");
+	unsigned word = c->tuning.quorum_loss;
 
-	*ret_grace_us = number(c, "quorum_loss_grace_ms") * HV_US_PER_MS;
+	*ret_grace_us = c->tuning.quorum_loss_grace_us;
 	if (word <= SELFGUARD_IGNORE)
 		return word;
 	return only_watchdogs(c) ? SELFGUARD_SELF_FENCE : SELFGUARD_FREEZE;

@@ -28,6 +28,7 @@ struct mind {
 	struct host *h;
 	struct state st;
 	bool fencing;
+	bool active, barrier; /* as the log said last */
 	uint64_t next_us;
 };
 struct payload {
@@ -169,6 +170,8 @@ static bool plain_settled(struct mind *m)
 
 static void plain_status(struct mind *m, const struct rl_status *st)
 {
+	m->active = st->phase == RL_ACTIVE;
+	m->barrier = st->barrier;
 }
 
 static void propose(struct mind *m)
@@ -240,9 +243,7 @@ static void fence(struct mind *m)
 
 static uint64_t plain_next(struct mind *m)
 {
-	const struct rl_status *st = rl_status(m->h->proc.log);
-
-	if (st->phase != RL_ACTIVE || (m->s->healing && !st->barrier))
+	if (!m->active || (m->s->healing && !m->barrier))
 		return 0;
 	return m->next_us > m->s->now_us ? m->next_us : m->s->now_us;
 }

@@ -20,7 +20,12 @@ struct vms_world *vms_of(struct sim *s)
 int vms_find(const struct sim *s, const char *uuid)
 {
 	const struct vms_world *w = s->mind_world;
+	size_t len = strlen(uuid);
+	int last = len > 2 ? (uuid[len - 2] - '0') * 10 + uuid[len - 1] - '0' : -1;
 
+	/* Those of a seed end with their number. */
+	if (last >= 0 && last < VMS && strcmp(w->uuid[last], uuid) == 0)
+		return last;
 	for (int k = 0; k < VMS; k++)
 		if (strcmp(w->uuid[k], uuid) == 0)
 			return k;
