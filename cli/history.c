@@ -60,7 +60,8 @@ static enum hv_rc take_piece(struct reading *r, const Hv__HistoryState *m)
 {
 	if (!r->start || m->piece.len > r->start->start->state_len - r->state_len)
 		return HV_CORRUPT;
-	memcpy(r->state + r->state_len, m->piece.data, m->piece.len);
+	if (m->piece.len)
+		memcpy(r->state + r->state_len, m->piece.data, m->piece.len);
 	r->state_len += m->piece.len;
 	give_start(r);
 	return HV_OK;

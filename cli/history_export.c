@@ -91,7 +91,7 @@ static uint8_t *strip_event(const ProtobufCBinaryData *in, struct secrets *s, si
 		return hv_xcalloc(1, 1);
 	if (c && c->body_case == HV__COMMAND__BODY_FENCE_ADD)
 		strip_pairs(c->fence_add->secrets, c->fence_add->n_secrets, s);
-	if (c && c->body_case == HV__COMMAND__BODY_VM_ADD)
+	if (c && c->body_case == HV__COMMAND__BODY_VM_ADD && *c->vm_add->xml) /* "" is read-only */
 		c->vm_add->xml[strip_xml(c->vm_add->xml, strlen(c->vm_add->xml), s)] = '\0';
 	*ret_len = hv__event__get_packed_size(ev);
 	out = hv_xcalloc(1, *ret_len + 1);
@@ -112,7 +112,9 @@ static uint8_t *strip_state(const uint8_t *data, size_t len, struct secrets *s, 
 			strip_pairs(m->nodes[i]->devices[k]->secrets,
 				    m->nodes[i]->devices[k]->n_secrets, s);
 	for (size_t i = 0; i < m->n_vms; i++)
-		m->vms[i]->xml.len = strip_xml((char *)m->vms[i]->xml.data, m->vms[i]->xml.len, s);
+		if (m->vms[i]->xml.len)
+			m->vms[i]->xml.len =
+			    strip_xml((char *)m->vms[i]->xml.data, m->vms[i]->xml.len, s);
 	*ret_len = hv__snapshot__get_packed_size(m);
 	out = hv_xcalloc(1, *ret_len + 1);
 	hv__snapshot__pack(m, out);

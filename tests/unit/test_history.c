@@ -280,6 +280,32 @@ Test(history, a_copy_for_others_holds_no_secret, .init = setup, .fini = teardown
 	must_have(r->out, "secrets were removed");
 }
 
+static void command_without_xml(void)
+{
+	Hv__Command c = HV__COMMAND__INIT;
+	Hv__VmAdd v = HV__VM_ADD__INIT;
+
+	v.name = (char *)"web2";
+	c.body_case = HV__COMMAND__BODY_VM_ADD;
+	c.vm_add = &v;
+	command(&c);
+}
+
+/* Found by tests/fuzz: the empty text of a message is nobody's to write to. */
+Test(history, a_copy_of_what_lacks_its_secrets_is_made_too, .init = setup, .fini = teardown)
+{
+	_cleanup_free_ char *copy = hv_xasprintf("%s/copy", dir), *why = NULL;
+	struct secrets secrets = {0};
+	uint64_t entries = 0;
+
+	some_history();
+	command_without_xml();
+	history_free(h);
+	cr_assert_eq(history_export(dir, copy, &secrets, &entries, &why), HV_OK, "%s", why);
+	cr_assert_eq(entries, 5);
+	secrets_done(&secrets);
+}
+
 Test(history, what_is_no_history_is_refused, .init = setup, .fini = teardown)
 {
 	_cleanup_free_ char *path = hv_xasprintf("%s/x.history", dir);
