@@ -68,7 +68,9 @@ void domain_mirror_set(struct domain_mirror *m, const Hv__DomainSeen *seen)
 
 	if (!item)
 		item = domain_mirror_add_absent(m, seen->uuid);
-	item->observed = seen->observed;
+	item->observed = (unsigned)seen->observed <= HV__OBSERVED__OBSERVED_INCOMING
+			     ? seen->observed
+			     : HV__OBSERVED__OBSERVED_UNKNOWN;
 	item->cause = seen->cause;
 	item->confirmed = true;
 	item->starting = false;

@@ -131,9 +131,9 @@ void intake_health(struct intake *in, const Hv__HvHealth *health, uint64_t now_u
 {
 	in->health_known = true;
 	set_health(in, health->libvirt_ok, health->text, now_us);
-	if (health->mem_mib)
+	if (health->mem_mib && health->mem_mib <= UINT32_MAX)
 		in->mem_mib = health->mem_mib;
-	if (health->cpus)
+	if (health->cpus && health->cpus <= HV_MAX_CPUS)
 		in->cpus = health->cpus;
 }
 

@@ -80,7 +80,7 @@ static bool report_valid(const Hv__NodeReport *ev, const char **ret_why)
 {
 	TRY(ev->node, "report: no node");
 	TRY(text_clean(ev->boot_id, HV_NAME_MAX), "report: bad boot id");
-	TRY(ev->mem_mib <= UINT32_MAX && ev->cpus <= 65536, "report: size out of range");
+	TRY(ev->mem_mib <= UINT32_MAX && ev->cpus <= HV_MAX_CPUS, "report: size out of range");
 	TRY(ev->n_domains <= HV_MAX_VMS, "report: too many domains");
 	for (size_t i = 0; i < ev->n_domains; i++)
 		if (!domain_valid(ev->domains[i], ret_why))
@@ -113,7 +113,7 @@ static bool vm_add_valid(const Hv__VmAdd *a, const char **ret_why)
 	TRY(hv_uuid_valid(a->uuid), "vm add: bad uuid");
 	TRY(*a->xml && text_fits(a->xml, HV_XML_MAX), "vm add: no domain XML, or too large");
 	TRY(a->mem_mib && a->mem_mib <= UINT32_MAX, "vm add: memory out of range");
-	TRY(a->vcpus && a->vcpus <= 65536, "vm add: vCPUs out of range");
+	TRY(a->vcpus && a->vcpus <= HV_MAX_CPUS, "vm add: vCPUs out of range");
 	TRY(a->priority >= -1000000 && a->priority <= 1000000, "vm add: priority out of range");
 	TRY(a->stop_timeout_s <= 86400, "vm add: stop timeout out of range");
 	return true;
@@ -260,7 +260,7 @@ bool event_valid(const Hv__Event *ev, const char **ret_why)
 		return true;
 	case HV__EVENT__BODY_HOST_HEALTH:
 		TRY(ev->host_health->node, "health: no node");
-		TRY(ev->host_health->mem_mib <= UINT32_MAX && ev->host_health->cpus <= 65536,
+		TRY(ev->host_health->mem_mib <= UINT32_MAX && ev->host_health->cpus <= HV_MAX_CPUS,
 		    "health: size out of range");
 		TRY(text_clean(ev->host_health->text, HV_TEXT_MAX), "health: bad text");
 		return true;

@@ -51,6 +51,8 @@ static enum job_step fake_step(struct job *j, void *user _unused_)
 		job_finish(j, HV_SUPERSEDED, "superseded");
 	else if (atomic_load(&j->cancel))
 		job_finish(j, HV_CANCELLED, "cancelled");
+	else if (strcmp(j->name, "lines") == 0)
+		job_finish(j, HV_HYPERVISOR, "%s", "it exited:\nqemu: cannot\topen it\r\n");
 	else if (strcmp(j->name, "hang") == 0)
 		sem_wait(&w.go);
 	else if (strcmp(j->name, "slow") == 0)
@@ -330,6 +332,15 @@ Test(hv_job, a_stuck_worker_is_replaced_but_not_for_ever, .init = setup_one_work
 	submit(5, 1, PROBE, VM_A, "quick", 0);
 	run_until(5);
 	cr_assert_eq(w.answers[4].rc, HV_OK, "healed");
+}
+
+/* As libvirt hands on what QEMU printed; an event with line breaks would be refused. */
+Test(hv_job, a_text_of_several_lines_becomes_one, .init = setup)
+{
+	submit(1, 1, START, VM_A, "lines", 0);
+	run_until(1);
+	cr_assert_eq(w.answers[0].rc, HV_HYPERVISOR);
+	cr_assert_str_eq(w.answers[0].text, "it exited: qemu: cannot open it");
 }
 
 Test(hv_job, a_job_that_waits_gets_a_last_step_at_its_deadline, .init = setup)

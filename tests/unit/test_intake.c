@@ -335,3 +335,23 @@ Test(intake, an_inventory_that_is_older_than_a_start_does_not_make_it_absent)
 	intake_reconcile(in, s.c, 3000);
 	cr_assert_eq(n.domains, 0, "the next one counts");
 }
+
+/* note() looks at each proposal: one that no node would take is never made. */
+Test(intake, what_hypervisord_says_is_made_fit_for_an_event)
+{
+	struct notes n = {0};
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = running(in);
+	Hv__HvHealth h = HV__HV_HEALTH__INIT;
+
+	h.text = (char *)"libvirt says:\n\tno\x7f\n";
+	h.mem_mib = UINT64_MAX;
+	h.cpus = UINT32_MAX;
+	intake_health(in, &h, 1000);
+	intake_reconcile(in, s.c, 1000 + INTAKE_DEBOUNCE_US);
+	cr_assert_eq(n.healths, 1);
+	cr_assert_not(n.health_ok);
+	inventory(in, UUID, (Hv__Observed)77);
+	intake_reconcile(in, s.c, 2000 + INTAKE_DEBOUNCE_US);
+	cr_assert_eq(n.last, HV__OBSERVED__OBSERVED_UNKNOWN);
+}
