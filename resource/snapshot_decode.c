@@ -214,7 +214,8 @@ static bool get_vm(struct cluster *c, const Hv__SnapVm *m, const char **ret_why)
 	    "snapshot: unknown state of a VM");
 	TRY(m->n_avoid <= HV_MAX_NODES && m->xml.len <= HV_XML_MAX,
 	    "snapshot: a VM's list or XML is too long");
-	TRY(m->mem_mib <= UINT32_MAX && m->vcpus <= 65536, "snapshot: a VM's size is out of range");
+	TRY(m->mem_mib <= UINT32_MAX && m->vcpus <= HV_MAX_CPUS,
+	    "snapshot: a VM's size is out of range");
 	vm = vm_new();
 	vm->name = hv_xstrdup(m->name);
 	vm->uuid = hv_xstrdup(m->uuid);
@@ -262,9 +263,10 @@ static bool get_op(struct cluster *c, const Hv__SnapOp *m, const char **ret_why)
 	struct operation *op = hv_xcalloc(1, sizeof(*op));
 
 	op->id = m->id;
-	if (m->state > OP_FAILED || !op_complete(m) || !set_add(&c->ops, op)) {
+	if (!m->id || m->state > OP_FAILED || !op_complete(m) || !set_add(&c->ops, op)) {
 		free(op);
-		*ret_why = "snapshot: an operation twice, incomplete or of unknown kind";
+		*ret_why =
+		    "snapshot: an operation twice, without id, incomplete or of unknown kind";
 		return false;
 	}
 	op->kind = (enum op_kind)m->kind;

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/brain_world.h"
 
+#include "proto/snapshot.pb-c.h"
 #include "resource/node_machine.h"
 #include "resource/vm_machine.h"
 
@@ -83,6 +84,25 @@ Test(brain_state, a_damaged_snapshot_is_refused_wherever_it_is_damaged)
 
 		cr_assert_null(c, "cut short by %zu", cut);
 	}
+	free(bytes);
+	world_free(w);
+}
+
+/* Found by tests/fuzz: no VM could be said to wait for it, and the brain never ended it. */
+Test(brain_state, an_operation_without_an_id_is_no_operation)
+{
+	struct world *w = rich_world();
+	const char *why = NULL;
+	size_t len;
+	uint8_t *bytes = brain_encode(w->c, &len);
+	Hv__Snapshot *m = hv__snapshot__unpack(NULL, len, bytes);
+
+	cr_assert(m && m->n_ops > 0);
+	m->ops[0]->id = 0;
+	len = hv__snapshot__pack(m, bytes);
+	cr_assert_null(brain_decode_stripped(bytes, len, &why));
+	cr_assert(strstr(why, "without id"), "%s", why);
+	hv__snapshot__free_unpacked(m, NULL);
 	free(bytes);
 	world_free(w);
 }
