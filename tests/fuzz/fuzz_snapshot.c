@@ -3,6 +3,7 @@
  * Any bytes as a snapshot of the state: refused with a reason, or a state that holds its
  * invariants, can be shown, explained and written again, and takes the next tick.
  */
+#include "tests/fuzz/arena.h"
 #include "tests/fuzz/fuzz.h"
 
 #include "resource/brain.h"
@@ -73,14 +74,14 @@ static void tick(struct cluster *c)
  * as one from which secrets were taken, whose digest is not looked at. Whether it came out as
  * written must be all the difference.
  */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void one(const uint8_t *data, size_t size)
 {
 	const char *why = NULL;
 	struct cluster *c = brain_decode_stripped(data, size, &why), *strict;
 
 	if (!c) {
 		hv_assert(why && *why);
-		return 0;
+		return;
 	}
 	strict = brain_decode(data, size, &why);
 	hv_assert(strict ? cluster_digest(strict) == cluster_digest(c) : why && *why);
@@ -89,5 +90,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	encode_and_back(c);
 	tick(c);
 	cluster_free(c);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	arena_enter();
+	one(data, size);
+	hv_assert(arena_live() == 0);
+	arena_reset();
 	return 0;
 }
