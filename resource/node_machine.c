@@ -14,6 +14,7 @@
 #include "resource/watchdog.h"
 
 #define TO(s) (1u << NODE_##s)
+#define LEAP_US (2 * HV_US_PER_S)
 
 /* The machine: for each state, which states may follow. */
 static const uint32_t node_next[] = {
@@ -355,11 +356,29 @@ static void join_overdue(struct cluster *c, struct node *n)
 		node_reason(c, n, why);
 }
 
+/*
+ * Is its time over? The cluster's clock stands while there is no quorum, and the view that ends
+ * that may come from a host that has just booted and knows no later time: the next event of any
+ * other leaps over what the view has set. Ticks come when a deadline is due, not seconds later; so
+ * who is that late was not waited for, and gets its time now.
+ */
+static bool time_is_over(struct cluster *c, struct node *n, uint64_t timeout_us)
+{
+	if (c->now_us < n->deadline_us)
+		return false;
+	if (c->now_us - n->deadline_us <= LEAP_US)
+		return true;
+	n->deadline_us = c->now_us + timeout_us;
+	node_touch(c, n);
+	return false;
+}
+
 void node_settle(struct cluster *c, struct node *n)
 {
-	if (n->state == NODE_MANAGER_DOWN && c->now_us >= n->deadline_us)
+	if (n->state == NODE_MANAGER_DOWN && time_is_over(c, n, c->tuning.manager_grace_us))
 		node_gone(c, n, WHY(MANAGER_GRACE_OVER, .subject = n->name), 0);
-	if (is_armed(c) && n->state == NODE_JOINING && c->now_us >= n->deadline_us)
+	if (is_armed(c) && n->state == NODE_JOINING &&
+	    time_is_over(c, n, c->tuning.join_timeout_us))
 		join_overdue(c, n);
 	if (is_armed(c))
 		leaving_timer(c, n);

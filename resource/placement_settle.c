@@ -72,7 +72,7 @@ static void wait_turn(struct cluster *c, struct vm *vm)
 	const struct vm *other = NULL;
 	_cleanup_free_ char *text = NULL;
 
-	if (rules_gate(c, vm, &other) == GATE_TURN && other->target)
+	if (rules_gate(c, vm, &other) == GATE_TURN && other == rules_leader(vm))
 		text = hv_xasprintf("it starts where VM %s, which moves, arrives", other->name);
 	else if (rules_gate(c, vm, &other) == GATE_TURN)
 		text = hv_xasprintf(vm_is_up(other) || other->state == VM_STOPPING

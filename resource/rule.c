@@ -88,6 +88,12 @@ static bool partner_elsewhere(const struct rule *r, const struct vm *vm, hv_node
 	return false;
 }
 
+/* It runs, and is not on its way. */
+static bool has_arrived(const struct vm *vm)
+{
+	return vm->state == VM_RUNNING || vm->state == VM_PAUSED;
+}
+
 bool rule_is_broken(const struct rule *r, const struct vm *vm)
 {
 	hv_node_id node = vm_goes_to(vm);
@@ -100,7 +106,7 @@ bool rule_is_broken(const struct rule *r, const struct vm *vm)
 		return partner_elsewhere(r, vm, node);
 	/* A leader that has not arrived yet may come back. */
 	if (KIND(r, FOLLOW))
-		return r->members[0] == vm && vm_is_up(r->members[1]) && !r->members[1]->target &&
+		return r->members[0] == vm && has_arrived(r->members[1]) &&
 		       r->members[1]->node != node;
 	if (KIND(r, NODES))
 		return !rule_lists(r, node);
@@ -195,7 +201,7 @@ enum gate rules_gate(const struct cluster *c, const struct vm *vm, const struct 
 			    rule_stops(other, &further))
 				return GATE_NEEDS;
 			/* Where it will be is known when it has arrived. */
-			if (KIND(r, FOLLOW) && other->target)
+			if (KIND(r, FOLLOW) && !has_arrived(other))
 				gate = GATE_TURN;
 			continue;
 		}
@@ -255,7 +261,7 @@ bool rules_leader_moves(const struct vm *vm)
 {
 	const struct vm *leader = rules_leader(vm);
 
-	return leader && (!vm_is_up(leader) || leader->target);
+	return leader && !has_arrived(leader);
 }
 
 bool rules_leader_comes(const struct vm *vm)

@@ -34,11 +34,22 @@ static bool step_is(const struct fact *f, const struct sc_step *s)
 	return false;
 }
 
+/* What has failed before there is anything to do has stopped, whatever else is to stop first. */
+static bool given_stopped(const struct scenario_run *r, const struct sc_step *s)
+{
+	for (size_t i = 0; i < r->n_given; i++)
+		if (s->verb == SC_V_STOP && step_is(&r->facts[i], s))
+			return true;
+	return false;
+}
+
 static void check_order(struct scenario_run *r, const struct sc_check *c)
 {
 	size_t at = 0;
 
 	for (size_t i = 0; i < c->n_order; i++) {
+		if (given_stopped(r, &c->order[i]))
+			continue;
 		while (at < r->n_facts && !(within(r, &r->facts[at], &c->span) &&
 					    step_is(&r->facts[at], &c->order[i])))
 			at++;

@@ -23,11 +23,13 @@ static void external_move(struct scenario_run *r, const struct sc_event *e)
 		mind_wake(src->proc.mind);
 }
 
-/* Where it was last, or where the file has it. */
+/* Where it was last, or where the file has it; NULL: wherever the cluster thinks best. */
 static const char *home(struct scenario_run *r, int vm)
 {
 	hv_node_id id = r->last[vm];
 
+	if (r->sc->settings.rebalance_on_start == SC_YES)
+		return NULL;
 	if (!id && r->sc->vms[vm].node >= 0)
 		id = (hv_node_id)r->sc->vms[vm].node + 1;
 	return id ? r->s.hosts[id - 1].name : NULL;

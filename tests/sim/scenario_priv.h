@@ -73,6 +73,7 @@ struct scenario_run {
 
 	struct fact *facts;
 	size_t n_facts, cap_facts, log_seen;
+	size_t n_given; /* the first so many are of what the file gives, done by nobody */
 	uint64_t quorate_us[SIM_HOSTS]; /* when the host was last on a side with quorum */
 	bool was_on[SIM_HOSTS];
 	uint64_t powers_seen[SIM_HOSTS];

@@ -246,20 +246,6 @@ static bool read_choice(struct reader *r, json_t *o, const char *key, const char
 	return true;
 }
 
-/* What this cluster cannot do yet: said, not ignored. */
-static bool read_later(struct reader *r, json_t *o)
-{
-	static const char *const keys[] = {"auto_rebalance", "rebalance_on_start"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		json_t *v = member(o, keys[i]);
-
-		if (v && !json_is_false(v))
-			return bad(r, "settings: \"%s\" is not there yet", keys[i]);
-	}
-	return true;
-}
-
 static bool read_raw(struct reader *r, json_t *o, struct sc_settings *s)
 {
 	const char *key;
@@ -307,7 +293,8 @@ static bool read_settings(struct reader *r, json_t *o)
 	if (!o)
 		return true;
 	ok =
-	    only(r, o, "settings", keys) && read_later(r, o) &&
+	    only(r, o, "settings", keys) && read_yes(r, o, "auto_rebalance", &s->auto_rebalance) &&
+	    read_yes(r, o, "rebalance_on_start", &s->rebalance_on_start) &&
 	    read_raw(r, member(o, "cluster"), s) &&
 	    read_choice(r, o, "quorum", quorum, ARRAY_SIZE(quorum), &unused) &&
 	    read_yes(r, o, "have_quorum", &s->have_quorum) &&

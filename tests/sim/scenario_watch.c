@@ -69,7 +69,7 @@ static bool apart_from_all(struct scenario_run *r, const struct sc_rule *rule, i
 			   hv_node_id node)
 {
 	for (size_t i = 0; i < rule->n_vms; i++)
-		if (rule->vms[i] != vm && r->holder[rule->vms[i]] == node)
+		if (rule->vms[i] != vm && r->there[rule->vms[i]] && r->holder[rule->vms[i]] == node)
 			return false;
 	return true;
 }

@@ -227,7 +227,8 @@ static void settings(struct scenario_run *r)
 	set(r, "on_stop_failure", s->on_stop_failure);
 	set(r, "placement", s->placement);
 	set_yes(r, "maintenance_return", s->maintenance_return);
-	set_yes(r, "stickiness", s->stickiness);
+	/* To be balanced by itself is not to be sticky. */
+	set_yes(r, "stickiness", s->auto_rebalance == SC_YES ? SC_NO : s->stickiness);
 	set(r, "preemption", s->preemption == SC_NO ? "off" : "on");
 	/* CPUs are a limit where a decision is about room. */
 	if (sized && r->sc->decision)
@@ -417,6 +418,8 @@ static void go_live(struct scenario_run *r, bool armed)
 	for (size_t k = 0; k < r->sc->n_vms; k++)
 		if (!r->sc->vms[k].late)
 			given_fault(r, (int)k);
+	watch(r);
+	r->n_given = r->n_facts;
 	memset(r->hold_starts, 0, sizeof(r->hold_starts));
 	if (any_lost(r))
 		run_for(r, NOTICED_US);

@@ -577,6 +577,24 @@ Test(brain_policy, a_node_that_does_not_report_is_fenced_after_join_timeout)
 	world_free(w);
 }
 
+Test(brain_policy, a_leap_of_the_clock_is_no_waiting)
+{
+	struct world *w = world_new(3);
+
+	/* The view is of a host that has just booted; the others have waited for it for minutes. */
+	running_vm(w, "web1", 3);
+	w->incarnation[3]++;
+	view(w, "123", "", false);
+	tick(w, 240000);
+	assert_node(w, 3, NODE_JOINING);
+
+	tick(w, 59000);
+	assert_node(w, 3, NODE_JOINING);
+	tick(w, 1001);
+	assert_node(w, 3, NODE_FENCING);
+	world_free(w);
+}
+
 Test(brain_policy, without_a_fence_device_it_only_says_so)
 {
 	struct world *w = world_configured(2);
