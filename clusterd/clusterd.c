@@ -61,6 +61,11 @@ static void join(struct clusterd *d)
 	corosync_hold_token(d->hold, d->list.token_ms);
 	d->executor = executor_new(d->loop, d->list.self, &clusterd_executor_ops, d);
 	d->guard = guard_new(&clusterd_guard_ops, d);
+	rc = clusterd_watch_start(d);
+	if (rc != HV_OK) {
+		clusterd_end(d, rc);
+		return;
+	}
 	rc = driver_open(d->loop, d->options->state_dir, (uint64_t)d->options->history_mib << 20,
 			 &d->list, &clusterd_driver_ops, d, &d->driver, &text);
 	if (rc != HV_OK) {
@@ -70,6 +75,8 @@ static void join(struct clusterd *d)
 		return;
 	}
 	intake_set_self(d->intake, d->list.self, driver_incarnation(d->driver));
+	if (d->feeder)
+		feeder_set_self(d->feeder, d->list.self, driver_incarnation(d->driver));
 	log_notice("node %u of cluster '%s', incarnation %llu", d->list.self, d->list.cluster,
 		   (unsigned long long)driver_incarnation(d->driver));
 	d->watch = nodelist_watch_new(d->loop, on_nodes_changed, d);
@@ -110,7 +117,7 @@ static int32_t on_stop_signal(int32_t sig, void *user)
 		return 0;
 	}
 	log_notice("signal %d: stopping; VMs go on", sig);
-	clusterd_end(d, HV_OK);
+	clusterd_leave(d);
 	return 0;
 }
 
@@ -199,6 +206,7 @@ static void stop(struct clusterd *d)
 	control_free(d->control);
 	executor_free(d->executor);
 	guard_free(d->guard);
+	clusterd_watch_stop(d);
 	driver_close(d->driver);
 	corosync_hold_free(d->hold);
 	hv_client_free(d->hv);

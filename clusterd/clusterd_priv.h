@@ -15,6 +15,7 @@
 #include "clusterd/driver.h"
 #include "clusterd/executor.h"
 #include "clusterd/farewell.h"
+#include "clusterd/feeder.h"
 #include "clusterd/guard.h"
 #include "clusterd/hv_client.h"
 #include "clusterd/intake.h"
@@ -23,7 +24,7 @@
 #include "clusterd/ticker.h"
 #include "clusterd/watchlist.h"
 
-#define MAX_WARNINGS 4
+#define MAX_WARNINGS 5
 
 struct clusterd {
 	const struct options *options;
@@ -42,6 +43,12 @@ struct clusterd {
 	struct watchlist *watchlist;
 	struct guard *guard;
 	struct corosync_hold *hold;
+	struct watchdog *dog; /* NULL: none is configured */
+	struct feeder *feeder;
+	struct timing timing; /* as wanted; the device's own timeout is the feeder's */
+	uint32_t watchdog_s;
+	bool leaving; /* when the watchdog is stopped, the process ends */
+	qb_loop_timer_handle leave_late;
 	struct farewell *farewell; /* told to stop: NULL until then */
 	struct ticker ticker;
 	struct progress progress;
@@ -54,6 +61,13 @@ struct clusterd {
 
 /* Ends the loop. */
 void clusterd_end(struct clusterd *d, enum hv_rc rc);
+
+/* watch_acts.c: the watchdog. HV_BAD_CONFIG: it cannot work, and was logged. */
+enum hv_rc clusterd_watch_start(struct clusterd *d);
+uint64_t clusterd_watch_look(struct clusterd *d); /* when to look again */
+void clusterd_watch_stop(struct clusterd *d);
+/* Told to end: with the watchdog stopped, if that may be. */
+void clusterd_leave(struct clusterd *d);
 
 /* words.c: why this node is not current (NULL: it is); control_ops.view. */
 const char *clusterd_local_reason(struct clusterd *d);

@@ -79,7 +79,7 @@ static void try_to_open(struct feeder *f, uint64_t now_us)
 	if (f->tried_us && now_us - f->tried_us < OPEN_AGAIN_US)
 		return;
 	f->tried_us = now_us;
-	f->open = f->ops.open(f->user);
+	f->open = f->ops.open(f->user, &f->cfg.timing.watchdog_ms);
 	f->fed_us = now_us;
 }
 

@@ -27,8 +27,9 @@
 
 struct feeder;
 struct feeder_ops {
-	/* Opens it, which feeds it and sets its timeout. False: it cannot be opened now. */
-	bool (*open)(void *user);
+	/* Opens it, which feeds it and sets its timeout; what that has come to be is *ret_ms.
+	 * False: it cannot be opened now. */
+	bool (*open)(void *user, uint32_t *ret_ms);
 	void (*feed)(void *user);
 	/* False: it cannot be stopped. */
 	bool (*close)(void *user);
@@ -39,9 +40,9 @@ struct feeder_ops {
 	bool (*pending)(void *user, uint64_t mark);
 };
 struct feeder_config {
-	struct timing timing; /* with the timeout that the device reads back */
-	uint64_t stall_us;    /* fence/selfguard.h */
-	bool both_go_on;      /* two_node without a witness */
+	struct timing timing;
+	uint64_t stall_us; /* fence/selfguard.h */
+	bool both_go_on;   /* two_node without a witness */
 };
 struct feeder_now {
 	uint64_t now_us, suspended_us; /* read for this very call */

@@ -29,7 +29,11 @@ enum {
 	KEY_LOG_LEVEL,
 	KEY_LIBVIRT_URI,
 	KEY_HISTORY,
-	KEY_COROSYNC
+	KEY_COROSYNC,
+	KEY_WATCHDOG,
+	KEY_WATCHDOG_TIMEOUT,
+	KEY_WATCHDOG_LEASE,
+	KEY_WATCHDOG_ANY_FILE
 };
 
 static const struct argp_option option_table[] = {
@@ -45,6 +49,16 @@ static const struct argp_option option_table[] = {
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warning, notice, info (default) or debug", 0},
     {"history", KEY_HISTORY, "MIB", 0,
      "Keep so much of what happened for 'hvcluster replay' (default 64, 0: nothing)", 0},
+    {"watchdog", KEY_WATCHDOG, "DEVICE", 0,
+     "Have this host reset by it (/dev/watchdog0) when it is no working member (default: none)", 0},
+    {"watchdog-timeout", KEY_WATCHDOG_TIMEOUT, "S", 0,
+     "After so many seconds (default 5, or more if the lease is long)", 0},
+    {"watchdog-lease", KEY_WATCHDOG_LEASE, "MS", 0,
+     "Feed it for so long after the latest sign of the others (default: corosync's token + "
+     "consensus + 500)",
+     0},
+    {"watchdog-any-file", KEY_WATCHDOG_ANY_FILE, NULL, 0,
+     "DEVICE need not be a character device: for tests", 0},
     {"libvirt-uri", KEY_LIBVIRT_URI, "URI", 0, "What hypervisord connects to", 0},
     {0},
 };
@@ -67,6 +81,18 @@ static void parse_level(struct options *o, const char *arg, struct argp_state *s
 	}
 	argp_error(state, "'%s' is not a log level; say error, warning, notice, info or debug",
 		   arg);
+}
+
+static unsigned parse_number(const char *option, unsigned min, unsigned max, const char *arg,
+			     struct argp_state *state)
+{
+	char *end = NULL;
+	unsigned long n = strtoul(arg, &end, 10);
+
+	if (*arg < '0' || *arg > '9' || *end || n < min || n > max)
+		argp_error(state, "--%s takes a whole number from %u to %u, not '%s'", option, min,
+			   max, arg);
+	return (unsigned)n;
 }
 
 static void parse_history(struct options *o, const char *arg, struct argp_state *state)
@@ -102,6 +128,18 @@ static error_t parse_one(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_HISTORY:
 		parse_history(o, arg, state);
+		return 0;
+	case KEY_WATCHDOG:
+		o->watchdog = *arg ? arg : NULL;
+		return 0;
+	case KEY_WATCHDOG_TIMEOUT:
+		o->watchdog_timeout_s = parse_number("watchdog-timeout", 2, 600, arg, state);
+		return 0;
+	case KEY_WATCHDOG_LEASE:
+		o->watchdog_lease_ms = parse_number("watchdog-lease", 500, 60000, arg, state);
+		return 0;
+	case KEY_WATCHDOG_ANY_FILE:
+		o->watchdog_any_file = true;
 		return 0;
 	case KEY_LIBVIRT_URI:
 		o->libvirt_uri = arg;

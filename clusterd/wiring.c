@@ -217,6 +217,7 @@ static void on_settled(void *user)
 	if (current && hv_client_up(d->hv))
 		at_us = sooner(
 		    at_us, watchlist_reconcile(d->watchlist, c, driver_self(d->driver), mono_us()));
+	at_us = sooner(at_us, clusterd_watch_look(d));
 	at_us = sooner(at_us, guard_reconcile(d->guard, c, d->intake, current, mono_us()));
 	arm_due(d, at_us);
 	control_settled(d->control);
@@ -255,7 +256,7 @@ static void farewell_over(void *user)
 {
 	struct clusterd *d = user;
 
-	clusterd_end(d, HV_OK);
+	clusterd_leave(d);
 }
 
 const struct farewell_ops clusterd_farewell_ops = {.announce = announce, .over = farewell_over};

@@ -58,6 +58,8 @@ static size_t gather_warnings(struct clusterd *d)
 			 why);
 		d->warnings[n++] = d->health;
 	}
+	if (d->feeder && feeder_trouble(d->feeder))
+		d->warnings[n++] = feeder_trouble(d->feeder);
 	return n;
 }
 

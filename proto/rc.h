@@ -41,7 +41,8 @@
 	X(28, SUPERSEDED, "a later request took its place", 1)                                     \
 	X(29, TRY_AGAIN, "not now, try again", 5)                                                  \
 	X(30, INTERNAL, "an internal error", 1)                                                    \
-	X(31, UNCERTAIN, "it is not known whether the request was accepted", 5)
+	X(31, UNCERTAIN, "it is not known whether the request was accepted", 5)                    \
+	X(32, BAD_CONFIG, "this cannot work as it is configured", 78)
 
 enum hv_rc {
 #define X(num, name, text, status) HV_##name = num,

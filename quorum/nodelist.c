@@ -148,6 +148,29 @@ static bool lists(const struct nodelist *list, hv_node_id id)
 	return false;
 }
 
+/*
+ * A host that is cut off from the others and from the device keeps the device's vote until the
+ * device's client gives up (timeout), or votequorum stops waiting for it (sync_timeout); presets of
+ * corosync-qdevice(8).
+ */
+static void read_device(cmap_handle_t h, struct nodelist *list)
+{
+	uint32_t timeout = 10000, sync_timeout = 30000;
+	uint8_t two_node = 0;
+	char *model = NULL;
+
+	if (cmap_get_uint8(h, "quorum.two_node", &two_node) != CS_OK)
+		two_node = 0;
+	if (cmap_get_string(h, "quorum.device.model", &model) != CS_OK) {
+		list->two_node = two_node;
+		return;
+	}
+	free(model);
+	get_u32(h, "quorum.device.timeout", &timeout);
+	get_u32(h, "quorum.device.sync_timeout", &sync_timeout);
+	list->device_ms = timeout + sync_timeout + list->token_ms + list->consensus_ms;
+}
+
 static enum hv_rc read_list(cmap_handle_t h, struct nodelist *list, char **ret_text)
 {
 	struct draft d;
@@ -171,6 +194,10 @@ static enum hv_rc read_list(cmap_handle_t h, struct nodelist *list, char **ret_t
 	if (!get_u32(h, "runtime.config.totem.token", &list->token_ms) &&
 	    !get_u32(h, "totem.token", &list->token_ms))
 		list->token_ms = TOKEN_DEFAULT_MS;
+	if (!get_u32(h, "runtime.config.totem.consensus", &list->consensus_ms) &&
+	    !get_u32(h, "totem.consensus", &list->consensus_ms))
+		list->consensus_ms = list->token_ms * 12 / 10; /* corosync.conf(5) */
+	read_device(h, list);
 	list->self = own_id(h, &d);
 	if (!lists(list, list->self)) {
 		list->self = 0;

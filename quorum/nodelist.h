@@ -18,7 +18,10 @@ struct nodelist_node {
 struct nodelist {
 	hv_node_id self; /* 0: this node is not in the list */
 	char cluster[HV_NAME_MAX + 1];
-	uint32_t token_ms;
+	uint32_t token_ms, consensus_ms;
+	uint32_t device_ms; /* how long a quorum device may leave a host that is cut off its vote;
+			       0: there is none */
+	bool two_node;	    /* and no device: both go on when they do not hear each other */
 	struct nodelist_node nodes[HV_MAX_NODES];
 	size_t n_nodes; /* ascending id */
 };

@@ -127,11 +127,12 @@ static void ops_feed(void *user)
 		       m->h->proc.incarnation);
 }
 
-static bool ops_open(void *user)
+static bool ops_open(void *user, uint32_t *ret_ms)
 {
 	struct mind *m = user;
 
 	sim_trace(m->s, "node %u opens its watchdog", m->h->id);
+	*ret_ms = vms_of(m->s)->watch.timing.watchdog_ms;
 	device_feed(m->s, m->h);
 	return true;
 }

@@ -17,8 +17,9 @@ static uint64_t record = 1;
 static Hv__NodeWatchdog said;
 static unsigned says;
 
-static bool dev_open(void *user)
+static bool dev_open(void *user, uint32_t *ret_ms)
 {
+	*ret_ms = 5000;
 	opens++;
 	return open_works;
 }
