@@ -321,9 +321,11 @@ enum hv_rc cmd_fence_list(struct cli *cli)
 	}
 	show_stale(cli, response);
 	show_devices(cli, r->devices, r->n_devices, 0);
-	if (!r->n_devices)
+	if (!r->n_devices && !r->n_watchdogs)
 		out_printf(&cli->out, PLAIN,
 			   "No fence devices. Add one: hvcluster help fence add\n");
+	for (size_t i = 0; i < r->n_watchdogs; i++)
+		out_printf(&cli->out, PLAIN, "%s\n", r->watchdogs[i]);
 	for (size_t i = 0; i < r->n_unprotected; i++)
 		out_printf(&cli->out, RED,
 			   "%s has no fence device: if it is lost, its VMs wait for 'hvcluster "

@@ -15,6 +15,11 @@ static void show_node(struct cli *cli, const Hv__NodeShowResponse *r)
 		   n->votes == 1 ? "" : "s", n->feature, *n->boot_id ? n->boot_id : "unknown");
 	if (*n->health)
 		out_printf(o, PLAIN, "hypervisor: %s\n", n->health);
+	if (*n->watchdog)
+		out_printf(o, PLAIN, "%s\n", n->watchdog);
+	if (n->proof_in_ms)
+		out_printf(o, PLAIN, "proven off by that in %" PRIu64 " s\n",
+			   n->proof_in_ms / 1000 + 1);
 	if (r->n_fence) {
 		out_printf(o, BOLD, "\nFence devices\n");
 		show_devices(cli, r->fence, r->n_fence, 2);

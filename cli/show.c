@@ -67,8 +67,12 @@ void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned 
 			   active ? "" : node->admin, *node->leaving ? ", " : "", node->leaving,
 			   node->quarantined ? ", quarantined" : "");
 		node_load(&t, node);
-		table_cell(&t, strcmp(node->fencing, "ready") == 0 ? PLAIN : RED, "%s",
-			   node->fencing);
+		table_cell(&t,
+			   strcmp(node->fencing, "ready") == 0 ||
+				   strcmp(node->fencing, "watchdog") == 0
+			       ? PLAIN
+			       : RED,
+			   "%s", node->fencing);
 		table_cell(&t, DIM, "%s", format_ago(buf, node->since_wall_ms, now));
 		node_remark(&t, node);
 	}

@@ -70,7 +70,7 @@ const char *view_fencing_word(const struct view *v, const struct node *n)
 	bool failed = false, waited;
 
 	if (!n->n_devices)
-		return "none";
+		return cluster_watchdog_proves(v->c, n) ? "watchdog" : "none";
 	for (size_t i = 0; i < n->n_devices; i++)
 		failed = failed || (n->devices[i]->tested && n->devices[i]->test_rc != HV_OK);
 	if (failed)
@@ -112,10 +112,13 @@ void view_fence_summary(const struct view *v, Hv__StatusResponse *s)
 			continue;
 		s->fence_hosts++;
 		oldest_test(n, s);
-		if (!node_able(v, n, &waited))
-			continue;
-		s->fence_able++;
-		s->fence_waited += waited;
+		if (node_able(v, n, &waited)) {
+			s->fence_able++;
+			s->fence_waited += waited;
+		} else if (cluster_watchdog_proves(v->c, n)) {
+			s->fence_able++;
+			s->fence_waited++;
+		}
 	}
 }
 
@@ -184,6 +187,11 @@ static void warn_node(const struct view *v, const struct node *n, char ***list, 
 				  n->name, n->unfence_tries));
 	for (size_t i = 0; i < n->n_devices; i++)
 		warn_device(v, n, n->devices[i], list, count);
+	if (n->both_go_on && !n->n_devices) {
+		_cleanup_free_ char *text = cluster_watchdog_text(n);
+
+		warn(list, count, hv_xasprintf("node %s: %s", n->name, text ? text : ""));
+	}
 	if (strcmp(cluster_setting(v->c, "fence_proof"), "seen") == 0 && node_able(v, n, &waited) &&
 	    waited)
 		warn(

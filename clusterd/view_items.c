@@ -53,6 +53,18 @@ static char *reason_text(const struct reason *reason)
 	return view_str(s);
 }
 
+static void watchdog_info(const struct view *v, Hv__NodeInfo *i, const struct node *n)
+{
+	_cleanup_free_ char *text = cluster_watchdog_text(n);
+	uint64_t proof_us = cluster_watchdog_proof_us(n);
+
+	i->watchdog_ms = n->watch.watchdog_ms;
+	i->lease_ms = n->watch.lease_ms;
+	i->watchdog = view_str(text ? text : "");
+	if (proof_us > v->now_us && n->state != NODE_OFFLINE)
+		i->proof_in_ms = (proof_us - v->now_us) / HV_US_PER_MS;
+}
+
 Hv__NodeInfo *view_node_info(const struct view *v, const struct node *n)
 {
 	Hv__NodeInfo *i = hv_xcalloc(1, sizeof(*i));
@@ -79,6 +91,7 @@ Hv__NodeInfo *view_node_info(const struct view *v, const struct node *n)
 	i->coordinator = v->status->coordinator == n->id;
 	i->feature = n->feature;
 	i->leaving = view_str(n->leaving == NODE_STAYS ? "" : node_leaving_name(n->leaving));
+	watchdog_info(v, i, n);
 	i->quarantined = n->quarantined;
 	if (n->quarantine_us > v->now_us)
 		i->quarantine_left_ms = (n->quarantine_us - v->now_us) / HV_US_PER_MS;

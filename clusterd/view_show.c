@@ -195,6 +195,14 @@ uint64_t view_op_fingerprint(const struct view *v, hv_op_id id, bool *ret_ended)
 	return f * 1001 + view_op_permille(v, op);
 }
 
+static void add_watchdog(Hv__FenceListResponse *list, const struct node *n)
+{
+	_cleanup_free_ char *text = cluster_watchdog_text(n);
+
+	if (text)
+		list->watchdogs[list->n_watchdogs++] = hv_xasprintf("%s: %s", n->name, text);
+}
+
 enum hv_rc view_fence_list(const struct view *v, const Hv__FenceListRequest *req,
 			   Hv__ControlResponse *r)
 {
@@ -208,12 +216,14 @@ enum hv_rc view_fence_list(const struct view *v, const Hv__FenceListRequest *req
 	r->body_case = HV__CONTROL_RESPONSE__BODY_FENCE_LIST;
 	r->fence_list = list;
 	list->unprotected = hv_xcalloc(cluster_node_count(v->c), sizeof(char *));
+	list->watchdogs = hv_xcalloc(cluster_node_count(v->c), sizeof(char *));
 	for (size_t i = 0; i < cluster_node_count(v->c); i++) {
 		const struct node *n = cluster_node_at(v->c, i);
 
 		if (req->node[0] && strcmp(n->name, req->node) != 0)
 			continue;
-		if (n->configured && !n->n_devices)
+		add_watchdog(list, n);
+		if (n->configured && !n->n_devices && !cluster_watchdog_proves(v->c, n))
 			list->unprotected[list->n_unprotected++] = view_str(n->name);
 		view_devices_of(v, n, &budget, &list->devices, &list->n_devices);
 	}

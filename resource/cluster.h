@@ -391,6 +391,8 @@ bool cluster_watchdogs_on(const struct cluster *c);
 uint64_t cluster_watchdog_generation(const struct cluster *c);
 uint64_t cluster_watchdog_proof_us(const struct node *n);
 char *cluster_watchdog_text(const struct node *n);
+/* Will time prove it off when it is lost, or does it? */
+bool cluster_watchdog_proves(const struct cluster *c, const struct node *n);
 
 enum vm_request op_request(const struct operation *op); /* of a VM_REQUEST */
 const char *vm_request_name(enum vm_request r);

@@ -34,6 +34,21 @@ static void add_state(struct lines *l, const struct cluster *c, const struct vm 
 				    node, *why ? ": " : "", why));
 }
 
+/* Time is at work for it. */
+static void add_watchdog(struct lines *l, const struct cluster *c, const struct node *n)
+{
+	_cleanup_free_ char *text = cluster_watchdog_text(n);
+	uint64_t at_us = cluster_watchdog_proof_us(n);
+
+	if (!text || !cluster_watchdog_proves(c, n))
+		return;
+	if (at_us > c->now_us)
+		add(l, hv_xasprintf("%s: %s; that is in %llu ms", n->name, text,
+				    (unsigned long long)((at_us - c->now_us) / HV_US_PER_MS)));
+	else
+		add(l, hv_xasprintf("%s: %s", n->name, text));
+}
+
 static void add_wait(struct lines *l, const struct cluster *c, const struct vm *vm)
 {
 	const struct node *n = cluster_node(c, vm->node);
@@ -42,6 +57,7 @@ static void add_wait(struct lines *l, const struct cluster *c, const struct vm *
 		_cleanup_free_ char *why = reason_sentence(&n->reason);
 
 		add(l, hv_xasprintf("node %s is %s: %s", n->name, node_state_name(n->state), why));
+		add_watchdog(l, c, n);
 	}
 	if (vm->retry_us > c->now_us)
 		add(l,

@@ -5,8 +5,6 @@
 #include "resource/arm.h"
 #include "resource/journal.h"
 
-#include <stdio.h>
-
 bool cluster_watchdogs_on(const struct cluster *c)
 {
 	return is_armed(c) && strcmp(cluster_setting(c, "quorum_loss"), "ignore") != 0;
@@ -96,20 +94,33 @@ uint64_t cluster_watchdog_proof_us(const struct node *n)
 	return watchdog_counts(n) ? n->away_us + watchdog_wait_us(n) : 0;
 }
 
+bool cluster_watchdog_proves(const struct cluster *c, const struct node *n)
+{
+	return n->watch.watchdog_ms && !n->both_go_on && !c->tuning.fence_seen;
+}
+
+/* "5", "13.7" */
+static char *seconds(uint64_t ms)
+{
+	if (ms % 1000 < 100)
+		return hv_xasprintf("%llu", (unsigned long long)(ms / 1000));
+	return hv_xasprintf("%llu.%llu", (unsigned long long)(ms / 1000),
+			    (unsigned long long)(ms / 100 % 10));
+}
+
 char *cluster_watchdog_text(const struct node *n)
 {
-	uint64_t ms = timing_deadline_us(&n->watch) / HV_US_PER_MS;
+	_cleanup_free_ char *watchdog = seconds(n->watch.watchdog_ms);
+	_cleanup_free_ char *lease = seconds(n->watch.lease_ms);
+	_cleanup_free_ char *deadline = seconds(timing_deadline_us(&n->watch) / HV_US_PER_MS);
 
 	if (!n->watch.watchdog_ms)
 		return NULL;
 	if (n->both_go_on)
-		return hv_xasprintf("watchdog %u.%u s; with two_node both hosts go on without each "
-				    "other, so time proves nothing: add a quorum device or a fence "
-				    "device",
-				    n->watch.watchdog_ms / 1000, n->watch.watchdog_ms / 100 % 10);
-	return hv_xasprintf(
-	    "watchdog %u.%u s, lease %u.%u s: proven off %llu.%llu s after its loss",
-	    n->watch.watchdog_ms / 1000, n->watch.watchdog_ms / 100 % 10, n->watch.lease_ms / 1000,
-	    n->watch.lease_ms / 100 % 10, (unsigned long long)(ms / 1000),
-	    (unsigned long long)(ms / 100 % 10));
+		return hv_xasprintf(
+		    "watchdog %s s; with two_node both hosts go on without each other, so time "
+		    "proves nothing: add a quorum device or a fence device",
+		    watchdog);
+	return hv_xasprintf("watchdog %s s, lease %s s: proven off %s s after its loss", watchdog,
+			    lease, deadline);
 }

@@ -30,6 +30,7 @@ def bindir():
 def pytest_configure(config):
     config.addinivalue_line("markers", "hosts(n): how many hosts the lab has (default 3)")
     config.addinivalue_line("markers", "bare: without clusterd")
+    config.addinivalue_line("markers", "watchdog(options, token): each host has one")
     config.addinivalue_line("markers", "timing: measures, and is left out for a sanitized build")
 
 
@@ -56,8 +57,12 @@ def sanitized():
 def lab(request):
     marker = request.node.get_closest_marker("hosts")
     bare = request.node.get_closest_marker("bare")
+    dog = request.node.get_closest_marker("watchdog")
+    if dog and not (bindir() / "tests/lab/labdog").exists():
+        pytest.skip("tests/lab/labdog is not built: it needs libfuse3-dev")
     made = Lab(os.environ.get("LAB_NAME", "e2e"), bindir="/nonexistent" if bare else bindir(),
-               env=SANITIZERS if sanitized() else "")
+               env=SANITIZERS if sanitized() else "", watchdog=dog.args[0] if dog else "",
+               token=dog.args[1] if dog else None)
     made.down()
     made.up(marker.args[0] if marker else 3)
     yield made

@@ -37,7 +37,7 @@ def wait_until(condition, timeout, what, step=0.1):
 class Lab:
     """One lab, named as LAB_NAME does. Hosts are named by strings: "host1"."""
 
-    def __init__(self, name, bindir=None, token=None, env=""):
+    def __init__(self, name, bindir=None, token=None, env="", watchdog=""):
         self.name = name
         self.hosts = []
         self._env = dict(os.environ, LAB_NAME=name, LAB_ENV=env)
@@ -45,6 +45,7 @@ class Lab:
             self._env["LAB_BINDIR"] = str(bindir)
         if token:
             self._env["LAB_TOKEN"] = str(token)
+        self._env["LAB_WATCHDOG"] = watchdog
         self.shared = Path(f"/var/lib/hvlab/{name}/shared")
 
     def run(self, *words, check=True, timeout=60, **kwargs):
@@ -119,6 +120,11 @@ class Lab:
         """The times (seconds since 1970) at which a host was seen to be off."""
         lines = (line.split() for line in self.run("power-log").splitlines())
         return [float(when) for when, name, what in lines if name == host and what == "off"]
+
+    def bitten(self, host):
+        """The times at which a host's watchdog ran out."""
+        lines = (line.split() for line in self.run("bites", check=False).splitlines())
+        return [float(when) for when, name, _ in lines if name == host]
 
     def beats(self, name):
         return read_beats(self.shared / f"{name}.log")

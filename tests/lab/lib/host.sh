@@ -85,6 +85,7 @@ host_kill() {
     ports_down "$1"
     cgroup_kill "$(host_cgroup "$1")" || die "host$1 does not die" \
         "look at the processes in $(host_cgroup "$1")/cgroup.procs"
+    dog_off "$1"
     [ "$was" = off ] || power_log "$1" off
     net_unplug "$1"
     rm -f "$STATE/hosts/host$1.pid"
