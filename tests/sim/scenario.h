@@ -215,7 +215,7 @@ struct sc_raw {
 struct sc_settings {
 	struct sc_raw raw[SC_RAW];
 	size_t n_raw;
-	enum sc_yes have_quorum, fencing, maintenance_return, stickiness, preemption,
+	enum sc_yes have_quorum, fencing, watchdog, maintenance_return, stickiness, preemption,
 	    auto_rebalance, rebalance_on_start;
 	char *quorum_loss, *placement, *node_shutdown, *on_stop_failure; /* NULL: preset */
 };

@@ -107,6 +107,7 @@ static void devices_of(struct scenario_run *r, size_t i)
 
 static void build_rack(struct scenario_run *r)
 {
+	static const struct timing watchdog = {.watchdog_ms = 5000, .lease_ms = 2000};
 	const struct scenario *sc = r->sc;
 	struct sim *s = &r->s;
 
@@ -131,6 +132,8 @@ static void build_rack(struct scenario_run *r)
 	r->w->hooks.move_fails = move_fails;
 	r->w->hooks.move_waits = move_waits;
 	for (size_t i = 0; i < s->n; i++) {
+		if (sc->settings.watchdog == SC_YES)
+			vms_watch_give(s, s->hosts[i].id, &watchdog);
 		r->w->host_mem_mib[i] = NO_LIMIT_MIB;
 		r->w->host_cpus[i] = NO_LIMIT_CPUS;
 		r->was_on[i] = true;

@@ -125,8 +125,10 @@ static void wait_for_time(struct mind *m, struct job *j, const struct operation 
 		j->rc = op->cancel ? HV_CANCELLED : HV_OK;
 		j->fenced = op->cancel ? 0 : op->victim;
 		j->ended_us = mind_mono(m);
-		if (j->fenced)
+		if (j->fenced) {
 			vms_proven(m->s, j->fenced);
+			vms_note(m->s, VMS_FENCED, -1, j->fenced, m->h->id, false);
+		}
 	} else if (at_us && (!m->proof_due_us || at_us < m->proof_due_us)) {
 		m->proof_due_us = at_us;
 	}
