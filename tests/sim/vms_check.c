@@ -121,9 +121,10 @@ static void check_vms(struct mind *m, bool forget)
 		see_let_go(m, vm, k);
 		check_epoch(m, vm, k, forget);
 		d = vm->node ? vms_dom(m->s, vm->node, k) : NULL;
-		/* Taken over; a node that catches up tells old stories. */
+		/* Taken over; a node that catches up tells old stories. What a person starts on
+		 * a host that is lost nobody sees. */
 		if (d && d->stray && vm->state != VM_STARTING && vm->state != VM_CHECKING &&
-		    mind_current(m)) {
+		    vm->state != VM_RECOVERING && mind_current(m)) {
 			d->stray = false;
 			d->owed = d->state != DOM_ABSENT;
 		}
