@@ -166,7 +166,7 @@ struct watchdog {
 	uint64_t record_us;	  /* in /run: CLOCK_MONOTONIC of a heartbeat; 0: none */
 	uint64_t ambush_us;	  /* until then the next feed is held up */
 	unsigned ambush_permille; /* of the lease: not before so much of it has gone by */
-	uint64_t in_touch_us;	  /* last seen a working member, or without VMs: I6 */
+	uint64_t in_touch_us;	  /* last seen a working member, feeding, or without VMs: I6 */
 	uint64_t crash_until_us;
 };
 struct watchdogs {

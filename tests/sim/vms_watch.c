@@ -114,6 +114,7 @@ static void ops_feed(void *user)
 	uint64_t late;
 
 	check_lease(m->s, m->h);
+	d->in_touch_us = m->s->now_us; /* a look every so often may miss the moments of a storm */
 	if (!ambushed(m->s, m->h)) {
 		device_feed(m->s, m->h);
 		return;
