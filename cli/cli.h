@@ -145,6 +145,8 @@ enum hv_rc cmd_fence_list(struct cli *cli);
 enum hv_rc cmd_fence_test(struct cli *cli);
 enum hv_rc cmd_fence_confirm(struct cli *cli);
 enum hv_rc cmd_events(struct cli *cli);
+enum hv_rc cmd_quorum(struct cli *cli);
+enum hv_rc cmd_quorum_force(struct cli *cli);
 enum hv_rc cmd_report_failover(struct cli *cli);
 enum hv_rc cmd_op_list(struct cli *cli);
 enum hv_rc cmd_op_show(struct cli *cli);

@@ -17,6 +17,8 @@ static void show_cluster(const struct out *o, const Hv__ControlResponse *respons
 		   s->votes_needed);
 	if (*s->coordinator)
 		out_printf(o, PLAIN, ", coordinator %s", s->coordinator);
+	if (s->quorate && *s->may_lose_text)
+		out_printf(o, s->may_lose ? PLAIN : YELLOW, "; %s", s->may_lose_text);
 	fputc('\n', o->file);
 	out_printf(o, PLAIN, "Asked %s: ", *response->node ? response->node : "this node");
 	if (s->active)

@@ -129,6 +129,15 @@ static const struct command commands[] = {
 	 "Its VMs are started elsewhere when it is proven off.",
 	 1, 1, ACTS | OPTION(YES), cmd_fence_node},
 
+	{"", "quorum", "", "the votes, how many more nodes may be lost, and what each loss would mean",
+	 NULL, 0, 0, SHOWS, cmd_quorum},
+	{"quorum", "force", "", "go on without a quorum, when the missing nodes are gone for good",
+	 "For when most of the nodes are destroyed, or one of two that were both down. Run it on a node\n"
+	 "that is left. It asks for the name of each node that is not seen: you say that it is off and\n"
+	 "stays off. If one of them still runs, VMs run twice and destroy their disks. Refused while the\n"
+	 "cluster works or a majority may still be there.",
+	 0, 0, OPTION(JSON) | OPTION(YES) | OPTION(OFF), cmd_quorum_force},
+
 	{"", "disarm", "", "hands off: nothing is fenced, started, stopped or moved until 'hvcluster arm'",
 	 "For work on the network, the storage or the fence devices. What happens to VMs is watched. A node\n"
 	 "that is lost meanwhile is fenced when the cluster is armed. With --ignore VMs may be started,\n"
@@ -196,17 +205,20 @@ const struct command *command_at(size_t i)
 
 const struct command *command_find(const char *const *words, size_t n, size_t *ret_used)
 {
+	const struct command *found = NULL;
+
+	/* "quorum force" is more than "quorum" and a word. */
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		const struct command *c = &commands[i];
 		bool grouped = *c->group;
 
 		if (n < 1U + grouped || (grouped && strcmp(c->group, words[0]) != 0) ||
-		    strcmp(c->name, words[grouped]) != 0)
+		    strcmp(c->name, words[grouped]) != 0 || (found && !grouped))
 			continue;
 		*ret_used = 1U + grouped;
-		return c;
+		found = c;
 	}
-	return NULL;
+	return found;
 }
 
 char *command_title(const struct command *command)

@@ -96,6 +96,8 @@ static const struct option_row {
 		"tell it `on` before a node that has booted or was fenced gets VMs (fence_scsi, a switch's port)"},
 	[OPT_ALL] = {"all", 0, FLAG, FIELD(all), 0, 0, NULL,
 		"every device of every node"},
+	[OPT_OFF] = {"off", 0, TEXT, FIELD(off), 0, 0, "NODE,...",
+		"with --yes: the nodes that you have seen to be off"},
     /* clang-format on */
 };
 

@@ -52,6 +52,7 @@ enum option_id {
 	OPT_PROOF,
 	OPT_UNFENCE,
 	OPT_ALL,
+	OPT_OFF,
 	N_OPTIONS,
 };
 typedef uint64_t option_set;
@@ -68,7 +69,7 @@ struct options {
 	option_set given; /* set of OPTION() */
 	bool json, help, wait, stopped, force, stop_first, xml, yes, soft, follow;
 	bool execute, cancel, ignore, local, unfence, all;
-	const char *vm, *color, *name, *on, *to, *node, *agent, *map, *proof;
+	const char *vm, *color, *name, *on, *to, *node, *agent, *map, *proof, *off;
 	uint32_t delay_s, delay_random_s;
 	uint32_t timeout_s, stop_timeout_s, grace_s, level, agent_timeout_s, lines, until;
 	int32_t priority;

@@ -209,6 +209,7 @@ static void stop(struct clusterd *d)
 	clusterd_watch_stop(d);
 	driver_close(d->driver);
 	corosync_hold_free(d->hold);
+	force_done(&d->force);
 	hv_client_free(d->hv);
 	intake_free(d->intake);
 	watchlist_free(d->watchlist);

@@ -16,6 +16,7 @@
 #include "clusterd/executor.h"
 #include "clusterd/farewell.h"
 #include "clusterd/feeder.h"
+#include "clusterd/force.h"
 #include "clusterd/guard.h"
 #include "clusterd/hv_client.h"
 #include "clusterd/intake.h"
@@ -49,6 +50,8 @@ struct clusterd {
 	uint32_t watchdog_s;
 	bool leaving; /* when the watchdog is stopped, the process ends */
 	qb_loop_timer_handle leave_late;
+	struct force force;
+	uint64_t stuck_us; /* since when there is nobody to act with; 0: there is */
 	struct farewell *farewell; /* told to stop: NULL until then */
 	struct ticker ticker;
 	struct progress progress;

@@ -203,6 +203,7 @@ enum hv_rc command_prepare(const struct cluster *c, Hv__Command *cmd, struct com
 	case HV__COMMAND__BODY_NODE_FENCE:
 		classify_fence(c, cmd->node_fence, ret);
 		return HV_OK;
+	case HV__COMMAND__BODY_QUORUM_FORCE: /* no client says it: force.h */
 	case HV__COMMAND__BODY__NOT_SET:
 	case _HV__COMMAND__BODY__CASE_IS_INT_SIZE:
 		break;

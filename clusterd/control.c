@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum wait_kind { WAIT_COMMAND, WAIT_OP, WAIT_EVENTS };
+enum wait_kind { WAIT_COMMAND, WAIT_OP, WAIT_EVENTS, WAIT_FORCE };
 
 struct wait {
 	uint64_t client;
@@ -296,6 +296,41 @@ static void do_events(struct control *ctl, uint64_t client, const struct view *v
 	send(ctl, client, v, view_events(v, req->events, r), r);
 }
 
+/* ---- quorum force: answered when the cluster works again */
+
+static void do_quorum_force(struct control *ctl, uint64_t client, const struct view *v,
+			    Hv__ControlRequest *req)
+{
+	_cleanup_free_ char *text = NULL;
+	const char *hint = NULL;
+	enum hv_rc rc = ctl->ops.force(ctl->user, v, req->quorum_force, &text, &hint);
+
+	if (rc == HV_OK)
+		wait_add(ctl, client, WAIT_FORCE, CONTROL_FORCE_MS);
+	else
+		refuse(ctl, client, v, rc, hint, text ? text : hv_rc_text(rc));
+}
+
+static Hv__ControlResponse *force_result(const struct view *v, bool expired, enum hv_rc *ret_rc)
+{
+	bool works = v->current && !v->status->barrier;
+	Hv__ControlResponse *r;
+
+	if (!works && !expired)
+		return NULL;
+	r = response_new();
+	*ret_rc = HV_OK;
+	if (!works)
+		*ret_rc = view_fail(r, HV_UNCERTAIN, "hvcluster quorum; hvcluster status",
+				    "the cluster does not work yet: %s",
+				    v->local_reason ? v->local_reason
+						    : "lost nodes are not yet proven off");
+	r->body_case = HV__CONTROL_RESPONSE__BODY_COMMAND;
+	r->command = hv_xcalloc(1, sizeof(*r->command));
+	hv__command_response__init(r->command);
+	return r;
+}
+
 /* The answer to a wait that is over, NULL while it is not. */
 static Hv__ControlResponse *wait_result(struct wait *w, const struct view *v, bool expired,
 					enum hv_rc *ret_rc)
@@ -329,6 +364,8 @@ static Hv__ControlResponse *wait_result(struct wait *w, const struct view *v, bo
 		r = response_new();
 		*ret_rc = view_events(v, &w->events, r);
 		return r;
+	case WAIT_FORCE:
+		return force_result(v, expired, ret_rc);
 	}
 	return NULL;
 }
@@ -390,6 +427,7 @@ VIEW_HANDLER(do_report, view_report(v, req->report_failover, r))
 VIEW_HANDLER(do_fence_list, view_fence_list(v, req->fence_list, r))
 VIEW_HANDLER(do_rule_list, view_rule_list(v, req->rule_list, r))
 VIEW_HANDLER(do_settings, view_settings(v, r))
+VIEW_HANDLER(do_quorum, view_quorum(v, r))
 
 static const struct {
 	Hv__ControlRequest__BodyCase body;
@@ -406,6 +444,8 @@ static const struct {
     {HV__CONTROL_REQUEST__BODY_FENCE_LIST, do_fence_list},
     {HV__CONTROL_REQUEST__BODY_SETTINGS, do_settings},
     {HV__CONTROL_REQUEST__BODY_RULE_LIST, do_rule_list},
+    {HV__CONTROL_REQUEST__BODY_QUORUM, do_quorum},
+    {HV__CONTROL_REQUEST__BODY_QUORUM_FORCE, do_quorum_force},
 };
 
 static void dispatch(struct control *ctl, uint64_t client, Hv__ControlRequest *req)

@@ -19,6 +19,8 @@
 
 #define CONTROL_COMMAND_MS                                                                         \
 	15000 /* a command is committed within that, or the client is told that it is not known */
+#define CONTROL_FORCE_MS                                                                           \
+	9000 /* corosync has answered and the barrier is lifted, or something is wrong */
 #define CONTROL_WAIT_MAX_MS 60000
 
 struct control;
@@ -28,6 +30,9 @@ struct control_ops {
 	/* Proposes and flushes; 0: not possible now. */
 	uint64_t (*propose)(void *user, const Hv__Event *ev, enum rl_entry_type type,
 			    hv_node_id fenced);
+	/* `hvcluster quorum force`; *ret_text malloc'ed. */
+	enum hv_rc (*force)(void *user, const struct view *v, const Hv__QuorumForceRequest *req,
+			    char **ret_text, const char **ret_hint);
 	void (*reply)(void *user, uint64_t client, const uint8_t *payload, size_t len);
 };
 struct control *control_new(qb_loop_t *loop, const struct control_ops *ops, void *user);

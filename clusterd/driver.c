@@ -76,6 +76,8 @@ static void on_quorum(void *user, struct rl_ring ring, bool quorate, uint32_t qu
 		 quorate ? "quorate" : "not quorate");
 	d->votes = in;
 	feed_votes(d);
+	if (quorate)
+		driver_force_log(d);
 }
 
 /* The administrator may have said that this view is to do without quorum, or no longer. */

@@ -15,6 +15,7 @@
 #ifndef HV_CLUSTERD_DRIVER_H
 #define HV_CLUSTERD_DRIVER_H
 
+#include "quorum/forecast.h"
 #include "quorum/nodelist.h"
 #include "quorum/replog.h"
 #include "resource/brain.h"
@@ -66,6 +67,14 @@ bool driver_current(const struct driver *d);
 bool driver_corosync_up(const struct driver *d);
 /* When our own latest message came back through the ring; CLOCK_MONOTONIC. */
 uint64_t driver_self_delivered_us(const struct driver *d);
+/* What votequorum goes by. */
+const struct vote_info *driver_votes(const struct driver *d);
+/*
+ * The administrator's override (force.h): corosync is told that the votes of the nodes that it sees
+ * are all there are, and this node may lead with the log it holds. *ret_text: malloc'ed, of a
+ * failure.
+ */
+enum hv_rc driver_force(struct driver *d, char **ret_text);
 /* What an operator must know about the store, or NULL. */
 const char *driver_store_warning(const struct driver *d);
 /* How often our state turned out to differ from the majority's. */

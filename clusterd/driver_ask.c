@@ -83,6 +83,36 @@ uint64_t driver_self_delivered_us(const struct driver *d)
 	return cpg_link_self_delivered_us(d->cpg);
 }
 
+const struct vote_info *driver_votes(const struct driver *d)
+{
+	return vote_link_info(d->vote);
+}
+
+void driver_force_log(struct driver *d)
+{
+	if (!d->forcing)
+		return;
+	d->forcing = false;
+	log_warning("quorum force: this node may lead with the log that it holds");
+	rl_force(d->log, mono_us());
+	driver_turn(d);
+}
+
+enum hv_rc driver_force(struct driver *d, char **ret_text)
+{
+	const struct rl_status *s = rl_status(d->log);
+	enum hv_rc rc = HV_OK;
+
+	d->forcing = true;
+	if (s->quorate) {
+		driver_force_log(d);
+		return HV_OK;
+	}
+	rc = vote_link_force(d->vote, s->votes, ret_text);
+	d->forcing = rc == HV_OK;
+	return rc;
+}
+
 const char *driver_store_warning(const struct driver *d)
 {
 	return d->store_warning;

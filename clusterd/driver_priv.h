@@ -35,6 +35,7 @@ struct driver {
 	uint64_t last_tick_us;
 	struct rl_input votes; /* votequorum's answer, as it came */
 	bool ignoring;	       /* quorum_loss=ignore is in force */
+	bool forcing;	       /* told to go on: the log is told when votequorum has answered */
 	unsigned divergences;
 	bool turning, unsettled, closing, must_leave;
 	enum rl_phase phase; /* as logged last */
@@ -42,6 +43,8 @@ struct driver {
 	size_t barrier;
 };
 
+/* If that was asked for: the log may lead with what it holds. */
+void driver_force_log(struct driver *d);
 /* Carries out what the log has put out, and settles. */
 void driver_turn(struct driver *d);
 

@@ -152,6 +152,7 @@ enum hv_rc view_status(const struct view *v, Hv__ControlResponse *r)
 	s->cluster = view_str(v->cluster_name);
 	s->version = view_str(HV_VERSION);
 	s->local_reason = view_str(v->local_reason);
+	s->may_lose = view_may_lose(v, &s->may_lose_text);
 	add_log(v, s);
 	for (size_t i = 0; i < cluster_node_count(v->c); i++)
 		view_add(&budget, &s->nodes, &s->n_nodes,

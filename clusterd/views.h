@@ -12,7 +12,8 @@
 
 #include "clusterd/progress.h"
 #include "proto/control.pb-c.h"
-#include "quorum/replog.h"
+#include "quorum/forecast.h"
+#include "quorum/nodelist.h"
 #include "resource/brain.h"
 
 #define VIEW_BYTES (HV_IPC_MAX - 8192)
@@ -26,8 +27,11 @@ struct view {
 	    current; /* this node is part of the active cluster, and its state is the present one */
 	uint64_t now_us;
 	const char *cluster_name;
-	const char *local_reason;    /* why not current; NULL when it is */
-	const char *const *warnings; /* of this node; the cluster's own are added */
+	const struct nodelist *list;   /* corosync's; NULL: not known. The state may be younger */
+	const struct vote_info *votes; /* NULL: not known */
+	uint64_t stuck_ms;	       /* for so long there has been nobody to act with */
+	const char *local_reason;      /* why not current; NULL when it is */
+	const char *const *warnings;   /* of this node; the cluster's own are added */
 	size_t n_warnings;
 };
 
@@ -43,6 +47,9 @@ enum hv_rc view_fence_list(const struct view *v, const Hv__FenceListRequest *req
 			   Hv__ControlResponse *r);
 enum hv_rc view_rule_list(const struct view *v, const Hv__RuleListRequest *req,
 			  Hv__ControlResponse *r);
+enum hv_rc view_quorum(const struct view *v, Hv__ControlResponse *r);
+/* How many more nodes, whichever they are; *ret_text says it (malloc'ed). */
+uint32_t view_may_lose(const struct view *v, char **ret_text);
 enum hv_rc view_settings(const struct view *v, Hv__ControlResponse *r);
 
 /* A code with its texts; `text` is formatted, `hint` is taken as it is and may be NULL. */

@@ -196,6 +196,24 @@ static void say_status(struct clusterd *d, bool current)
 		notify_status(d->notify, "not active: %s", clusterd_local_reason(d));
 }
 
+static enum hv_rc force_quorum(void *user, char **ret_text)
+{
+	struct clusterd *d = user;
+
+	return driver_force(d->driver, ret_text);
+}
+
+static const struct force_ops force_ops = {
+    .begin = force_quorum, .propose = propose_typed, .pending = pending};
+
+static enum hv_rc on_force(void *user, const struct view *v, const Hv__QuorumForceRequest *req,
+			   char **ret_text, const char **ret_hint)
+{
+	struct clusterd *d = user;
+
+	return force_begin(&d->force, v, req, &force_ops, d, ret_text, ret_hint);
+}
+
 static void on_settled(void *user)
 {
 	struct clusterd *d = user;
@@ -208,8 +226,13 @@ static void on_settled(void *user)
 		intake_state_changed(d->intake, mono_us(), true);
 	}
 	d->was_current = current;
+	if (current)
+		d->stuck_us = 0;
+	else if (!d->stuck_us)
+		d->stuck_us = mono_us();
 	at_us = executor_reconcile(d->executor, c, current, hv_client_up(d->hv), mono_us());
 	if (current) {
+		force_look(&d->force, c, driver_status(d->driver)->barrier, &force_ops, d);
 		intake_reconcile(d->intake, c, mono_us());
 		at_us = sooner(at_us, intake_next_us(d->intake));
 		at_us = sooner(at_us, reconcile_ticker(d));
@@ -444,7 +467,7 @@ const struct executor_ops clusterd_executor_ops = {
 };
 const struct watchlist_ops clusterd_watchlist_ops = {.request = to_hypervisord};
 const struct control_ops clusterd_control_ops = {
-    .view = clusterd_view, .propose = propose_command, .reply = to_client};
+    .view = clusterd_view, .propose = propose_command, .force = on_force, .reply = to_client};
 const struct hv_client_ops clusterd_hv_ops = {
     .up = on_hv_up, .down = on_hv_down, .message = on_hv_message};
 const struct ipc_server_ops clusterd_ipc_ops = {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/clusterd_priv.h"
 
+#include "clusterd/host_time.h"
+
 #include <stdio.h>
 
 const char *clusterd_local_reason(struct clusterd *d)
@@ -17,6 +19,9 @@ const char *clusterd_local_reason(struct clusterd *d)
 	case RL_DOWN:
 		return "this node is joining corosync's group";
 	case RL_NO_QUORUM:
+		if (driver_votes(d->driver)->wait_for_all && s->votes >= s->votes_needed)
+			return "this node has not seen all nodes since its start (wait_for_all); "
+			       "if one is gone for good: hvcluster help quorum force";
 		snprintf(d->reason, sizeof(d->reason),
 			 "this node sees %u of %u votes, %u are needed", s->votes, s->votes_total,
 			 s->votes_needed);
@@ -81,6 +86,9 @@ bool clusterd_view(void *user, struct view *ret, enum hv_rc *ret_rc, const char 
 			     .current = driver_current(d->driver),
 			     .now_us = driver_now_us(d->driver),
 			     .cluster_name = d->list.cluster,
+			     .list = &d->list,
+			     .votes = driver_votes(d->driver),
+			     .stuck_ms = d->stuck_us ? (mono_us() - d->stuck_us) / HV_US_PER_MS : 0,
 			     .local_reason = clusterd_local_reason(d),
 			     .warnings = d->warnings};
 	ret->n_warnings = gather_warnings(d);

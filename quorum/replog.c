@@ -442,6 +442,8 @@ const struct rl_status *rl_status(const struct replog *log)
 	s->commit_index = log->commit_index;
 	s->applied_index = log->applied_index;
 	s->base_index = log->log.base_index;
+	s->n_view = log->in_view ? log->view.n : 0;
+	memcpy(s->view, log->view.ids, s->n_view * sizeof(s->view[0]));
 	s->quorate = rl_quorate(log);
 	s->votes = log->in_view ? node_list_votes(&log->nodes, &log->view) : 0;
 	s->votes_needed = log->votes.quorum;

@@ -208,9 +208,11 @@ struct rl_status {
 	bool quorate;
 	uint32_t votes, votes_needed, votes_total;
 	bool disk_failed;
-	size_t pending;	      /* own proposals not yet applied */
-	uint64_t feature_min; /* lowest feature among the members */
-	bool caught_up;	      /* since this start: may lead a minority epoch */
+	size_t pending;		       /* own proposals not yet applied */
+	uint64_t feature_min;	       /* lowest feature among the members */
+	bool caught_up;		       /* since this start: may lead a minority epoch */
+	hv_node_id view[HV_MAX_NODES]; /* who is in the group now, members or not */
+	size_t n_view;
 	bool needs_state; /* our store was damaged or our state diverged, and no donor has helped
 			     yet */
 	uint64_t refused; /* peer messages that were malformed */

@@ -3,7 +3,9 @@
 
 #include "quorum/corosync_client.h"
 
+#include <corosync/cmap.h>
 #include <corosync/votequorum.h>
+#include <stdio.h>
 
 struct vote_link {
 	qb_loop_t *loop;
@@ -19,6 +21,7 @@ struct vote_link {
 	bool have_ring;
 	struct rl_ring answer_ring; /* the ring that `quorate` is about */
 	bool have_answer, quorate, changed;
+	struct vote_info info;
 };
 
 static void disconnect(struct vote_link *l)
@@ -31,6 +34,7 @@ static void disconnect(struct vote_link *l)
 	l->fd = -1;
 	votequorum_finalize(l->handle);
 	l->have_ring = l->have_answer = l->changed = false;
+	l->info.known = false;
 }
 
 static void go_down(struct vote_link *l, cs_error_t err, const char *what)
@@ -89,6 +93,24 @@ static uint32_t device_votes(const struct votequorum_info *info)
 	return (info->flags & counted) == counted ? info->qdevice_votes : 0;
 }
 
+static void keep_info(struct vote_link *l, const struct votequorum_info *i)
+{
+	l->info = (struct vote_info){
+	    .known = true,
+	    .two_node = i->flags & VOTEQUORUM_INFO_TWONODE,
+	    .wait_for_all = i->flags & VOTEQUORUM_INFO_WAIT_FOR_ALL,
+	    .last_man_standing = i->flags & VOTEQUORUM_INFO_LAST_MAN_STANDING,
+	    .auto_tie_breaker = i->flags & VOTEQUORUM_INFO_AUTO_TIE_BREAKER,
+	    .expected = i->highest_expected,
+	    .quorum = i->quorum,
+	    .device = i->flags & VOTEQUORUM_INFO_QDEVICE_REGISTERED,
+	    .device_votes = device_votes(i) > 0,
+	    .device_has = i->qdevice_votes,
+	};
+	snprintf(l->info.device_name, sizeof(l->info.device_name), "%.*s", HV_NAME_MAX,
+		 i->qdevice_name);
+}
+
 static void tell(struct vote_link *l)
 {
 	struct votequorum_info info = {0};
@@ -107,6 +129,7 @@ static void tell(struct vote_link *l)
 	l->changed = false;
 	l->told_down = false;
 	corosync_retry_reset(&l->retry);
+	keep_info(l, &info);
 	l->ops.quorum(l->user, l->answer_ring, l->quorate, info.quorum, device_votes(&info));
 }
 
@@ -168,6 +191,41 @@ struct vote_link *vote_link_new(qb_loop_t *loop, const struct vote_link_ops *ops
 	l->fd = -1;
 	corosync_retry_init(&l->retry, loop, connect_link, l);
 	return l;
+}
+
+const struct vote_info *vote_link_info(const struct vote_link *l)
+{
+	return &l->info;
+}
+
+/* Nobody is waited for any more: cmap_keys(7), quorum.cancel_wait_for_all. */
+static cs_error_t cancel_wait(void)
+{
+	cmap_handle_t cmap;
+	cs_error_t err = cmap_initialize(&cmap);
+
+	if (err != CS_OK)
+		return err;
+	err = cmap_set_uint8(cmap, "quorum.cancel_wait_for_all", 1);
+	cmap_finalize(cmap);
+	return err;
+}
+
+enum hv_rc vote_link_force(struct vote_link *l, uint32_t votes, char **ret_text)
+{
+	cs_error_t err = CS_OK;
+
+	if (!l->up || !l->info.known)
+		return HV_COROSYNC_DOWN;
+	if (l->info.wait_for_all)
+		err = cancel_wait();
+	/* With two_node one vote is enough as it is. */
+	if (err == CS_OK && !l->info.two_node)
+		err = votequorum_setexpected(l->handle, votes);
+	if (err == CS_OK)
+		return HV_OK;
+	*ret_text = corosync_error_text(err, "tell votequorum how many votes there are");
+	return HV_FAILED;
 }
 
 void vote_link_free(struct vote_link *l)

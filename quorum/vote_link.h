@@ -11,7 +11,7 @@
 #ifndef HV_QUORUM_VOTE_LINK_H
 #define HV_QUORUM_VOTE_LINK_H
 
-#include "quorum/replog.h"
+#include "quorum/forecast.h"
 
 #include <qb/qbloop.h>
 
@@ -22,6 +22,15 @@ struct vote_link_ops {
 	void (*down)(void *user, const char *why);
 };
 struct vote_link *vote_link_new(qb_loop_t *loop, const struct vote_link_ops *ops, void *user);
+/* With the answer that was told last; `known` is false while there is none. */
+const struct vote_info *vote_link_info(const struct vote_link *l);
+/*
+ * The administrator's override: from now on, so many votes are all there are, and who has not been
+ * seen since the start is not waited for (wait_for_all). Told to every node of this ring by
+ * corosync; nodes that come back count again. Kept until corosync ends. *ret_text: malloc'ed, of a
+ * failure.
+ */
+enum hv_rc vote_link_force(struct vote_link *l, uint32_t votes, char **ret_text);
 void vote_link_free(struct vote_link *l);
 
 #endif

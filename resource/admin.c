@@ -77,6 +77,7 @@ static bool acts(const Hv__Command *cmd)
 	case HV__COMMAND__BODY_RULE_ADD:
 	case HV__COMMAND__BODY_RULE_REMOVE:
 	case HV__COMMAND__BODY_NODE_RELEASE:
+	case HV__COMMAND__BODY_QUORUM_FORCE:
 	case HV__COMMAND__BODY_ARM:
 	case HV__COMMAND__BODY__NOT_SET:
 	case _HV__COMMAND__BODY__CASE_IS_INT_SIZE:
@@ -142,6 +143,23 @@ struct answer admin_setting_set(struct cluster *c, const char *actor, const Hv__
 	return answer_ok(0);
 }
 
+/* Only said: what it changes was changed in corosync and by the FenceConfirms that come with it. */
+static struct answer admin_quorum_force(struct cluster *c, const char *actor,
+					const Hv__QuorumForce *cmd)
+{
+	char names[HV_TEXT_MAX / 2] = "";
+	_cleanup_free_ char *cause = NULL;
+	size_t used = 0;
+
+	for (size_t i = 0; i < cmd->n_off && used < sizeof(names) - HV_NAME_MAX - 3; i++)
+		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "",
+					 cmd->off[i]);
+	cause = hv_xasprintf("%s said that it may go on%s%s%s", actor, *names ? ", and that " : "",
+			     names, *names ? " cannot run any more" : "");
+	journal(c, SEV_WARNING, "quorum", "", "lost", "forced", cause);
+	return answer_ok(0);
+}
+
 static struct answer dispatch(struct cluster *c, const Hv__Command *cmd)
 {
 	const char *actor = *cmd->actor ? cmd->actor : "an administrator";
@@ -191,6 +209,8 @@ static struct answer dispatch(struct cluster *c, const Hv__Command *cmd)
 		return admin_node_fence(c, actor, cmd->node_fence);
 	case HV__COMMAND__BODY_NODE_RELEASE:
 		return admin_node_release(c, actor, cmd->node_release);
+	case HV__COMMAND__BODY_QUORUM_FORCE:
+		return admin_quorum_force(c, actor, cmd->quorum_force);
 	case HV__COMMAND__BODY_ARM:
 		return admin_arm(c, actor, cmd->arm);
 	case HV__COMMAND__BODY__NOT_SET:
@@ -208,6 +228,7 @@ static bool fences(const struct cluster *c, const Hv__Command *cmd)
 				   : NULL;
 
 	return cmd->body_case == HV__COMMAND__BODY_FENCE_CONFIRM ||
+	       cmd->body_case == HV__COMMAND__BODY_QUORUM_FORCE ||
 	       (n && (n->state == NODE_LOST || n->state == NODE_FENCING));
 }
 

@@ -211,6 +211,11 @@ static bool command_valid(const Hv__Command *cmd, const char **ret_why)
 	case HV__COMMAND__BODY_VM_LOCK:
 		TRY(text_clean(cmd->vm_lock->reason, HV_NAME_MAX), "vm lock: bad reason");
 		return true;
+	case HV__COMMAND__BODY_QUORUM_FORCE:
+		TRY(cmd->quorum_force->n_off <= HV_MAX_NODES, "quorum force: too many nodes");
+		for (size_t i = 0; i < cmd->quorum_force->n_off; i++)
+			TRY(hv_name_valid(cmd->quorum_force->off[i]), "quorum force: bad name");
+		return true;
 	case HV__COMMAND__BODY_RULE_REMOVE:
 	case HV__COMMAND__BODY_NODE_SHUTDOWN:
 	case HV__COMMAND__BODY_NODE_FENCE:

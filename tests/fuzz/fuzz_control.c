@@ -38,6 +38,14 @@ static uint64_t propose(void *user _unused_, const Hv__Event *ev, enum rl_entry_
 	return 0;
 }
 
+static enum hv_rc force(void *user _unused_, const struct view *v,
+			const Hv__QuorumForceRequest *req _unused_, char **ret_text _unused_,
+			const char **ret_hint _unused_)
+{
+	hv_assert(v->current);
+	return HV_REFUSED;
+}
+
 static void reply(void *user _unused_, uint64_t client, const uint8_t *payload, size_t len)
 {
 	Hv__ControlResponse *r = hv__control_response__unpack(NULL, len, payload);
@@ -56,7 +64,8 @@ static void begin(void)
 
 static void request(qb_loop_t *loop, const uint8_t *payload, size_t len)
 {
-	static const struct control_ops ops = {view, propose, reply};
+	static const struct control_ops ops = {
+	    .view = view, .propose = propose, .force = force, .reply = reply};
 	struct control *ctl = control_new(loop, &ops, NULL);
 
 	answers = 0;

@@ -328,23 +328,28 @@ void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest
  * nothing waits. */
 const char *check_quiet(struct sim *s, char *buf, size_t size)
 {
-	const struct process *first = &s->hosts[s->gone == 1].proc;
+	const struct process *first = NULL;
 
+	for (size_t i = 0; i < s->n && !first; i++)
+		if (!sim_is_gone(s, s->hosts[i].id))
+			first = &s->hosts[i].proc;
 	for (size_t i = 0; i < s->n; i++) {
 		struct process *p = &s->hosts[i].proc;
 		const struct rl_status *st = p->up ? rl_status(p->log) : NULL;
 
-		if (s->hosts[i].id == s->gone)
+		if (sim_is_gone(s, s->hosts[i].id))
 			continue;
 		if (!st || st->phase != RL_ACTIVE)
 			snprintf(buf, size, "L1: node %zu is %s", i + 1,
 				 st ? rl_phase_name(st->phase) : "not running");
-		else if (st->n_members != s->n - (s->gone != 0))
+		else if (st->n_members != s->n - sim_gone(s))
 			snprintf(buf, size, "L1: node %zu knows only %zu members", i + 1,
 				 st->n_members);
 		else if (st->pending)
 			snprintf(buf, size, "L1: node %zu still has %zu proposals", i + 1,
 				 st->pending);
+		else if (st->barrier)
+			snprintf(buf, size, "L1: node %zu is behind its barrier", i + 1);
 		else if (p->applied != first->applied)
 			snprintf(buf, size, "L1: node %zu applied %llu, node 1 %llu", i + 1,
 				 (unsigned long long)p->applied,

@@ -101,7 +101,17 @@ struct host *sim_host(struct sim *s, hv_node_id id)
 
 bool sim_minority_possible(const struct sim *s)
 {
-	return s->two_node || s->device || s->no_votes;
+	return s->two_node || s->device || s->no_votes || s->forced;
+}
+
+bool sim_is_gone(const struct sim *s, hv_node_id id)
+{
+	return s->gone == id || node_set_has(&s->destroyed, id);
+}
+
+size_t sim_gone(const struct sim *s)
+{
+	return s->destroyed.n + (s->gone != 0);
 }
 
 /* ---- clocks of a host */

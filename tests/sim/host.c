@@ -443,7 +443,7 @@ void host_init(struct sim *s, struct host *h, hv_node_id id)
 
 void host_power_on(struct sim *s, struct host *h)
 {
-	if (h->id > s->n || h->power || s->gone == h->id)
+	if (h->id > s->n || h->power || sim_is_gone(s, h->id))
 		return;
 	sim_trace(s, "host %u: power on", h->id);
 	h->power = true;

@@ -15,6 +15,7 @@
  *   inject.c  streams of chance; injections are numbered and counted
  *   swarm.c   which cluster and which faults a seed has, and when; all is healed
  *   faults.c  what goes wrong (faults.h)
+ *   gone.c    what is gone for good: one host, or a majority; an administrator's word
  *   nodes.c   nodes are added and removed
  *   check.c   invariants of the log, looked at from outside
  *   plain.c   a trivial state machine as the mind: for the log alone
@@ -262,7 +263,9 @@ struct sim {
 	uint64_t snapshot_every;
 	struct swarm swarm;
 	bool healing;
-	hv_node_id gone; /* all is healed but this host; 0: none */
+	hv_node_id gone;	   /* all is healed but this host; 0: none */
+	struct node_set destroyed; /* a majority that is not there any more */
+	size_t forced; /* votes that an administrator has said are all there are; 0: he has not */
 	struct ring *rings;
 	uint64_t ring_seq;
 	bool regroup_due;
@@ -284,6 +287,8 @@ uint64_t sim_pick(const struct sim *s, struct prng *r, uint64_t lo, uint64_t hi,
 		  uint64_t storm_hi);
 uint64_t sim_range(struct sim *s, uint64_t lo, uint64_t hi, uint64_t storm_lo, uint64_t storm_hi);
 struct host *sim_host(struct sim *s, hv_node_id id);
+bool sim_is_gone(const struct sim *s, hv_node_id id);
+size_t sim_gone(const struct sim *s); /* how many */
 bool sim_minority_possible(const struct sim *s);
 
 /* net.c */
@@ -358,6 +363,12 @@ void patience_ends(struct sim *s);   /* they come back; takes a moment */
 void process_watch_start(struct sim *s, struct host *h);
 void process_watch_look(struct sim *s, struct host *h);
 uint64_t process_watch_due_us(const struct sim *s, struct host *h); /* 0: never */
+
+/* gone.c: healed, and then something is gone for good */
+void gone_one(struct sim *s);
+void gone_administrator(struct sim *s); /* a store was lost, and nobody leads */
+void gone_majority(struct sim *s);
+void until_quiet(struct sim *s); /* world.c: everyone has agreed that nothing more is to be done */
 
 /* swarm.c */
 void swarm_configure(struct sim *s);

@@ -51,30 +51,7 @@ void sim_end(struct sim *s)
 	free(s->heap);
 }
 
-/*
- * A store was lost and its peer was not caught up since its start: nobody may lead. This is for
- * the administrator to decide, who looks for a node that still has its log.
- */
-static void administrator(struct sim *s)
-{
-	bool stuck = false;
-
-	for (size_t i = 0; i < s->n; i++)
-		stuck = stuck || s->hosts[i].disk.damaged;
-	for (size_t i = 0; i < s->n && stuck; i++) {
-		struct process *p = &s->hosts[i].proc;
-
-		if (!p->up || s->hosts[i].disk.damaged || rl_status(p->log)->phase == RL_ACTIVE)
-			continue;
-		sim_trace(s, "node %zu: quorum force", i + 1);
-		rl_force(p->log, host_mono_us(s, &s->hosts[i]));
-		process_drain(s, &s->hosts[i]);
-		return;
-	}
-}
-
-/* Until everyone has agreed that nothing more is to be done. */
-static void until_quiet(struct sim *s)
+void until_quiet(struct sim *s)
 {
 	uint64_t end = s->now_us + HEALED_US, force = s->now_us + FORCE_US;
 	unsigned looks = 0;
@@ -89,31 +66,10 @@ static void until_quiet(struct sim *s)
 			patience_begins(s);
 		looks = rests && !hasty && s->mind->quiet(s) ? looks + 1 : 0;
 		if (!s->failed && force && s->now_us >= force) {
-			administrator(s);
+			gone_administrator(s);
 			force = 0;
 		}
 	}
-}
-
-/* The others go on without it, once they have found out, and take it in again. */
-static void one_for_good(struct sim *s)
-{
-	struct prng *r = sim_stream(s, STREAM_FAULTS);
-	hv_node_id id = (hv_node_id)prng_range(r, 1, s->n);
-	bool chosen = prng_chance(r, 300);
-
-	/* A brain has more to say about it: tests/scenarios. */
-	if (s->failed || s->n < 2 || !chosen || s->mind != &plain_mind ||
-	    !sim_inject(s, "out of order for good"))
-		return;
-	patience_ends(s);
-	fault_for_good(s, id, r);
-	until_quiet(s);
-	if (!s->failed)
-		check_end(s);
-	patience_ends(s);
-	fault_for_good_over(s);
-	until_quiet(s);
 }
 
 bool sim_run(uint64_t seed, const struct sim_options *o, struct sim_result *ret)
@@ -130,7 +86,8 @@ bool sim_run(uint64_t seed, const struct sim_options *o, struct sim_result *ret)
 	if (!s.failed)
 		swarm_heal(&s);
 	until_quiet(&s);
-	one_for_good(&s);
+	gone_one(&s);
+	gone_majority(&s);
 	if (!s.failed)
 		check_end(&s);
 	if (!s.failed)
