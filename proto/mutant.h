@@ -32,6 +32,8 @@
 	X(lost_store_counts, storm3, "the promise counts of a node that lost its memory")          \
 	X(old_disk_leads_alone, storm2,                                                            \
 	  "a node that was not caught up since its start may lead alone")                          \
+	X(old_disks_lead_together, log,                                                            \
+	  "a majority that was just started may lead where a device may have let the others act")  \
 	X(caught_up_for_ever, storm4, "caught up once, although others may have gone on since")    \
 	X(stale_quorum_counts, storm3,                                                             \
 	  "votequorum's answer for an earlier ring counts in this one")                            \

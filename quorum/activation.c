@@ -62,9 +62,24 @@ static void candidates_collect(struct replog *log, struct candidates *c)
 	}
 }
 
-static bool may_lead(const struct hello *h, bool whole)
+/*
+ * Can nodes with these votes have missed nothing that had an effect, also if all of them have just
+ * been started? Only a whole epoch's: those that it leaves out have not acted alone. But a device
+ * with more than one vote may have let them, behind a barrier that ended with our fencing.
+ */
+static bool has_missed_nothing(const struct replog *log, uint32_t votes)
 {
-	return !h->point.needs_state && (whole || h->caught_up || MUTANT(old_disk_leads_alone)) &&
+	uint32_t total = node_list_total(&log->nodes), others = total - votes;
+	bool alone = others && log->votes.device_votes &&
+		     others + log->votes.device_votes >= log->votes.quorum;
+
+	return epoch_is_whole(votes, total) && (!alone || MUTANT(old_disks_lead_together));
+}
+
+static bool may_lead(const struct hello *h, bool missed_nothing)
+{
+	return !h->point.needs_state &&
+	       (missed_nothing || h->caught_up || MUTANT(old_disk_leads_alone)) &&
 	       (h->quorate || !h->quorum_known);
 }
 
@@ -72,13 +87,13 @@ static bool may_lead(const struct hello *h, bool whole)
  * fail. -1: not us. */
 static int leader_rank(struct replog *log, const struct candidates *c)
 {
-	bool whole = epoch_is_whole(c->votes, node_list_total(&log->nodes));
+	bool missed_nothing = has_missed_nothing(log, c->votes);
 	int rank = 0;
 
 	for (size_t i = 0; i < c->set.n; i++) {
 		const struct peer *p = rl_peer(log, c->set.ids[i]);
 
-		if (!may_lead(&p->hello, whole))
+		if (!may_lead(&p->hello, missed_nothing))
 			continue;
 		if (p->id == log->self)
 			return rank;
@@ -296,7 +311,7 @@ void activation_again(struct replog *log)
 		return;
 	if (!promises_possible(log, &c, &alone))
 		return;
-	if (!epoch_is_whole(c.votes, node_list_total(&log->nodes)) && !log->caught_up)
+	if (!has_missed_nothing(log, c.votes) && !log->caught_up)
 		return;
 	log->detected_us = log->cluster_us;
 	log->want_again = false;

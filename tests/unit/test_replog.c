@@ -455,6 +455,45 @@ Test(replog, a_witness_side_is_a_minority_with_a_barrier, .fini = cleanup)
 	eq_text(2, "a ");
 }
 
+/* A device with a vote less than there are nodes lets one of three act, once the others are off. */
+Test(replog, who_was_fenced_by_one_of_three_does_not_lead_without_it, .fini = cleanup)
+{
+	start(3);
+	r.device_votes = 2;
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_view(&r, 2, 0);
+	rack_settle(&r);
+	cr_assert(status(2)->minority);
+	rack_crash(&r, 1);
+	rack_crash(&r, 3);
+	rack_fenced(&r, 2, 1);
+	rack_fenced(&r, 2, 3);
+	rack_settle(&r);
+	rack_propose(&r, 2, "a");
+	rack_settle(&r);
+	eq_text(2, "a ");
+	/* It goes, and the others come: the device votes for them now. They know nothing of "a". */
+	rack_crash(&r, 2);
+	rack_boot(&r, 1);
+	rack_boot(&r, 3);
+	rack_view(&r, 1, 3, 0);
+	rack_settle(&r);
+	rack_pass(&r, 10000000);
+	cr_assert_neq(status(1)->phase, RL_ACTIVE);
+	cr_assert_neq(status(3)->phase, RL_ACTIVE);
+	rack_boot(&r, 2);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	for (hv_node_id id = 1; id <= 3; id++)
+		eq_text(id, "a ");
+	/* Who stayed up was not fenced: two that have missed nothing go on without the third. */
+	rack_view(&r, 1, 3, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(1)->phase, RL_ACTIVE);
+	cr_assert_not(status(1)->minority);
+}
+
 Test(replog, it_says_when_it_wants_to_look_at_its_clock, .fini = cleanup)
 {
 	const struct replog *log;
