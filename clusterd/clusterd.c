@@ -5,6 +5,8 @@
 #include "clusterd/logging.h"
 #include "proto/ipc.h"
 
+#include "fence/fence_agent.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -162,6 +164,20 @@ static bool make_folder(const char *path)
 	return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
+/* It is installed beside hypervisord. */
+static void find_ipmitool(const char *hypervisord)
+{
+	const char *slash = strrchr(hypervisord, '/');
+	_cleanup_free_ char *path =
+	    slash ? hv_xasprintf("%.*s/ipmitool-quiet", (int)(slash - hypervisord), hypervisord)
+		  : NULL;
+
+	if (!fence_agent_ipmitool(path))
+		log_warning("%s is not there: fence_ipmilan will give passwords to ipmitool as "
+			    "arguments, which others can see for a moment",
+			    path ? path : "ipmitool-quiet");
+}
+
 static enum hv_rc start(struct clusterd *d)
 {
 	_cleanup_free_ char *text = NULL;
@@ -185,6 +201,7 @@ static enum hv_rc start(struct clusterd *d)
 						    .state_dir = d->options->state_dir,
 						    .boot_id = boot_id});
 	d->watchlist = watchlist_new(&clusterd_watchlist_ops, d);
+	find_ipmitool(d->options->hypervisord);
 	d->hv = hv_client_new(d->loop, d->options->hypervisord, d->options->libvirt_uri,
 			      d->options->state_dir, &clusterd_hv_ops, d);
 	notify_ready(d->notify);

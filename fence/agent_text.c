@@ -139,18 +139,63 @@ enum hv_rc agent_call_check(const struct fence_call *call, char **ret_text)
 	return HV_OK;
 }
 
-char *agent_call_stdin(const struct fence_call *call)
+/* Names under which fence_ipmilan is installed. */
+static bool is_ipmilan(const char *agent)
 {
-	size_t size = strlen("action=\n") + text_size(call->action);
+	static const char *const names[] = {"fence_ipmilan", "fence_ipmilanplus", "fence_idrac",
+					    "fence_ilo3",    "fence_ilo4",	  "fence_ilo5",
+					    "fence_imm"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(agent, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool is_password(const struct fence_option *o)
+{
+	return o->secret && (strcmp(o->key, "password") == 0 || strcmp(o->key, "passwd") == 0);
+}
+
+/* An ipmitool of the administrator's own choice, or run by sudo, takes what fence_ipmilan says. */
+static bool takes_quiet(const struct fence_call *call)
+{
+	bool password = false;
+
+	for (size_t i = 0; i < call->n_options; i++) {
+		const char *key = call->options[i].key;
+
+		if (strncmp(key, "ipmitool", 8) == 0 || strstr(key, "sudo"))
+			return false;
+		password = password || is_password(&call->options[i]);
+	}
+	return password && is_ipmilan(call->agent);
+}
+
+char *agent_call_stdin(const struct fence_call *call, const char *ipmitool)
+{
+	size_t size = strlen("action=\n") + text_size(call->action), len;
+	const char *quiet = ipmitool && takes_quiet(call) ? ipmitool : NULL;
 	char *text, *at;
 
 	for (size_t i = 0; i < call->n_options; i++)
-		size += text_size(call->options[i].key) + text_size(call->options[i].value);
+		size += text_size(call->options[i].key) + text_size(call->options[i].value) +
+			strlen("# ");
+	if (quiet)
+		size += strlen("ipmitool_path=\n") + text_size(quiet);
 	text = hv_xcalloc(1, size);
 	at = text + snprintf(text, size, "action=%s\n", call->action);
-	for (size_t i = 0; i < call->n_options; i++)
-		at += snprintf(at, size - (size_t)(at - text), "%s=%s\n", call->options[i].key,
-			       call->options[i].value);
+	if (quiet)
+		at += snprintf(at, size - (size_t)(at - text), "ipmitool_path=%s\n", quiet);
+	for (size_t i = 0; i < call->n_options; i++) {
+		const struct fence_option *o = &call->options[i];
+		bool hide = quiet && is_password(o);
+
+		len = size - (size_t)(at - text);
+		/* fence/ipmitool_quiet.c reads this line, fence_ipmilan skips it. */
+		at += hide ? snprintf(at, len, "# password %s\n", o->value)
+			   : snprintf(at, len, "%s=%s\n", o->key, o->value);
+	}
 	return text;
 }
 

@@ -20,8 +20,11 @@ void agent_call_free(struct fence_call *call);
 
 /* HV_OK, or HV_BAD_INPUT or HV_TOO_LARGE and *ret_text (malloc'ed). */
 enum hv_rc agent_call_check(const struct fence_call *call, char **ret_text);
-/* "action=...\nkey=value\n..."; the caller wipes and frees. */
-char *agent_call_stdin(const struct fence_call *call);
+/*
+ * "action=...\nkey=value\n..."; the caller wipes and frees. `ipmitool`: the program of
+ * fence/ipmitool_quiet.c, NULL: fence_ipmilan is given its password like any other agent.
+ */
+char *agent_call_stdin(const struct fence_call *call, const char *ipmitool);
 
 /*
  * Overwrites each occurrence of a secret of `call` in `buf` by asterisks and closes the gap;

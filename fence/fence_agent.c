@@ -54,6 +54,15 @@ struct fence_agent_run {
 static const char *const standard_dirs[] = {"/usr/sbin", "/usr/local/sbin", NULL};
 const char *const *fence_agent_dirs = standard_dirs;
 
+static char *ipmitool;
+
+bool fence_agent_ipmitool(const char *path)
+{
+	free(ipmitool);
+	ipmitool = path && access(path, X_OK) == 0 ? hv_xstrdup(path) : NULL;
+	return ipmitool != NULL;
+}
+
 static uint64_t now_us(void)
 {
 	struct timespec ts;
@@ -243,7 +252,7 @@ static void on_deadline(void *data)
  */
 static int options_fd(const struct fence_call *call)
 {
-	char *text = agent_call_stdin(call);
+	char *text = agent_call_stdin(call, ipmitool);
 	size_t len = strlen(text);
 	int fd = memfd_create("fence-options", MFD_CLOEXEC);
 

@@ -13,8 +13,9 @@
  *
  * The caller's strings are copied, and wiped afterwards. An agent whose clusterd is killed runs on
  * until its service manager ends the control group; the next executor's `off` is harmless then.
- * What an agent hands to programs of its own is its affair: fence_ipmilan gives the password to
- * ipmitool as an argument, which ipmitool blanks as soon as it runs.
+ * What an agent hands to programs of its own is its affair, with one exception: fence_ipmilan would
+ * give the password to ipmitool as an argument, for all to read until ipmitool has blanked it. With
+ * fence_agent_ipmitool() set it does not get the password (fence/ipmitool_quiet.c).
  */
 #ifndef HV_FENCE_FENCE_AGENT_H
 #define HV_FENCE_FENCE_AGENT_H
@@ -44,6 +45,9 @@ struct fence_result {
 	uint64_t began_us, ended_us; /* CLOCK_MONOTONIC */
 };
 typedef void (*fence_done_fn)(void *user, const struct fence_result *result);
+
+/* Where ipmitool-quiet is, copied; NULL, or a file that cannot be run: nowhere. False: nowhere. */
+bool fence_agent_ipmitool(const char *path);
 
 struct fence_agent_run;
 /* Starts it; `done` is called exactly once, from the loop, never from here; `run` ends with it.

@@ -39,7 +39,7 @@ static void check_call(const struct fence_call *call)
 		hv_assert(why && *why && strlen(why) < HV_TEXT_MAX);
 		return;
 	}
-	text = agent_call_stdin(call);
+	text = agent_call_stdin(call, NULL);
 	hv_assert(strncmp(text, "action=off\nip=", 14) == 0);
 	for (size_t lines = 0, i = 0; text[i]; i++) {
 		lines += text[i] == '\n';

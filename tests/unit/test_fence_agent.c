@@ -494,3 +494,36 @@ Test(agent_text, a_summary_is_the_last_words_in_one_clean_line)
 	cr_assert_str_eq(b, "");
 	cr_assert_str_eq(c, "same");
 }
+
+/* ------------------------------------------------------------- what fence_ipmilan is not told */
+
+static char *stdin_of(const char *agent, const char *key, const char *value, const char *ipmitool)
+{
+	struct fence_option given[] = {{.key = "ip", .value = "10.0.0.1"},
+				       {.key = key, .value = value},
+				       {.key = "password", .value = "hunter 2", .secret = true}};
+	struct fence_call call = {
+	    .agent = agent, .action = "off", .options = given, .n_options = ARRAY_SIZE(given)};
+
+	return agent_call_stdin(&call, ipmitool);
+}
+
+Test(fence_agent, fence_ipmilan_gets_an_ipmitool_of_ours_in_place_of_the_password)
+{
+	static const char *const plain[][3] = {{"fence_apc", "login", "x"},
+					       {"fence_ipmilan", "ipmitool_path", "/opt/ipmitool"},
+					       {"fence_ipmilan", "use_sudo", "1"}};
+	char *text = stdin_of("fence_ipmilan", "login", "x", "/lib/ipmitool-quiet");
+
+	cr_assert_str_eq(text, "action=off\nipmitool_path=/lib/ipmitool-quiet\nip=10.0.0.1\n"
+			       "login=x\n# password hunter 2\n");
+	free(text);
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {
+		text = stdin_of(plain[i][0], plain[i][1], plain[i][2], "/lib/ipmitool-quiet");
+		cr_assert(strstr(text, "\npassword=hunter 2\n"), "%s", text);
+		free(text);
+	}
+	text = stdin_of("fence_ipmilan", "login", "x", NULL);
+	cr_assert(strstr(text, "\npassword=hunter 2\n"), "%s", text);
+	free(text);
+}
