@@ -54,12 +54,10 @@ enum hv_rc cli_fail(struct cli *cli, enum hv_rc rc, const char *hint, const char
 	_cleanup_free_ char *raw = NULL, *text = NULL,
 			    *clean_hint = format_clean(hint ? hint : "", false);
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&raw, fmt, ap);
+	raw = hv_xvasprintf(fmt, ap);
 	va_end(ap);
-	hv_assert(n >= 0);
 	text = format_clean(raw, true);
 	fflush(cli->out.file); /* what was shown before comes before */
 	out_text(&cli->err, RED, "hvcluster:");
@@ -75,12 +73,10 @@ void cli_note(struct cli *cli, const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	text = hv_xvasprintf(fmt, ap);
 	va_end(ap);
-	hv_assert(n >= 0);
 	out_text(&cli->err, YELLOW, "note: ");
 	out_text(&cli->err, PLAIN, text);
 	fputc('\n', cli->err.file);

@@ -77,12 +77,10 @@ void out_printf(const struct out *o, enum colour colour, const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	text = hv_xvasprintf(fmt, ap);
 	va_end(ap);
-	hv_assert(n >= 0);
 	out_text(o, colour, text);
 }
 
@@ -175,12 +173,10 @@ void table_cell(struct table *t, enum colour colour, const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	text = hv_xvasprintf(fmt, ap);
 	va_end(ap);
-	hv_assert(n >= 0);
 	if (t->n_cells == t->cap) {
 		t->cap = t->cap ? 2 * t->cap : 64;
 		t->cells = hv_xrealloc(t->cells, t->cap, sizeof(*t->cells));

@@ -58,19 +58,28 @@ char *hv_xstrdup(const char *s)
 	return hv_xstrndup(s, strlen(s));
 }
 
-char *hv_xasprintf(const char *fmt, ...)
+char *hv_xvasprintf(const char *fmt, va_list ap)
 {
-	va_list ap;
+	va_list again;
 	int n;
 	char *q;
 
-	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
 	hv_assert(n >= 0);
 	q = hv_xcalloc(1, (size_t)n + 1);
-	va_start(ap, fmt);
 	vsnprintf(q, (size_t)n + 1, fmt, ap);
+	return q;
+}
+
+char *hv_xasprintf(const char *fmt, ...)
+{
+	va_list ap;
+	char *q;
+
+	va_start(ap, fmt);
+	q = hv_xvasprintf(fmt, ap);
 	va_end(ap);
 	return q;
 }

@@ -8,6 +8,7 @@
 #define HV_PROTO_BASE_H
 
 #include <stdbool.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ char *hv_xstrndup(const char *s, size_t n);
 void *hv_xmemdup(const void *p, size_t n);
 /* Like asprintf, fatal when out of memory. The caller frees. */
 char *hv_xasprintf(const char *fmt, ...) _printf_(1, 2);
+char *hv_xvasprintf(const char *fmt, va_list ap) _printf_(1, 0);
 
 /*
  * An assertion of ours failed. Stays on in production: prints and aborts, through a hook so that

@@ -144,6 +144,21 @@ static struct answer refuse_removing(const struct vm *vm)
 	return answer_no(HV_REFUSED, "hvcluster vm list", "VM '%s' is being removed", vm->name);
 }
 
+/* The VM that something is asked of: not about to go, and not in someone else's hands. */
+static struct answer find_free(struct cluster *c, const char *name, struct vm **ret)
+{
+	struct vm *vm = vm_find_name(c, name);
+
+	if (!vm)
+		return answer_no_vm(name);
+	if (vm->removing)
+		return refuse_removing(vm);
+	if (vm_held(vm))
+		return refuse_held(vm);
+	*ret = vm;
+	return answer_ok(0);
+}
+
 /* May it be started on this node, if one is named? NULL rc: yes. */
 static struct answer check_start_node(struct cluster *c, const struct vm *vm, const char *name,
 				      hv_node_id *ret_id)
@@ -171,19 +186,15 @@ static struct answer check_start_node(struct cluster *c, const struct vm *vm, co
 
 struct answer admin_vm_start(struct cluster *c, const char *actor, const Hv__VmStart *cmd)
 {
-	struct vm *vm = vm_find_name(c, cmd->name);
+	struct vm *vm = NULL;
+	struct answer a = find_free(c, cmd->name, &vm);
 	hv_node_id node = 0;
 	char hint[128];
 
-	if (!vm)
-		return answer_no_vm(cmd->name);
-	if (vm->removing)
-		return refuse_removing(vm);
-	if (vm_held(vm))
-		return refuse_held(vm);
+	if (a.rc != HV_OK)
+		return a;
 	if (*cmd->node) {
-		struct answer a = check_start_node(c, vm, cmd->node, &node);
-
+		a = check_start_node(c, vm, cmd->node, &node);
 		if (a.rc != HV_OK)
 			return a;
 	}
@@ -204,14 +215,11 @@ struct answer admin_vm_start(struct cluster *c, const char *actor, const Hv__VmS
 
 struct answer admin_vm_stop(struct cluster *c, const char *actor, const Hv__VmStop *cmd)
 {
-	struct vm *vm = vm_find_name(c, cmd->name);
+	struct vm *vm = NULL;
+	struct answer a = find_free(c, cmd->name, &vm);
 
-	if (!vm)
-		return answer_no_vm(cmd->name);
-	if (vm->removing)
-		return refuse_removing(vm);
-	if (vm_held(vm))
-		return refuse_held(vm);
+	if (a.rc != HV_OK)
+		return a;
 	if (vm->state == VM_PAUSED && !cmd->force)
 		return refuse_paused(vm);
 	if (vm->state != VM_RECOVERING && vm->state != VM_CHECKING)
@@ -323,14 +331,11 @@ struct answer admin_vm_migrate(struct cluster *c, const char *actor, const Hv__V
 
 struct answer admin_vm_pause(struct cluster *c, const char *actor, const Hv__VmPause *cmd)
 {
-	struct vm *vm = vm_find_name(c, cmd->name);
+	struct vm *vm = NULL;
+	struct answer a = find_free(c, cmd->name, &vm);
 
-	if (!vm)
-		return answer_no_vm(cmd->name);
-	if (vm->removing)
-		return refuse_removing(vm);
-	if (vm_held(vm))
-		return refuse_held(vm);
+	if (a.rc != HV_OK)
+		return a;
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
 		return answer_no(HV_REFUSED, "hvcluster vm list", "VM '%s' is %s, not running",
 				 vm->name, vm_state_name(vm->state));
@@ -346,14 +351,11 @@ struct answer admin_vm_pause(struct cluster *c, const char *actor, const Hv__VmP
 
 struct answer admin_vm_resume(struct cluster *c, const char *actor, const Hv__VmResume *cmd)
 {
-	struct vm *vm = vm_find_name(c, cmd->name);
+	struct vm *vm = NULL;
+	struct answer a = find_free(c, cmd->name, &vm);
 
-	if (!vm)
-		return answer_no_vm(cmd->name);
-	if (vm->removing)
-		return refuse_removing(vm);
-	if (vm_held(vm))
-		return refuse_held(vm);
+	if (a.rc != HV_OK)
+		return a;
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED && vm->state != VM_RESUMING)
 		return answer_no(HV_REFUSED, "hvcluster vm list", "VM '%s' is %s, not paused",
 				 vm->name, vm_state_name(vm->state));
