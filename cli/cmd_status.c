@@ -61,7 +61,11 @@ static void show_fencing(const struct out *o, const Hv__StatusResponse *s)
 		   s->fence_hosts);
 	if (s->fence_waited)
 		out_printf(o, YELLOW, ", %u of them without being seen off", s->fence_waited);
-	if (s->fence_checked_wall_ms)
+	if (s->fence_by_watchdog)
+		out_printf(o, PLAIN, ", %u of them by their watchdog alone", s->fence_by_watchdog);
+	if (s->fence_able && s->fence_by_watchdog == s->fence_able)
+		out_printf(o, PLAIN, "\n");
+	else if (s->fence_checked_wall_ms)
 		out_printf(o, PLAIN, ", checked %s\n",
 			   format_ago(ago, s->fence_checked_wall_ms, cli_wall_ms()));
 	else

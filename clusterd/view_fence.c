@@ -117,7 +117,7 @@ void view_fence_summary(const struct view *v, Hv__StatusResponse *s)
 			s->fence_waited += waited;
 		} else if (cluster_watchdog_proves(v->c, n)) {
 			s->fence_able++;
-			s->fence_waited++;
+			s->fence_by_watchdog++;
 		}
 	}
 }

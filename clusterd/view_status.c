@@ -39,7 +39,7 @@ static void add_warnings(const struct view *v, Hv__StatusResponse *s)
 	for (size_t i = 0; i < cluster_node_count(v->c) && s->n_warnings < MAX_WARNINGS; i++) {
 		const struct node *n = cluster_node_at(v->c, i);
 
-		if (n->configured && !n->n_devices)
+		if (n->configured && !n->n_devices && !cluster_watchdog_proves(v->c, n))
 			add_string(
 			    &s->warnings, &s->n_warnings,
 			    hv_xasprintf("node %s has no fence device: its VMs cannot be recovered "

@@ -5,14 +5,14 @@ import time
 
 import pytest
 
-from labkit import LabError, wait_until
+from labkit import wait_until
 from support import add_guests, assert_alive, assert_once, boots, names, qemu_starts
 
 OPTIONS = "--watchdog-timeout 5 --watchdog-lease 2000"
 TOKEN = 500
-LOSS_S = 1.1                # token and consensus
-DEADLINE_S = 13.7           # fence/timing.h's worked example
-MOST_S = LOSS_S + 1.2 * DEADLINE_S
+DEADLINE_S = 13.7           # fence/timing.h's worked example; from the loss that is seen
+MOST_S = 1.2 * DEADLINE_S
+STARTS_S = 15               # libvirt and QEMU, on a busy machine
 
 pytestmark = pytest.mark.watchdog(OPTIONS, TOKEN)
 
@@ -27,13 +27,19 @@ def guarded(lab):
     return made
 
 
-def elsewhere(lab, wanted, victim, since):
-    """When all run on other hosts; seconds after `since`."""
+def wait_elsewhere(lab, wanted, victim):
     def moved():
         found = lab.guests()
         return set(wanted) <= set(found) and all(found[name] != [victim] for name in wanted)
-    wait_until(moved, MOST_S + 5, "every VM elsewhere")
-    return time.time() - since
+    wait_until(moved, MOST_S + STARTS_S, "every VM elsewhere")
+
+
+def assert_proven_in_time(cluster, victim):
+    """By the cluster's own account, from the moment at which it saw the loss."""
+    report = cluster.report()
+    assert report["victim"] == victim and "watchdog" in report["proof"], report
+    assert DEADLINE_S - 0.1 < report["fenced_us"] / 1e6 < MOST_S, report
+    assert all(vm["decided_us"] / 1e6 < MOST_S for vm in report["vms"]), report
 
 
 def assert_reset_before_starts(lab, wanted, victim):
@@ -46,14 +52,12 @@ def assert_reset_before_starts(lab, wanted, victim):
 def test_power_cut(lab, guarded):
     wanted = names(3)
     add_guests(lab, guarded, wanted, on="host3")
-    began = time.time()
     lab.off("host3")
-    took = elsewhere(lab, wanted, "host3", began)
-    assert DEADLINE_S < took < MOST_S, took
+    wait_elsewhere(lab, wanted, "host3")
     guarded.wait_running(wanted)
+    assert_proven_in_time(guarded, "host3")
     assert_once(lab, guarded, wanted)
     assert_alive(lab, wanted)
-    assert "watchdog" in guarded.report()["proof"]
     lab.on("host3")
     guarded.wait_node("host3", "online")
     assert_once(lab, guarded, wanted)
@@ -66,10 +70,10 @@ def test_network_cut(lab, guarded):
     lab.run("cut", "host3")
     wait_until(lambda: lab.bitten("host3"), 15, "host3's watchdog runs out")
     assert lab.bitten("host3")[0] - began < DEADLINE_S
-    took = elsewhere(lab, wanted, "host3", began)
-    assert took < MOST_S, took
+    wait_elsewhere(lab, wanted, "host3")
     assert_reset_before_starts(lab, wanted, "host3")
     guarded.wait_running(wanted)
+    assert_proven_in_time(guarded, "host3")
     assert_once(lab, guarded, wanted)
     lab.run("join", "host3")
     guarded.wait_node("host3", "online")
@@ -82,12 +86,10 @@ def test_clusterd_stands_still(lab, guarded):
     wanted = names(3)
     add_guests(lab, guarded, wanted, on="host3")
     before = {name: boots(lab, name) for name in wanted}
-    began = time.time()
     lab.signal("host3", "clusterd", "STOP")
     wait_until(lambda: lab.bitten("host3"), 12, "host3's watchdog runs out")
-    wait_until(lambda: all(len(boots(lab, name)) > len(before[name]) for name in wanted), MOST_S + 10,
-               "every guest has booted anew")
-    assert time.time() - began < MOST_S + 10
+    wait_until(lambda: all(len(boots(lab, name)) > len(before[name]) for name in wanted),
+               MOST_S + STARTS_S, "every guest has booted anew")
     guarded.wait_running(wanted)
     assert_once(lab, guarded, wanted)
     assert_reset_before_starts(lab, wanted, "host3")
@@ -143,8 +145,9 @@ def test_figures_that_cannot_hold_are_refused(lab, guarded):
     lab.signal("host3", "clusterd", "KILL")
 
     def start(*words):
-        return lab.exec("host3", "timeout", 10, "clusterd", "--foreground", "--watchdog", "/dev/watchdog",
-                        *words, check=False)
+        return lab.exec("host3", "timeout", 10, "clusterd", "--foreground", "--state-dir",
+                        "/var/lib/hvcluster", "--hypervisord", "/run/lab/bin/hypervisord",
+                        "--watchdog", "/dev/watchdog", *words, check=False)
     short = start("--watchdog-any-file", "--watchdog-lease", 1000)
     assert short.returncode == 78 and "lease is shorter" in short.stderr, short
     plain = start()
