@@ -133,6 +133,8 @@
 	  "a lease counts from when one's heartbeat was read, not from when it was sent")          \
 	X(deadline_without_second_t, vms,                                                          \
 	  "a host whose clusterd was stopped before it fed is not waited for")                     \
+	X(counted_while_the_other_had_quorum, vms,                                                 \
+	  "time proves a host off that had quorum, and fed its watchdog, in between")              \
 	X(closed_watchdog_counts, vms, "time proves off whoever was disarmed, and feeds no more")  \
 	X(crash_loop_feeds, vms, "each new process feeds the watchdog, whatever it knows")         \
 	/* clusterd */                                                                             \

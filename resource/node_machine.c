@@ -250,7 +250,7 @@ static void node_leaves(struct cluster *c, struct node *n, const Hv__View *view,
 	uint64_t frozen_until;
 
 	n->barrier = view->minority && listed(view->lost, view->n_lost, n->id);
-	watchdog_away(c, n, view->detected_us);
+	watchdog_away(c, n, view);
 	node_touch(c, n);
 	if (node_is_member(n) && in_ring) {
 		node_move(c, n, NODE_MANAGER_DOWN, WHY(MANAGER_DOWN, .subject = n->name));

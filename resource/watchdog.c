@@ -54,9 +54,13 @@ void watchdog_member(struct cluster *c, struct node *n, bool renewed)
 	node_touch(c, n);
 }
 
-void watchdog_away(struct cluster *c, struct node *n, uint64_t detected_us)
+void watchdog_away(struct cluster *c, struct node *n, const Hv__View *view)
 {
-	if (n->away_index)
+	/* Between two views a device may have voted for the other side, which then fed again. */
+	bool anew = view->minority || n->watch.device_ms;
+	uint64_t detected_us = view->detected_us;
+
+	if (n->away_index && (!anew || MUTANT(counted_while_the_other_had_quorum)))
 		return;
 	n->away_index = c->index;
 	n->away_us = detected_us && detected_us < c->now_us ? detected_us : c->now_us;

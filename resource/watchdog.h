@@ -11,6 +11,8 @@
  *     said so itself;
  *   - while the node is away: no member, by the view that the log holds (away_index). A member
  *     feeds, so a member is fenced by devices alone;
+ *   - while this side has had quorum without a break: where a quorum device votes, it may vote for
+ *     either side in turn, so each view counts anew;
  *   - while watchdogs are in force: armed, and quorum_loss is not `ignore`. When they cease to be,
  *     every member's word is forgotten in the same step, before any node can close its watchdog;
  *     the generation (even: in force) tells words of before from those of after;
@@ -28,7 +30,7 @@
 void watchdog_said(struct cluster *c, const Hv__NodeWatchdog *ev);
 /* At each view: who is a member of it, and who is not. */
 void watchdog_member(struct cluster *c, struct node *n, bool renewed);
-void watchdog_away(struct cluster *c, struct node *n, uint64_t detected_us);
+void watchdog_away(struct cluster *c, struct node *n, const Hv__View *view);
 /* In each step: whether they are in force may have changed. */
 void watchdog_settle(struct cluster *c);
 /* Will time prove this node off? */

@@ -296,3 +296,22 @@ Test(brain_watchdog, its_name_is_taken)
 	cr_assert_not(event_valid(&ev, &why));
 	world_free(w);
 }
+
+/* A device may vote for either side in turn: whoever had its vote in between fed. */
+Test(brain_watchdog, a_minority_counts_anew_from_each_view)
+{
+	struct world *w = only_watchdogs();
+	uint64_t first;
+
+	view(w, "12", "", false);
+	first = node(w, 3)->away_index;
+	view(w, "12", "", false);
+	cr_assert_eq(node(w, 3)->away_index, first, "a majority has had quorum all the time");
+	view(w, "1", "", true);
+	first = node(w, 3)->away_index;
+	cr_assert_eq(first, w->index);
+	view(w, "1", "", true);
+	cr_assert_gt(node(w, 3)->away_index, first);
+	cr_assert_eq(node(w, 2)->away_index, node(w, 3)->away_index);
+	world_free(w);
+}
