@@ -13,7 +13,7 @@
  * or that the rule is not needed.
  *
  * This is the list of all: name, how it is hunted, what is wrong. A name that is not in the list
- * does not compile. HUNT: log, the log alone under a trivial state machine; storm2, storm3, storm4,
+ * does not compile. HUNT: log, the log alone under a trivial state machine; storm2 to storm5,
  * the same with so many hosts, faults all the time and short timeouts; vms, the brain with
  * hypervisors and administrators; duel, the same with two hosts that lose each other.
  */
@@ -26,15 +26,15 @@
 	X(open_before_promises, storm3, "an epoch opens with the first promise, not with enough")  \
 	X(stale_epoch_accepted, storm3,                                                            \
 	  "an activate is followed whose number is not above all that were promised or seen")      \
-	X(view_not_first, storm3, "an epoch takes entries before its view")                        \
-	X(point_not_checked, storm3,                                                               \
+	X(view_not_first, storm2, "an epoch takes entries before its view")                        \
+	X(point_not_checked, storm5,                                                               \
 	  "an activate is followed that speaks of another log than one has")                       \
 	X(lost_store_counts, storm3, "the promise counts of a node that lost its memory")          \
 	X(old_disk_leads_alone, storm2,                                                            \
 	  "a node that was not caught up since its start may lead alone")                          \
-	X(old_disks_lead_together, log,                                                            \
+	X(old_disks_lead_together, storm3,                                                         \
 	  "a majority that was just started may lead where a device may have let the others act")  \
-	X(caught_up_for_ever, storm4, "caught up once, although others may have gone on since")    \
+	X(caught_up_for_ever, storm3, "caught up once, although others may have gone on since")    \
 	X(stale_quorum_counts, storm3,                                                             \
 	  "votequorum's answer for an earlier ring counts in this one")                            \
 	X(no_unheard, storm2, "an activate is followed although votequorum has said no since")     \
@@ -56,7 +56,7 @@
 	  "what was applied behind a barrier, and undone, is not proposed again")                  \
 	X(barrier_passed, storm2, "a minority epoch takes commands before the lost are fenced")    \
 	X(no_barrier, storm2, "a minority epoch has no barrier")                                   \
-	X(proof_outlives_epoch, storm3,                                                            \
+	X(proof_outlives_epoch, storm2,                                                            \
 	  "that a node was off in an earlier epoch lifts the barrier of a later one")              \
 	X(barrier_lifted_early, storm2, "a fence of an earlier epoch lifts this one's barrier")    \
 	X(compaction_behind_barrier, storm2, "what may have to be undone is compacted")            \
@@ -72,7 +72,7 @@
 	X(no_rewind, storm3, "what was applied of a discarded lineage is not undone")              \
 	X(discarded_state_compared, storm4,                                                        \
 	  "a state that is about to be undone is compared with the others'")                       \
-	X(two_epochs_at_work, storm3,                                                              \
+	X(two_epochs_at_work, storm2,                                                              \
 	  "who has gone on to a later epoch is heard, and not followed")                           \
 	X(silent_never_left_out, log, "a member that says nothing is waited for, for ever")        \
 	X(stuck_disk_never_left_out, log, "a member that acks nothing is waited for, for ever")    \
@@ -120,7 +120,7 @@
 	X(brake_ignored, vms, "more than half of the nodes are fenced within the window")          \
 	X(quarantine_ignored, vms, "a node that was fenced too often gets VMs")                    \
 	X(delay_ignored, vms, "a fence device is used before its delay is over")                   \
-	X(both_shoot_at_once, duel, "in a duel of two nodes neither waits for the other")           \
+	X(both_shoot_at_once, duel, "in a duel of two nodes neither waits for the other")          \
 	X(booting_host_fenced, duel,                                                               \
 	  "one of two that boots is fenced while only its corosync is there")                      \
 	X(unfencing_skipped, vms, "a node gets VMs before its devices were told `on`")             \

@@ -11,7 +11,8 @@
  * but commands at an index are the same, and one disk at least keeps each. What an earlier epoch
  * left uncommitted may be committed behind a barrier; it has no effect until the barrier is lifted,
  * and counts from then on.
- * An epoch begins only where votequorum has said that the ring is quorate (I6).
+ * An epoch begins only where votequorum has said that the ring is quorate (I6). In a storm: two
+ * epochs are not at work in one ring for long (L3).
  */
 #include "tests/sim/sim.h"
 
@@ -116,9 +117,54 @@ static struct place *place_of(struct check *c, const struct rl_epoch *epoch, uin
 	return p;
 }
 
+/* ---- two epochs at work */
+
+static bool at_work(const struct sim *s, struct host *h)
+{
+	return process_runs(h) && net_alive(h) && h->proc.joined && h->try_again_us < s->now_us &&
+	       rl_status(h->proc.log)->phase == RL_ACTIVE;
+}
+
+/* Someone else of its ring is at work in a later epoch. */
+static bool is_behind(struct sim *s, struct host *h)
+{
+	struct rl_epoch own = rl_status(h->proc.log)->epoch;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct host *o = &s->hosts[i];
+
+		if (o != h && o->ring == h->ring && at_work(s, o) &&
+		    rl_status(o->proc.log)->epoch.number > own.number)
+			return true;
+	}
+	return false;
+}
+
+/* L3: of two epochs at work in one ring the earlier one gives way as soon as it hears the other. */
+static void look_at_epochs(struct sim *s, struct host *unused, uint64_t arg)
+{
+	uint64_t patience = 4 * s->swarm.ack_us + 40 * MS;
+
+	if (s->healing)
+		return;
+	sim_at(s, 10 * MS, look_at_epochs, NULL, 0);
+	for (size_t i = 0; i < s->n; i++) {
+		struct host *h = &s->hosts[i];
+
+		if (!h->ring || h->ring->stalled || !at_work(s, h) || !is_behind(s, h))
+			h->proc.behind_us = 0;
+		else if (!h->proc.behind_us)
+			h->proc.behind_us = s->now_us;
+		else if (s->now_us - h->proc.behind_us > patience)
+			sim_fail(s, "L3: node %u stays in its epoch beside a later one", h->id);
+	}
+}
+
 void check_start(struct sim *s)
 {
 	s->check = hv_xcalloc(1, sizeof(*s->check));
+	if (s->storm && !s->scenario)
+		sim_at(s, 10 * MS, look_at_epochs, NULL, 0);
 }
 
 void check_stop(struct sim *s)

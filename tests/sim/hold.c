@@ -26,7 +26,8 @@ void process_watch_look(struct sim *s, struct host *h)
 	if (!p->up)
 		return;
 	down = ringwatch_step(&p->watch, host_mono_us(s, h), p->self_us);
-	if (down && !p->wants_down && p->votes.kind == ITEM_VOTES && p->votes.quorate)
+	if (down && !p->wants_down && p->votes.kind == ITEM_VOTES && p->votes.quorate &&
+	    p->votes.ring.seq == p->view_ring)
 		sim_fail(s, "host %u has quorum and takes its corosync down", h->id);
 	p->wants_down = down;
 	if (p->wants_down != h->held)

@@ -181,6 +181,7 @@ struct process {
 		bool quorate;
 	} answers[2];
 	uint64_t view_ring;
+	uint64_t behind_us;	/* since when it is at work beside a later epoch, in one ring */
 	struct rl_epoch worked; /* the last epoch that it activated and that began */
 	uint64_t incarnation;
 	struct replog *log;

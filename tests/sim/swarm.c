@@ -102,6 +102,7 @@ static void choose_faults(struct sim *s, struct prng *r)
 	bool wrong_clocks = prng_chance(r, 300);
 	/* Many kinds at once, or a few that come again and again. */
 	unsigned chosen = prng_chance(r, 500) ? 450 : 150;
+	bool hops = prng_chance(r, 150) && s->storm && s->n > 2 && !s->options->calm;
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		unsigned weight = (unsigned)prng_range(r, 1, kinds[i].most);
@@ -110,6 +111,9 @@ static void choose_faults(struct sim *s, struct prng *r)
 		    (s->storm || kinds[i].fn != fault_hop))
 			s->swarm.weight[i] = weight;
 	}
+	/* Or nothing but ways from one majority to the next. */
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) && hops; i++)
+		s->swarm.weight[i] = kinds[i].fn == fault_hop ? 1000 : 0;
 	s->swarm.pace = paces[prng_range(r, 0, ARRAY_SIZE(paces) - 1)];
 	s->swarm.faults_us = sim_pick(s, r, 120 * SEC, 280 * SEC, 6 * SEC, 12 * SEC);
 	if (s->n > 9)
