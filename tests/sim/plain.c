@@ -217,9 +217,11 @@ static void fenced(struct sim *s, struct host *h, uint64_t arg)
 	sim_trace(s, "host %u is fenced by %u", victim, h->id);
 	host_power_off(s, sim_host(s, victim));
 	sim_at(s, sim_range(s, 500 * MS, 8 * SEC, MS, 150 * MS), again_on, sim_host(s, victim), 0);
+	/* Who stands still misses the answer, and asks again when it goes on. */
+	if (h->proc.up && h->proc.incarnation == (arg & 0xffffffff))
+		m->fencing = false;
 	if (!process_runs(h) || h->proc.incarnation != (arg & 0xffffffff))
 		return;
-	m->fencing = false;
 	p.at_us = process_cluster_us(s, h);
 	process_propose(s, h, RL_FENCE, victim, (const uint8_t *)&p, sizeof(p));
 	process_drain(s, h);
