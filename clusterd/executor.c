@@ -414,7 +414,10 @@ static void look_at(struct executor *e, const struct cluster *c, hv_op_id id, bo
 	}
 	if (!j)
 		j = job_add(e, op);
-	if (j->phase == PHASE_WAITING && is_fence(j->kind))
+	/* Called off while we were away: an agent that is started only to be killed may do its work. */
+	if (j->phase == PHASE_WAITING && is_fence(j->kind) && op->cancel)
+		job_done(j, HV_CANCELLED, NULL, HV__OBSERVED__OBSERVED_UNKNOWN);
+	else if (j->phase == PHASE_WAITING && is_fence(j->kind))
 		start_fence_job(e, j, c, op);
 	else if (j->phase == PHASE_WAITING && hypervisor_up &&
 		 (op->kind == OP_VM_DESTROY || !is_joining(e, c)))

@@ -56,6 +56,12 @@ static void job_send(struct mind *m, struct job *j, const struct operation *op)
 		j->began_us = mind_mono(m);
 		return;
 	}
+	if (is_fence(j) && op->cancel) { /* as clusterd's executor: no agent is begun */
+		j->done = true;
+		j->rc = HV_CANCELLED;
+		j->began_us = j->ended_us = mind_mono(m);
+		return;
+	}
 	vms_call(m, op);
 	if (op->cancel)
 		vms_cancel(m->s, m->h, op->id);
