@@ -638,6 +638,7 @@ static void by_hand(struct sim *s)
 	}
 }
 
+#define ALL_BACK_US (300 * SEC) /* after the heal */
 static void all_back(struct sim *s, struct host *unused, uint64_t again)
 {
 	struct ask a;
@@ -654,8 +655,9 @@ static void all_back(struct sim *s, struct host *unused, uint64_t again)
 	}
 	if (again < 3)
 		by_hand(s);
-	if (again) {
-		sim_at(s, 10 * SEC, all_back, NULL, again - 1);
+	/* Hosts that took their corosync down may be back only minutes later. */
+	if (again || (!a.h && s->now_us < s->swarm.faults_us + ALL_BACK_US)) {
+		sim_at(s, 10 * SEC, all_back, NULL, a.h ? again - 1 : again);
 		return;
 	}
 	vms_of(s)->healed = true;
