@@ -9,7 +9,8 @@
 #define CALM_US (8 * SEC)   /* nothing happened for so long, and nothing is under way */
 #define MOST_US (240 * SEC) /* that an event waits longer than the file says */
 #define BOOT_US (10 * SEC)  /* from power to clusterd, at most */
-#define SOON_US (12 * SEC)  /* a retry that is further away is not waited for */
+#define STOP_TRIES 3
+#define SOON_US (12 * SEC) /* a retry that is further away is not waited for */
 
 void run_fail(struct scenario_run *r, const char *fmt, ...)
 {
@@ -114,7 +115,8 @@ static bool vm_busy(const struct cluster *c, const struct vm *vm)
 	case VM_RESUMING:
 	case VM_PENDING:
 		return true;
-	case VM_STOPPING:
+	case VM_STOPPING: /* one that cannot be stopped may cost its host */
+		return vm->tries < STOP_TRIES;
 	case VM_RECOVERING:
 	case VM_CHECKING:
 	case VM_STOPPED:
