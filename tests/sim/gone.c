@@ -42,7 +42,7 @@ void gone_one(struct sim *s)
 	bool chosen = prng_chance(r, 300);
 
 	/* A brain has more to say about it: tests/scenarios. */
-	if (s->failed || s->n < 2 || !chosen || s->mind != &plain_mind ||
+	if (s->failed || s->n < 2 || !chosen || s->mind != &plain_mind || s->options->lossy ||
 	    !sim_inject(s, "out of order for good"))
 		return;
 	patience_ends(s);
@@ -121,8 +121,8 @@ void gone_majority(struct sim *s)
 	bool chosen = prng_chance(r, 250), all = prng_chance(r, 400) || s->two_node;
 
 	/* A device would let some of them go on; one of two that sees no other does by itself. */
-	if (s->failed || s->n < 2 || !chosen || s->mind != &plain_mind || s->device ||
-	    !sim_inject(s, "majority destroyed"))
+	if (s->failed || s->n < 2 || !chosen || s->mind != &plain_mind || s->options->lossy ||
+	    s->device || !sim_inject(s, "majority destroyed"))
 		return;
 	destroy(s, r, left, all);
 	sim_run_until(s, s->now_us + LOOK_US);

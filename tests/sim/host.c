@@ -462,6 +462,8 @@ void host_power_off(struct sim *s, struct host *h)
 	if (!h->power)
 		return;
 	sim_trace(s, "host %u: power off", h->id);
+	if (s->options && s->options->lossy)
+		sim_fail(s, "host %u is switched off, and nothing was wrong", h->id);
 	h->power = false;
 	s->mind->power_off(s, h);
 	process_kill(s, h);

@@ -26,6 +26,9 @@ static const char usage[] =
     "  --log            the log alone, under a trivial state machine\n"
     "  --storm          faults all the time and short timeouts in every seed, not only in some\n"
     "  --calm           no faults: what the simulator costs\n"
+    "  --lossy          an hour in which one message of twenty is lost and hosts pause, all "
+    "below the\n"
+    "                   token time: nobody may be fenced for it\n"
     "  --duel           two hosts whose network is parted again and again: never may both be off\n"
     "  --nodes N        so many hosts in every seed\n"
     "  --vms N          so many VMs in every seed\n"
@@ -98,6 +101,8 @@ static bool parse_switch(const char *word, struct options *o)
 		o->sim.storm = true;
 	else if (strcmp(word, "--calm") == 0)
 		o->sim.calm = true;
+	else if (strcmp(word, "--lossy") == 0)
+		o->sim.calm = o->sim.lossy = true;
 	else if (strcmp(word, "--duel") == 0)
 		o->sim.calm = o->sim.duel = true;
 	else

@@ -69,8 +69,8 @@ static void ring_add(struct sim *s, struct ring *r, const struct item *it)
 {
 	items_push(&r->ordered, it);
 	for (size_t i = 0; i < r->hosts.n; i++)
-		sim_at(s, sim_range(s, 20, 250, 100, 5 * MS), arrive, sim_host(s, r->hosts.ids[i]),
-		       r->seq << 32 | r->ordered.n);
+		sim_at(s, sim_range(s, 20, 250, 100, 5 * MS) + lossy_delay(s), arrive,
+		       sim_host(s, r->hosts.ids[i]), r->seq << 32 | r->ordered.n);
 }
 
 struct item net_conf_item(const struct ring *r)

@@ -15,16 +15,13 @@
  *   inject.c  streams of chance; injections are numbered and counted
  *   swarm.c   which cluster and which faults a seed has, and when; all is healed
  *   faults.c  what goes wrong (faults.h)
- *   gone.c    what is gone for good: one host, or a majority; an administrator's word
- *   nodes.c   nodes are added and removed
- *   check.c   invariants of the log, looked at from outside
- *   plain.c   a trivial state machine as the mind: for the log alone
- *   vms_*.c   the real brain with hypervisors, fence devices and administrators around it (vms.h)
- *   world.c   one run from boot to verdict
- *   trace.c   one line an event
- *   runner.c  many seeds in several processes (runner.h)
- *   shrink.c  which injections a failure needs
- *   main.c    the command line
+ *   lossy.c   hvsim run --lossy: an hour of lost messages and short pauses, for which nobody is
+ * fenced gone.c    what is gone for good: one host, or a majority; an administrator's word nodes.c
+ * nodes are added and removed check.c   invariants of the log, looked at from outside plain.c   a
+ * trivial state machine as the mind: for the log alone vms_*.c   the real brain with hypervisors,
+ * fence devices and administrators around it (vms.h) world.c   one run from boot to verdict trace.c
+ * one line an event runner.c  many seeds in several processes (runner.h) shrink.c  which injections
+ * a failure needs main.c    the command line
  *
  * The code under test is the object code that ships: the pure libraries, and clusterd's clockless
  * parts.
@@ -371,6 +368,10 @@ void gone_administrator(struct sim *s); /* a store was lost, and nobody leads */
 void gone_majority(struct sim *s);
 void until_quiet(struct sim *s); /* world.c: everyone has agreed that nothing more is to be done */
 
+/* lossy.c */
+void lossy_start(struct sim *s);
+uint64_t lossy_delay(struct sim *s); /* of one message to one host; 0 unless --lossy */
+
 /* swarm.c */
 void swarm_configure(struct sim *s);
 void swarm_start(struct sim *s);
@@ -402,6 +403,7 @@ struct sim_drop { /* a range of numbers of injections */
 struct sim_options {
 	const struct mind_ops *mind;
 	bool storm, calm; /* each seed, not only some */
+	bool lossy;	  /* nothing but lost messages and pauses below the token time */
 	bool duel;	  /* two hosts whose network is parted again and again, and nothing else */
 	size_t n_nodes;	  /* 0: as the seed has it */
 	unsigned n_vms;

@@ -76,6 +76,8 @@ static void choose_cluster(struct sim *s, struct prng *r)
 	s->wait_for_all = s->two_node || (wait_for_all && !s->device);
 }
 
+#define LOSSY_US (3600 * SEC)
+
 static uint64_t one_of_ms(struct prng *r, const unsigned *ms, size_t n)
 {
 	return ms[prng_range(r, 0, n - 1)] * MS;
@@ -120,6 +122,8 @@ static void choose_faults(struct sim *s, struct prng *r)
 		s->swarm.faults_us /= 6; /* everyone speaks to everyone */
 	if (s->options->duel)
 		s->swarm.faults_us = 900 * SEC;
+	if (s->options->lossy)
+		s->swarm.faults_us = LOSSY_US;
 	choose_storm(s, r);
 	for (size_t i = 0; i < s->n; i++) {
 		int ppm = (int)prng_range(r, 0, 100000) - 50000;
@@ -201,6 +205,10 @@ static void one_duel(struct sim *s, struct host *unused, uint64_t arg)
 
 void swarm_start(struct sim *s)
 {
+	if (s->options->lossy) {
+		lossy_start(s);
+		return;
+	}
 	if (s->options->duel) {
 		sim_at(s, 20 * SEC, one_duel, NULL, 0);
 		return;

@@ -527,7 +527,7 @@ void admin_step(struct sim *s)
 		put(&a, "vm add");
 		return;
 	}
-	if (s->options->duel) {
+	if (s->options->duel || s->options->lossy) {
 		duel_step(&a, x);
 		return;
 	}
