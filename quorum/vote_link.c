@@ -7,6 +7,8 @@
 #include <corosync/votequorum.h>
 #include <stdio.h>
 
+#define DEVICE_POLL_NS 1000000000ULL
+
 struct vote_link {
 	qb_loop_t *loop;
 	struct vote_link_ops ops;
@@ -22,6 +24,8 @@ struct vote_link {
 	struct rl_ring answer_ring; /* the ring that `quorate` is about */
 	bool have_answer, quorate, changed;
 	struct vote_info info;
+	uint32_t told_device; /* votes */
+	qb_loop_timer_handle poll;
 };
 
 static void disconnect(struct vote_link *l)
@@ -35,6 +39,9 @@ static void disconnect(struct vote_link *l)
 	votequorum_finalize(l->handle);
 	l->have_ring = l->have_answer = l->changed = false;
 	l->info.known = false;
+	if (l->poll)
+		qb_loop_timer_del(l->loop, l->poll);
+	l->poll = 0;
 }
 
 static void go_down(struct vote_link *l, cs_error_t err, const char *what)
@@ -111,6 +118,32 @@ static void keep_info(struct vote_link *l, const struct votequorum_info *i)
 		 i->qdevice_name);
 }
 
+static void tell(struct vote_link *l);
+
+/*
+ * votequorum tells nobody when the quorum device gives or takes its votes and the ring stays
+ * quorate: it is asked.
+ */
+static void on_poll(void *data)
+{
+	struct vote_link *l = data;
+	struct votequorum_info info = {0};
+
+	l->poll = 0;
+	if (votequorum_getinfo(l->handle, VOTEQUORUM_QDEVICE_NODEID, &info) == CS_OK)
+		l->changed = l->changed || device_votes(&info) != l->told_device;
+	tell(l);
+	if (l->up && !l->poll)
+		qb_loop_timer_add(l->loop, QB_LOOP_MED, DEVICE_POLL_NS, l, on_poll, &l->poll);
+}
+
+static void watch_device(struct vote_link *l, const struct votequorum_info *info)
+{
+	l->told_device = device_votes(info);
+	if (l->info.device && !l->poll)
+		qb_loop_timer_add(l->loop, QB_LOOP_MED, DEVICE_POLL_NS, l, on_poll, &l->poll);
+}
+
 static void tell(struct vote_link *l)
 {
 	struct votequorum_info info = {0};
@@ -130,6 +163,7 @@ static void tell(struct vote_link *l)
 	l->told_down = false;
 	corosync_retry_reset(&l->retry);
 	keep_info(l, &info);
+	watch_device(l, &info);
 	l->ops.quorum(l->user, l->answer_ring, l->quorate, info.quorum, device_votes(&info));
 }
 

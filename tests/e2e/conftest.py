@@ -29,6 +29,8 @@ def bindir():
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "hosts(n): how many hosts the lab has (default 3)")
+    config.addinivalue_line("markers", "witness: the last host is no node, but a witness with a quorum device")
+    config.addinivalue_line("markers", "quorum(line, ...): lines for corosync.conf's quorum section")
     config.addinivalue_line("markers", "bare: without clusterd")
     config.addinivalue_line("markers", "watchdog(options, token): each host has one")
     config.addinivalue_line("markers", "timing: measures, and is left out for a sanitized build")
@@ -53,6 +55,11 @@ def sanitized():
     return place is not None and b"__asan_init" in (place / "clusterd" / "clusterd").read_bytes()
 
 
+def quorum_of(request):
+    marker = request.node.get_closest_marker("quorum")
+    return ";".join(marker.args) if marker else ""
+
+
 @pytest.fixture
 def lab(request):
     marker = request.node.get_closest_marker("hosts")
@@ -61,6 +68,7 @@ def lab(request):
     if dog and not (bindir() / "tests/lab/labdog").exists():
         pytest.skip("tests/lab/labdog is not built: it needs libfuse3-dev")
     made = Lab(os.environ.get("LAB_NAME", "e2e"), bindir="/nonexistent" if bare else bindir(),
+               witness=bool(request.node.get_closest_marker("witness")), quorum=quorum_of(request),
                env=SANITIZERS if sanitized() else "", watchdog=dog.args[0] if dog else "",
                token=dog.args[1] if dog else None)
     made.down()

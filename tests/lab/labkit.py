@@ -37,12 +37,15 @@ def wait_until(condition, timeout, what, step=0.1):
 class Lab:
     """One lab, named as LAB_NAME does. Hosts are named by strings: "host1"."""
 
-    def __init__(self, name, bindir=None, token=None, env="", watchdog=""):
+    def __init__(self, name, bindir=None, token=None, env="", watchdog="", witness=False, quorum=""):
         self.name = name
         self.hosts = []
         self._env = dict(os.environ, LAB_NAME=name, LAB_ENV=env)
         if bindir:
             self._env["LAB_BINDIR"] = str(bindir)
+        self.witness = None
+        self._env["LAB_WITNESS"] = "1" if witness else ""
+        self._env["LAB_QUORUM"] = quorum
         if token:
             self._env["LAB_TOKEN"] = str(token)
         self._env["LAB_WATCHDOG"] = watchdog
@@ -60,6 +63,8 @@ class Lab:
     def up(self, count):
         self.run("up", count)
         self.hosts = [f"host{i}" for i in range(1, count + 1)]
+        if self._env["LAB_WITNESS"]:
+            self.witness = self.hosts.pop()
 
     def down(self):
         self.run("down")

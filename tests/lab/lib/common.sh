@@ -45,9 +45,12 @@ settings_save() {
     LAB_BINDIR=$(readlink -m "${LAB_BINDIR:-$top}")
     LAB_TOKEN=${LAB_TOKEN:-1000}
     LAB_ENV=${LAB_ENV:-}
+    LAB_WITNESS=${LAB_WITNESS:-}
+    LAB_QUORUM=${LAB_QUORUM:-}
     LAB_WATCHDOG=${LAB_WATCHDOG:-}
     {
         printf 'LAB_HOSTS=%q\nLAB_BINDIR=%q\n' "$LAB_HOSTS" "$LAB_BINDIR"
+        printf 'LAB_WITNESS=%q\nLAB_QUORUM=%q\n' "$LAB_WITNESS" "$LAB_QUORUM"
         printf 'LAB_TOKEN=%q\nLAB_ENV=%q\n' "$LAB_TOKEN" "$LAB_ENV"
         printf 'LAB_WATCHDOG=%q\n' "$LAB_WATCHDOG"
     } >"$STATE/settings"

@@ -112,6 +112,8 @@ totem {
 quorum {
     provider: corosync_votequorum
     $([ "$LAB_HOSTS" != 2 ] || echo "two_node: 1")
+$(tr ';' '\n' <<<"$LAB_QUORUM")
+$(conf_device)
 }
 logging {
     to_stderr: no
@@ -121,7 +123,7 @@ logging {
     timestamp: hires
 }
 nodelist {
-$(for i in $(host_numbers); do
+$(for i in $(node_numbers); do
     printf '    node {\n        nodeid: %d\n        name: host%d\n' "$i" "$i"
     printf '        ring0_addr: 10.77.0.%d\n    }\n' "$i"
 done)
