@@ -300,8 +300,7 @@ static bool read_settings(struct reader *r, json_t *o)
 	    read_choice(r, o, "quorum", quorum, ARRAY_SIZE(quorum), &unused) &&
 	    read_yes(r, o, "have_quorum", &s->have_quorum) &&
 	    read_choice(r, o, "quorum_loss", loss, ARRAY_SIZE(loss), &s->quorum_loss) &&
-	    read_yes(r, o, "fencing", &s->fencing) &&
-	    read_yes(r, o, "watchdog", &s->watchdog) &&
+	    read_yes(r, o, "fencing", &s->fencing) && read_yes(r, o, "watchdog", &s->watchdog) &&
 	    read_choice(r, o, "placement", placement, ARRAY_SIZE(placement), &s->placement) &&
 	    read_yes(r, o, "stickiness", &s->stickiness) &&
 	    read_yes(r, o, "preemption", &s->preemption) &&

@@ -274,7 +274,8 @@ static bool is_outlet(const struct device *d)
 	return d->kind == DEVICE_OUTLET_A || d->kind == DEVICE_OUTLET_B;
 }
 
-/* `keep_outlets`: who takes away one of two outlets says that the other is proof, which is a lie. */
+/* `keep_outlets`: who takes away one of two outlets says that the other is proof, which is a lie.
+ */
 static void device_command(struct ask *a, bool keep_outlets, char **ret_node, char **ret_device)
 {
 	hv_node_id host;

@@ -161,9 +161,8 @@ static void follow_vm_set(struct mind *m, const Hv__VmSet *set)
 	for (size_t i = 0; k < VMS && i < set->n_attributes; i++)
 		if (strcmp(set->attributes[i]->key, "managed") == 0 &&
 		    cluster_index(m->c) >= w->let_go[k].index)
-			vms_of(m->s)->let_go[k] =
-			    (struct let_go){cluster_index(m->c),
-					    strcmp(set->attributes[i]->value, "off") == 0};
+			vms_of(m->s)->let_go[k] = (struct let_go){
+			    cluster_index(m->c), strcmp(set->attributes[i]->value, "off") == 0};
 }
 
 static void follow_command(struct mind *m, const Hv__Command *cmd)
