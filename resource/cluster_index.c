@@ -306,6 +306,7 @@ void vm_set_lock(struct cluster *c, struct vm *vm, const char *reason)
 	free(vm->lock);
 	vm->lock = copy;
 	c->freed = true;
+	rules_notice(c, vm); /* who leads it does not go where it cannot come */
 	vm_queue(c, vm);
 	vm_touch(c, vm);
 	vm_dirty(c, vm);
@@ -314,6 +315,7 @@ void vm_set_lock(struct cluster *c, struct vm *vm, const char *reason)
 void vm_set_managed(struct cluster *c, struct vm *vm, bool managed)
 {
 	vm->managed = managed;
+	rules_notice(c, vm);
 	vm_queue(c, vm);
 	vm_touch(c, vm);
 	vm_dirty(c, vm);

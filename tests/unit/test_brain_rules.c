@@ -543,3 +543,24 @@ Test(brain_rules, balance_by_room_comes_to_rest_too)
 	assert_quiet(w);
 	world_free(w);
 }
+
+/* The world's checks look after each step whether the leader knows. */
+Test(brain_rules, a_leader_hears_when_its_follower_is_locked_or_let_go)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "a", 1);
+	running_vm(w, "b", 2);
+	disarm(w, false);
+	rule_add(w, "f", FOLLOW, "a b", "", true);
+	cr_assert(vm(w, "b")->uneasy, "its follower is elsewhere");
+	vm_lock(w, "a", "backup");
+	cr_assert_not(vm(w, "b")->uneasy, "a lock holds it there");
+	vm_lock(w, "a", "");
+	cr_assert(vm(w, "b")->uneasy);
+	vm_set(w, "a", "managed", "off");
+	cr_assert_not(vm(w, "b")->uneasy);
+	vm_set(w, "a", "managed", "on");
+	cr_assert(vm(w, "b")->uneasy);
+	world_free(w);
+}
