@@ -100,7 +100,10 @@ static void devices_of(struct scenario_run *r, size_t i)
 				     .waited = n->devices[k].waited,
 				     .unfence = n->devices[k].unfence,
 				     .timeout_s = 20};
-		snprintf(d->name, sizeof(d->name), "%s", names[k]);
+		snprintf(d->name, sizeof(d->name), "%s",
+			 d->kind == DEVICE_OUTLET_A   ? "outleta"
+			 : d->kind == DEVICE_OUTLET_B ? "outletb"
+						      : names[k]);
 		r->w->n_devices[i] = k + 1;
 	}
 }

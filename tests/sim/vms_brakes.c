@@ -94,6 +94,11 @@ static void note_fence(struct mind *m, struct fence_watch *w)
 	uint64_t now = cluster_now_us(m->c), most = setting(m->c, "quarantine_fences"),
 		 s = setting(m->c, "quarantine_s"), count = 0;
 
+	if (w->quarantined_until && w->quarantined_until <= now) { /* it was released */
+		w->quarantined_until = 0;
+		w->fenced_us[0] = w->fenced_us[w->n_fenced - 1];
+		w->n_fenced = 1;
+	}
 	if (w->n_fenced == ARRAY_SIZE(w->fenced_us)) {
 		w->n_fenced--;
 		memmove(w->fenced_us, w->fenced_us + 1, w->n_fenced * sizeof(w->fenced_us[0]));
@@ -124,13 +129,16 @@ static void note_duel(struct mind *m, const struct node *lost)
 
 void brakes_switched_off(struct sim *s, hv_node_id victim, hv_node_id by)
 {
-	const struct duel_view *a = &vms_of(s)->duel[victim - 1], *b = &vms_of(s)->duel[by - 1];
+	const struct duel_view *a, *b;
 
-	if (s->options->duel && !s->healing && s->hosts[1].group == 0 &&
-	    s->now_us > s->whole_us + WHOLE_US)
+	if (!s->options->duel)
+		return;
+	if (!s->healing && s->hosts[1].group == 0 && s->now_us > s->whole_us + WHOLE_US)
 		sim_fail(s, "duel: host %u is fenced by %u, and nothing has been wrong for long",
 			 victim, by);
-	if (!s->options->duel || victim == by || sim_host(s, by)->power || !a->there || !b->there)
+	a = &vms_of(s)->duel[victim - 1];
+	b = &vms_of(s)->duel[by - 1];
+	if (victim == by || sim_host(s, by)->power || !a->there || !b->there)
 		return;
 	/* What was under way when they parted one of them may know, and not the other. */
 	if (memcmp(a->vms, b->vms, sizeof(a->vms)) == 0 &&
@@ -139,6 +147,14 @@ void brakes_switched_off(struct sim *s, hv_node_id victim, hv_node_id by)
 }
 
 /* ---- operations that this step began */
+
+/* It is only waited for: no brake holds that. */
+static bool by_time(struct mind *m, const struct node *n)
+{
+	const struct operation *op = cluster_op(m->c, n->fence_op);
+
+	return op && (op->flags & OP_F_WATCHDOG);
+}
 
 static uint64_t in_window(struct mind *m, bool *ret_others)
 {
@@ -152,8 +168,10 @@ static uint64_t in_window(struct mind *m, bool *ret_others)
 
 		if (!w)
 			continue;
-		if (n->state == NODE_FENCING && w->was != NODE_FENCING && w->forced) {
-			*ret_others = true; /* an administrator's, of this very step */
+		if (n->state == NODE_FENCING &&
+		    ((w->was != NODE_FENCING && w->forced) || by_time(m, n))) {
+			*ret_others = true; /* an administrator's, of this very step; or nothing is
+					       done to it */
 			continue;
 		}
 		count += n->state == NODE_FENCING ||

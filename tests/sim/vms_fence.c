@@ -244,6 +244,9 @@ struct outcome vms_fence_answer(struct sim *s, const struct call *call)
 		out.rc = HV_TIMEOUT;
 	} else if (d->kind == DEVICE_GARBAGE || dead(s, call, d)) {
 		out.rc = HV_AGENT_FAILED;
+	} else if ((call->flags & OP_F_UNFENCE) &&
+		   d->told_on_boot != sim_host(s, call->victim)->powers) {
+		out.rc = HV_AGENT_FAILED; /* it was broken when it was told */
 	} else if (call->kind == OP_FENCE_TEST || (call->flags & OP_F_POWER_ON)) {
 		out.rc = HV_OK;
 	} else if (seen_off(s, call, d)) {
