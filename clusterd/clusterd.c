@@ -36,6 +36,7 @@ static void on_nodes_changed(void *user, const struct nodelist *list)
 	if (list->self == 0)
 		log_error("this node is no longer in corosync's node list");
 	d->list = *list;
+	clusterd_watch_recheck(d);
 	driver_nodes_changed(d->driver, list);
 	driver_wake(d->driver);
 }

@@ -51,7 +51,7 @@ struct clusterd {
 	bool leaving; /* when the watchdog is stopped, the process ends */
 	qb_loop_timer_handle leave_late;
 	struct force force;
-	uint64_t stuck_us; /* since when there is nobody to act with; 0: there is */
+	uint64_t stuck_us;	   /* since when there is nobody to act with; 0: there is */
 	struct farewell *farewell; /* told to stop: NULL until then */
 	struct ticker ticker;
 	struct progress progress;
@@ -67,6 +67,7 @@ void clusterd_end(struct clusterd *d, enum hv_rc rc);
 
 /* watch_acts.c: the watchdog. HV_BAD_CONFIG: it cannot work, and was logged. */
 enum hv_rc clusterd_watch_start(struct clusterd *d);
+void clusterd_watch_recheck(struct clusterd *d);  /* corosync's timeouts may have changed */
 uint64_t clusterd_watch_look(struct clusterd *d); /* when to look again */
 void clusterd_watch_stop(struct clusterd *d);
 /* Told to end: with the watchdog stopped, if that may be. */

@@ -57,6 +57,7 @@ static bool dog_open(void *user, uint32_t *ret_ms)
 		clusterd_end(d, HV_BAD_CONFIG);
 		return false;
 	}
+	d->timing.watchdog_ms = *ret_ms;
 	log_notice("watchdog %s (%s): open, resets this host after %u ms without a member's lease",
 		   d->options->watchdog, watchdog_name(d->dog), *ret_ms);
 	return true;
@@ -157,6 +158,14 @@ enum hv_rc clusterd_watch_start(struct clusterd *d)
 	d->feeder = feeder_new(&cfg, &feeder_ops, d);
 	resume(d);
 	return d->end;
+}
+
+void clusterd_watch_recheck(struct clusterd *d)
+{
+	if (d->feeder && !figures_hold(d, d->timing.watchdog_ms))
+		log_error(
+		    "corosync's timeouts were changed: the watchdog goes on as it is, and may "
+		    "reset healthy hosts; restart clusterd to have it choose a lease that fits");
 }
 
 uint64_t clusterd_watch_look(struct clusterd *d)
