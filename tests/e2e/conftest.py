@@ -33,6 +33,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "quorum(line, ...): lines for corosync.conf's quorum section")
     config.addinivalue_line("markers", "bare: without clusterd")
     config.addinivalue_line("markers", "watchdog(options, token): each host has one")
+    config.addinivalue_line("markers", "drill: takes minutes; ./check leaves it out (pytest -m drill runs them)")
     config.addinivalue_line("markers", "timing: measures, and is left out for a sanitized build")
 
 

@@ -54,6 +54,7 @@ def test_of_two_hosts_that_lose_each_other_one_stays_on(lab, cluster):
             cluster.run("vm", "migrate", name, "--to", loser, "--wait")
 
 
+@pytest.mark.drill
 def test_self_tests_find_the_way_that_is_broken(lab, cluster):
     settings(cluster, fence_test_interval_s=6)
     wait_until(lambda: cluster.status()["fence_able"] == 3, 30, "three hosts can be fenced")
@@ -80,6 +81,7 @@ def test_self_tests_find_the_way_that_is_broken(lab, cluster):
     assert "3 of 3 fence devices answer" in done.stdout
 
 
+@pytest.mark.drill
 def test_a_host_fenced_too_often_gets_no_vms_until_it_is_released(lab, cluster):
     settings(cluster, quarantine_fences=2, fence_window_s=0, fence_lost="always")
     [path] = lab.mkguest("vm01", tiny=True)
@@ -103,6 +105,7 @@ def test_a_host_fenced_too_often_gets_no_vms_until_it_is_released(lab, cluster):
     assert again.returncode and "not in quarantine" in again.stderr
 
 
+@pytest.mark.drill
 def test_the_brake_holds_the_second_host_until_an_administrator_says_so(lab, cluster):
     wanted = names(1)
     add_guests(lab, cluster, wanted, on="host2")
@@ -123,6 +126,7 @@ def test_the_brake_holds_the_second_host_until_an_administrator_says_so(lab, clu
     assert_once(lab, cluster, wanted)
 
 
+@pytest.mark.drill
 def test_when_the_first_level_fails_the_second_one_proves_it(lab, cluster):
     """The first device has a password that is wrong; another executor tries, another level succeeds."""
     options = lab.bmc("host3")

@@ -1,6 +1,6 @@
 """While hosts are fenced, the BMCs' password is nowhere where others could read it.
 
-HV_FENCES says how many fences (default 6).
+HV_FENCES says how many fences (default 2).
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from labkit import TOP
 
 SECRET = "lab-secret"   # the BMCs' password (tests/lab/lib/bmc.sh)
-FENCES = int(os.environ.get("HV_FENCES", "6"))
+FENCES = int(os.environ.get("HV_FENCES", "2"))
 
 
 class Spy:
