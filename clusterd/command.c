@@ -71,6 +71,18 @@ static enum hv_rc give_name(Hv__VmAdd *add, struct domain_info *info, char **ret
 	return HV_OK;
 }
 
+/* Whatever the client said: it is what the XML says. */
+static void give_storage(Hv__VmAdd *add, const struct domain_info *info)
+{
+	for (size_t i = 0; i < add->n_storage; i++)
+		free(add->storage[i]);
+	free(add->storage);
+	add->storage = info->n_storage ? hv_xcalloc(info->n_storage, sizeof(char *)) : NULL;
+	add->n_storage = info->n_storage;
+	for (size_t i = 0; i < info->n_storage; i++)
+		add->storage[i] = hv_xstrdup(info->storage[i]);
+}
+
 static enum hv_rc prepare_vm_add(Hv__VmAdd *add, struct command_plan *plan)
 {
 	struct domain_info info;
@@ -89,6 +101,7 @@ static enum hv_rc prepare_vm_add(Hv__VmAdd *add, struct command_plan *plan)
 	replace(&add->uuid, info.uuid);
 	add->mem_mib = info.mem_mib;
 	add->vcpus = info.vcpus;
+	give_storage(add, &info);
 	plan->object = hv_xstrdup(info.name);
 	plan->hint = NULL;
 	return HV_OK;

@@ -4,6 +4,7 @@
 #include "clusterd/absence.h"
 #include "clusterd/fence_job.h"
 #include "clusterd/logging.h"
+#include "resource/storage.h"
 
 #define DEFAULT_JOB_MS 300000
 #define MIGRATION_URI "qemu+%s://%s/system"
@@ -188,6 +189,15 @@ static uint32_t job_timeout_ms(const struct operation *op, uint64_t now_us)
 	return left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
 }
 
+/* Its storage answers with errors here: libvirt then takes it for one that is not shared. The target was
+ * chosen because it has it, and works there. */
+static bool leaves_storage(const struct executor *e, const struct cluster *c, const struct vm *vm)
+{
+	const struct node *self = cluster_node(c, e->self);
+
+	return self && storage_fault_of(vm, self);
+}
+
 static void send_vm_job(struct executor *e, struct job *j, const struct cluster *c,
 			const struct operation *op)
 {
@@ -213,6 +223,7 @@ static void send_vm_job(struct executor *e, struct job *j, const struct cluster 
 	if (uri)
 		job.target_uri = uri;
 	job.clear_text = !tls;
+	job.unsafe = vm && leaves_storage(e, c, vm);
 	req.body_case = HV__HV_REQUEST__BODY_JOB;
 	req.job = &job;
 	e->ops.request(e->user, &req);

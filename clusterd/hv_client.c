@@ -253,6 +253,7 @@ static void take(struct hv_client *c, const Hv__HvMessage *msg)
 	case HV__HV_MESSAGE__BODY_DOMAIN:
 	case HV__HV_MESSAGE__BODY_INVENTORY:
 	case HV__HV_MESSAGE__BODY_HEALTH:
+	case HV__HV_MESSAGE__BODY_STORAGE:
 		c->ops.message(c->user, msg);
 		break;
 	case HV__HV_MESSAGE__BODY_PONG:

@@ -22,6 +22,9 @@ struct intake {
 	uint64_t bad_since_us;
 	uint64_t mem_mib;
 	uint32_t cpus;
+	Hv__StorageSeen **bad; /* storage that fails here, ascending */
+	size_t n_bad;
+	bool storage_known;
 	/* report */
 	uint64_t joining_since_us;
 	uint64_t report_mark, health_mark;
@@ -49,11 +52,21 @@ void intake_set_self(struct intake *in, hv_node_id self, uint64_t incarnation)
 	in->incarnation = incarnation;
 }
 
+static void drop_storage(struct intake *in)
+{
+	for (size_t i = 0; i < in->n_bad; i++)
+		hv__storage_seen__free_unpacked(in->bad[i], NULL);
+	free(in->bad);
+	in->bad = NULL;
+	in->n_bad = 0;
+}
+
 void intake_free(struct intake *in)
 {
 	if (!in)
 		return;
 	domain_mirror_free(in->mirror);
+	drop_storage(in);
 	free(in->boot_id);
 	free(in->health_text);
 	free(in);
@@ -135,6 +148,24 @@ void intake_health(struct intake *in, const Hv__HvHealth *health, uint64_t now_u
 		in->mem_mib = health->mem_mib;
 	if (health->cpus && health->cpus <= HV_MAX_CPUS)
 		in->cpus = health->cpus;
+}
+
+void intake_storage(struct intake *in, const Hv__HvStorage *storage)
+{
+	drop_storage(in);
+	in->storage_known = true;
+	in->bad = hv_xcalloc(storage->n_bad + 1, sizeof(*in->bad));
+	for (size_t i = 0; i < storage->n_bad && i < HV_MAX_STORAGE; i++) {
+		Hv__StorageSeen *seen = hv_xcalloc(1, sizeof(*seen));
+
+		hv__storage_seen__init(seen);
+		seen->path = hv_xstrdup(storage->bad[i]->path);
+		seen->text = hv_xstrndup(storage->bad[i]->text, HV_TEXT_MAX - 1);
+		hv_text_flatten(seen->text);
+		seen->hangs = storage->bad[i]->hangs;
+		seen->lasts = storage->bad[i]->lasts;
+		in->bad[in->n_bad++] = seen;
+	}
 }
 
 void intake_hypervisor_gone(struct intake *in, const char *why, uint64_t now_us)
@@ -237,6 +268,21 @@ static void reconcile_report(struct intake *in, const struct cluster *c, const s
 	propose_report(in, c, n);
 }
 
+/* What it is called matters, what is said of it does not. */
+static bool same_storage(const struct intake *in, const struct node *n)
+{
+	if (!in->storage_known)
+		return true;
+	if (in->n_bad != n->n_bad_storage)
+		return false;
+	for (size_t i = 0; i < in->n_bad; i++)
+		if (strcmp(in->bad[i]->path, n->bad_storage[i].path) != 0 ||
+		    in->bad[i]->hangs != n->bad_storage[i].hangs ||
+		    in->bad[i]->lasts != n->bad_storage[i].lasts)
+			return false;
+	return true;
+}
+
 static void reconcile_health(struct intake *in, const struct node *n, uint64_t now_us)
 {
 	Hv__Event ev = HV__EVENT__INIT;
@@ -246,9 +292,9 @@ static void reconcile_health(struct intake *in, const struct node *n, uint64_t n
 
 	if (n->state != NODE_ONLINE || in_flight(in, in->health_mark))
 		return;
-	if (n->hypervisor_ok == in->health_ok && same_size)
+	if (n->hypervisor_ok == in->health_ok && same_size && same_storage(in, n))
 		return;
-	if (!in->health_ok && now_us - in->bad_since_us < INTAKE_DEBOUNCE_US) {
+	if (n->hypervisor_ok && !in->health_ok && now_us - in->bad_since_us < INTAKE_DEBOUNCE_US) {
 		look_again_at(in, in->bad_since_us + INTAKE_DEBOUNCE_US);
 		return;
 	}
@@ -257,6 +303,9 @@ static void reconcile_health(struct intake *in, const struct node *n, uint64_t n
 	health.text = in->health_text;
 	health.mem_mib = in->mem_mib ? in->mem_mib : n->mem_mib;
 	health.cpus = in->cpus ? in->cpus : n->cpus;
+	health.storage_told = in->storage_known;
+	health.bad_storage = in->bad;
+	health.n_bad_storage = in->n_bad;
 	ev.body_case = HV__EVENT__BODY_HOST_HEALTH;
 	ev.host_health = &health;
 	in->health_mark = in->ops.propose(in->user, &ev);

@@ -61,6 +61,8 @@ void intake_reconcile(struct intake *in, const struct cluster *c, uint64_t now_u
 uint64_t intake_next_us(const struct intake *in);
 
 /* Does a domain of that uuid exist on this host, running or not, as far as is known? */
+/* All that fails on this host now. */
+void intake_storage(struct intake *in, const Hv__HvStorage *storage);
 bool intake_has(const struct intake *in, const char *uuid);
 
 /* For status: is the hypervisor layer all right, and if not why. */

@@ -92,6 +92,11 @@ Hv__NodeInfo *view_node_info(const struct view *v, const struct node *n)
 	i->feature = n->feature;
 	i->leaving = view_str(n->leaving == NODE_STAYS ? "" : node_leaving_name(n->leaving));
 	watchdog_info(v, i, n);
+	i->n_bad_storage = n->n_bad_storage;
+	i->bad_storage = n->n_bad_storage ? hv_xcalloc(n->n_bad_storage, sizeof(char *)) : NULL;
+	for (size_t k = 0; k < n->n_bad_storage; k++)
+		i->bad_storage[k] =
+		    hv_xasprintf("%s: %s", n->bad_storage[k].path, n->bad_storage[k].text);
 	i->quarantined = n->quarantined;
 	if (n->quarantine_us > v->now_us)
 		i->quarantine_left_ms = (n->quarantine_us - v->now_us) / HV_US_PER_MS;

@@ -39,6 +39,11 @@ static void add_warnings(const struct view *v, Hv__StatusResponse *s)
 	for (size_t i = 0; i < cluster_node_count(v->c) && s->n_warnings < MAX_WARNINGS; i++) {
 		const struct node *n = cluster_node_at(v->c, i);
 
+		for (size_t k = 0; k < n->n_bad_storage && s->n_warnings < MAX_WARNINGS; k++)
+			add_string(&s->warnings, &s->n_warnings,
+				   hv_xasprintf("storage %s cannot be used on %s: %s",
+						n->bad_storage[k].path, n->name,
+						n->bad_storage[k].text));
 		if (n->configured && !n->n_devices && !cluster_watchdog_proves(v->c, n))
 			add_string(
 			    &s->warnings, &s->n_warnings,

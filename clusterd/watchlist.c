@@ -13,6 +13,8 @@ struct watchlist {
 	struct watchlist_ops ops;
 	void *user;
 	struct uuids managed, incoming; /* as sent */
+	char *storages[HV_MAX_STORAGE]; /* as sent, ascending */
+	size_t n_storages;
 	bool sent;
 	uint64_t seen_index; /* of the state that was compared last */
 	uint64_t compare_us; /* the whole list is compared then; 0: nothing has changed */
@@ -50,6 +52,12 @@ static char **pointers(const struct uuids *l)
 	return list;
 }
 
+static void drop_paths(char **paths, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(paths[i]);
+}
+
 struct watchlist *watchlist_new(const struct watchlist_ops *ops, void *user)
 {
 	struct watchlist *w = hv_xcalloc(1, sizeof(*w));
@@ -65,6 +73,7 @@ void watchlist_free(struct watchlist *w)
 		return;
 	free(w->managed.items);
 	free(w->incoming.items);
+	drop_paths(w->storages, w->n_storages);
 	free(w);
 }
 
@@ -99,6 +108,54 @@ static void send_managed(struct watchlist *w, const struct cluster *c)
 	body.n_uuids = w->managed.count;
 	req.body_case = HV__HV_REQUEST__BODY_MANAGED;
 	req.managed = &body;
+	w->ops.request(w->user, &req);
+}
+
+/* Into an ascending list, once; what is too much is not probed. */
+static void add_path(char **paths, size_t *n, const char *path)
+{
+	size_t i = 0;
+
+	while (i < *n && strcmp(paths[i], path) < 0)
+		i++;
+	if ((i < *n && strcmp(paths[i], path) == 0) || *n == HV_MAX_STORAGE)
+		return;
+	memmove(paths + i + 1, paths + i, (*n - i) * sizeof(*paths));
+	paths[i] = hv_xstrdup(path);
+	(*n)++;
+}
+
+static bool same_paths(const struct watchlist *w, char *const *paths, size_t n)
+{
+	if (n != w->n_storages)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(paths[i], w->storages[i]) != 0)
+			return false;
+	return true;
+}
+
+static void send_storages(struct watchlist *w, const struct cluster *c)
+{
+	Hv__HvStorages body = HV__HV_STORAGES__INIT;
+	Hv__HvRequest req = HV__HV_REQUEST__INIT;
+	char *paths[HV_MAX_STORAGE];
+	size_t n = 0;
+
+	for (size_t i = 0; i < cluster_vm_count(c); i++)
+		for (size_t k = 0; k < cluster_vm_at(c, i)->n_storage; k++)
+			add_path(paths, &n, cluster_vm_at(c, i)->storage[k]);
+	if (w->sent && same_paths(w, paths, n)) {
+		drop_paths(paths, n);
+		return;
+	}
+	drop_paths(w->storages, w->n_storages);
+	memcpy(w->storages, paths, n * sizeof(*paths));
+	w->n_storages = n;
+	body.paths = w->storages;
+	body.n_paths = n;
+	req.body_case = HV__HV_REQUEST__BODY_STORAGES;
+	req.storages = &body;
 	w->ops.request(w->user, &req);
 }
 
@@ -141,6 +198,7 @@ uint64_t watchlist_reconcile(struct watchlist *w, const struct cluster *c, hv_no
 		w->compare_us = w->sent ? now_us + WATCHLIST_GATHER_US : now_us;
 	if (w->compare_us && now_us >= w->compare_us) {
 		send_managed(w, c);
+		send_storages(w, c);
 		w->compare_us = 0;
 	}
 	w->sent = true;

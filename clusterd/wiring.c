@@ -405,6 +405,9 @@ static void on_hv_message(void *user, const Hv__HvMessage *msg)
 	case HV__HV_MESSAGE__BODY_HEALTH:
 		intake_health(d->intake, msg->health, mono_us());
 		break;
+	case HV__HV_MESSAGE__BODY_STORAGE:
+		intake_storage(d->intake, msg->storage);
+		break;
 	case HV__HV_MESSAGE__BODY_PONG:
 	case HV__HV_MESSAGE__BODY_READY:
 	case HV__HV_MESSAGE__BODY__NOT_SET:

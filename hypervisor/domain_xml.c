@@ -206,7 +206,42 @@ static bool check_vcpus(xmlNodePtr root, struct domain_info *info, struct verdic
 	return v->rc == HV_OK;
 }
 
-static bool check_disks(xmlNodePtr root, struct verdict *v)
+static void add_storage(struct domain_info *info, const char *path, size_t len)
+{
+	char text[HV_PATH_MAX + 1];
+	size_t i = 0;
+
+	if (!len || path[0] != '/' || len > HV_PATH_MAX || info->n_storage == HV_MAX_VM_STORAGE)
+		return;
+	memcpy(text, path, len);
+	text[len] = '\0';
+	for (size_t k = 0; k < len; k++)
+		if ((unsigned char)text[k] < ' ' || text[k] == 0x7f)
+			return;
+	while (i < info->n_storage && strcmp(info->storage[i], text) < 0)
+		i++;
+	if (i < info->n_storage && strcmp(info->storage[i], text) == 0)
+		return;
+	memmove(info->storage[i + 1], info->storage[i],
+		(info->n_storage - i) * sizeof(info->storage[0]));
+	memcpy(info->storage[i], text, len + 1);
+	info->n_storage++;
+}
+
+static void note_storage(xmlNodePtr disk, struct domain_info *info)
+{
+	xmlNodePtr source = doc_child(disk, "source");
+	_cleanup_xml_ char *file = source ? doc_attribute(source, "file") : NULL;
+	_cleanup_xml_ char *dev = source ? doc_attribute(source, "dev") : NULL;
+	const char *slash = file ? strrchr(file, '/') : NULL;
+
+	if (slash)
+		add_storage(info, file, slash > file ? (size_t)(slash - file) : 1);
+	if (dev)
+		add_storage(info, dev, strlen(dev));
+}
+
+static bool check_disks(xmlNodePtr root, struct domain_info *info, struct verdict *v)
 {
 	xmlNodePtr n = doc_child(doc_child(root, "devices"), "disk");
 
@@ -217,6 +252,7 @@ static bool check_disks(xmlNodePtr root, struct verdict *v)
 		if (type && strcmp(type, "auto") == 0)
 			return bad(v, "a disk has driver type 'auto': say what the image is, for "
 				      "example 'raw' or 'qcow2' (formats are never guessed)");
+		note_storage(n, info);
 	}
 	return true;
 }
@@ -228,7 +264,7 @@ static bool check_doc(xmlDocPtr doc, struct domain_info *info, struct verdict *v
 	memset(info, 0, sizeof(*info));
 	return check_type(root, info, v) && check_name(root, info, v) &&
 	       check_uuid(root, info, v) && check_memory(root, info, v) &&
-	       check_vcpus(root, info, v) && check_disks(root, v);
+	       check_vcpus(root, info, v) && check_disks(root, info, v);
 }
 
 enum hv_rc domain_xml_parse(const void *xml, size_t len, struct domain_info *ret_info,

@@ -59,6 +59,7 @@ struct hypervisord {
 	struct facts *facts;
 	struct looks *looks;
 	struct managed *managed;
+	struct storage *storage;
 	/* health */
 	bool connected, told, told_ok;
 	uint64_t down_since_us;
@@ -311,6 +312,30 @@ static void on_managed_failed(const char *why)
 	       the_one->opt.state_dir, why);
 }
 
+static void on_storage(void *user)
+{
+	struct hypervisord *h = user;
+	struct storage_trouble bad;
+
+	if (!h->storage)
+		return;
+	for (size_t i = 0; storage_bad_at(h->storage, i, &bad); i++)
+		qb_log(LOG_WARNING, "storage %s: %s", bad.path, bad.text);
+	tell_storage(h->link, h->storage);
+}
+
+/* Beside this program. */
+static char *probe_program(void)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	return hv_xasprintf("%.*s/storage-probe", slash ? (int)(slash - self) : 0, self);
+}
+
 /* In /run: that does not block. */
 static void permit_arrivals(struct hypervisord *h, const Hv__HvIncoming *r)
 {
@@ -346,6 +371,9 @@ static void on_request(const Hv__HvRequest *r, void *user)
 		break;
 	case HV__HV_REQUEST__BODY_MANAGED:
 		managed_set(h->managed, r->managed->uuids, r->managed->n_uuids);
+		break;
+	case HV__HV_REQUEST__BODY_STORAGES:
+		storage_watch(h->storage, r->storages->paths, r->storages->n_paths);
 		break;
 	case HV__HV_REQUEST__BODY_INCOMING:
 		permit_arrivals(h, r->incoming);
@@ -483,6 +511,8 @@ static const char *compose(struct hypervisord *h)
 	const struct link_hooks link_hooks = {on_request, on_ended, h};
 	const struct looks_hooks looks_hooks = {on_news, on_inventory, on_odd, h};
 	const struct conn_hooks conn_hooks = {on_opened, on_up, on_down, h};
+	const struct storage_hooks storage_hooks = {on_storage, h};
+	_cleanup_free_ char *probe = probe_program();
 
 	h->loop = qb_loop_create();
 	h->mailbox = h->loop ? mailbox_new(h->loop) : NULL;
@@ -496,6 +526,7 @@ static const char *compose(struct hypervisord *h)
 	h->link = link_new(h->loop, h->opt.fd, &link_hooks);
 	if (!h->link)
 		return "the socket to clusterd (--fd)";
+	h->storage = storage_new(h->loop, probe, &storage_hooks);
 	add_signals(h);
 	open_register(h);
 	migrate_init(wake_from_thread);

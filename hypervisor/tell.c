@@ -91,6 +91,28 @@ void tell_inventory(struct link *l, const struct inventory *inv, const struct fa
 	send_body(l, &m, HV__HV_MESSAGE__BODY_INVENTORY);
 }
 
+void tell_storage(struct link *l, const struct storage *s)
+{
+	Hv__HvMessage m = HV__HV_MESSAGE__INIT;
+	Hv__HvStorage body = HV__HV_STORAGE__INIT;
+	Hv__StorageSeen seen[HV_MAX_STORAGE], *list[HV_MAX_STORAGE];
+	struct storage_trouble bad;
+
+	body.bad = list;
+	while (body.n_bad < HV_MAX_STORAGE && storage_bad_at(s, body.n_bad, &bad)) {
+		Hv__StorageSeen *one = &seen[body.n_bad];
+
+		hv__storage_seen__init(one);
+		one->path = (char *)bad.path;
+		one->text = (char *)bad.text;
+		one->hangs = bad.hangs;
+		one->lasts = bad.lasts;
+		list[body.n_bad++] = one;
+	}
+	m.storage = &body;
+	send_body(l, &m, HV__HV_MESSAGE__BODY_STORAGE);
+}
+
 void tell_result(struct link *l, const struct job *j, Hv__Observed observed, const char *text)
 {
 	Hv__HvMessage m = HV__HV_MESSAGE__INIT;

@@ -31,6 +31,10 @@ typedef uint64_t hv_op_id;
 #define HV_MAX_RULE_VMS 256 /* in one rule */
 #define HV_MAX_EVICTIONS 64 /* VMs that give way to one on one node */
 
+#define HV_MAX_STORAGE 64    /* folders and devices that hosts look at */
+#define HV_MAX_VM_STORAGE 16 /* of one VM; disks beyond are not looked at */
+#define HV_PATH_MAX 255	     /* of such a folder or device */
+
 #define HV_NAME_MAX 63 /* ^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$ : node, VM and device names */
 #define HV_UUID_LEN 36
 #define HV_TEXT_MAX 512	   /* a cause in a result or reason */

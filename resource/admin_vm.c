@@ -7,6 +7,7 @@
 #include "resource/placement.h"
 #include "resource/rule.h"
 #include "resource/vm_machine.h"
+#include "resource/storage.h"
 
 #include <stdio.h>
 
@@ -77,6 +78,7 @@ struct answer admin_vm_add(struct cluster *c, const char *actor, const Hv__VmAdd
 	vm->uuid = hv_xstrdup(cmd->uuid);
 	vm->xml_len = strlen(cmd->xml);
 	vm->xml = hv_xmemdup(cmd->xml, vm->xml_len);
+	storage_needs(vm, cmd->storage, cmd->n_storage);
 	vm->mem_mib = cmd->mem_mib;
 	vm->vcpus = cmd->vcpus;
 	vm->priority = cmd->priority;

@@ -27,6 +27,7 @@
 #include "resource/placement.h"
 #include "resource/rule.h"
 #include "resource/unfence.h"
+#include "resource/storage.h"
 #include "resource/vm_machine.h"
 #include "resource/watchdog.h"
 
@@ -175,6 +176,7 @@ static void settle_places(struct cluster *c)
 		leaving_settle(c, c->nodes[i]);
 	request_move(c);
 	home_settle(c);
+	storage_settle(c);
 	moves_settle(c);
 	placement_settle(c);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The state's life cycle and what everyone may ask of it. */
+#include "resource/storage.h"
 #include "resource/cluster_priv.h"
 
 static int timer_cmp(const void *a, const void *b)
@@ -94,6 +95,7 @@ static void node_free(struct node *n)
 	free(n->name);
 	free(n->boot_id);
 	free(n->health_text);
+	storage_forget(n);
 	free(n);
 }
 

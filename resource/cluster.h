@@ -71,6 +71,13 @@ struct fence_device {
 	size_t n_paths;
 };
 
+/* A folder or device that VMs' disks are in, and that cannot be used on a node. */
+struct storage_fault {
+	char *path, *text;
+	bool hangs; /* it does not answer, else with errors */
+	bool lasts; /* for a minute */
+};
+
 struct node {
 	hv_node_id id;
 	char *name; /* "node7" until the node list told us */
@@ -87,6 +94,8 @@ struct node {
 	uint32_t cpus;
 	bool inventory_known, hypervisor_ok;
 	char *health_text;
+	struct storage_fault *bad_storage; /* ascending path (storage.h) */
+	size_t n_bad_storage;
 	bool barrier; /* lost member of a minority epoch, not yet proven off */
 	uint64_t seen_incarnation, seen_seq; /* highest event of this proposer that was applied */
 	struct fence_device *devices[HV_MAX_FENCE_DEVICES];
@@ -192,6 +201,8 @@ struct vm {
 	uint32_t start_retries; /* further tries on a node after the first (preset: 0) */
 	uint32_t max_relocate;	/* other nodes that are tried before it is given up;
 				   VM_RELOCATE_UNLIMITED */
+	char **storage; /* folders and devices that its disks are in, ascending */
+	size_t n_storage;
 	char *lock; /* a job outside needs it as it is: not moved, not stopped; NULL none */
 	/* what follows from them */
 	uint32_t local_tries; /* failed starts on its present node, in a row */

@@ -117,6 +117,9 @@ void vm_free(struct vm *vm)
 	free(vm->name);
 	free(vm->xml);
 	free(vm->lock);
+	for (size_t i = 0; i < vm->n_storage; i++)
+		free(vm->storage[i]);
+	free(vm->storage);
 	free(vm->rules);
 	free(vm);
 }

@@ -26,9 +26,11 @@ enum node_shutdown { SHUTDOWN_CONDITIONAL, SHUTDOWN_FREEZE, SHUTDOWN_FAILOVER, S
 enum placement_mode { PLACE_BALANCED, PLACE_COUNT, PLACE_CAPACITY, PLACE_PACK };
 
 /* The settings, as numbers. */
+enum storage_loss { STORAGE_EVACUATE, STORAGE_STAY, STORAGE_FENCE_NODE }; /* as in the setting */
 struct tuning {
 	bool fence_always, fence_seen, power_on, maintenance_return, fence_on_stop_failure,
 	    preemption, sticky;
+	enum storage_loss storage_loss;
 	enum node_shutdown node_shutdown;
 	enum placement_mode placement;
 	uint32_t vcpus_per_cpu;

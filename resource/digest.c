@@ -73,6 +73,10 @@ static uint64_t hash_node(const struct node *n)
 	h = mix(mix(mix(mix(h, n->incarnation), n->feature), n->mem_mib), n->cpus);
 	h = mix(mix(h, n->inventory_known), n->hypervisor_ok);
 	h = str(h, n->health_text ? n->health_text : "");
+	for (size_t i = 0; i < n->n_bad_storage; i++)
+		h = mix(mix(str(str(h, n->bad_storage[i].path), n->bad_storage[i].text),
+			    n->bad_storage[i].hangs),
+			n->bad_storage[i].lasts);
 	h = mix(mix(mix(h, n->barrier), n->seen_incarnation), n->seen_seq);
 	h = mix(mix(mix(h, n->fence_attempt), n->fence_level), n->fence_device);
 	h = mix(mix(h, n->fence_op), n->drain_op);
@@ -105,6 +109,8 @@ uint64_t hash_vm(const struct vm *vm)
 	h = str(mix(mix(h, vm->start_retries), vm->max_relocate), vm->lock ? vm->lock : "");
 	h = mix(mix(mix(h, vm->local_tries), vm->relocations), vm->given_up);
 	h = mix(mix(h, vm->relocating), vm->home);
+	for (size_t i = 0; i < vm->n_storage; i++)
+		h = str(h, vm->storage[i]);
 	for (size_t i = 0; i < vm->n_avoid; i++)
 		h = mix(h, vm->avoid[i]);
 	return reason(h, &vm->reason);

@@ -55,6 +55,7 @@ enum drain_item drain_item(const struct cluster *c, const struct node *n, const 
 	case FIT_QUARANTINED:
 	case FIT_UNFENCED:
 	case FIT_HYPERVISOR:
+	case FIT_STORAGE:
 	case FIT_RULE:
 	case FIT_MEMORY:
 	case FIT_CPU:

@@ -67,6 +67,9 @@ static void put_node(struct text *t, const struct node *n)
 	put(t, "%s%s%s%s%s", n->quarantined ? " quarantined" : "", n->braked ? " braked" : "",
 	    n->fence_forced ? " forced" : "", n->fence_delayed ? " delayed" : "",
 	    n->waited_only ? " waited-only" : "");
+	for (size_t i = 0; i < n->n_bad_storage; i++)
+		put(t, " bad-storage=%s%s%s", n->bad_storage[i].path,
+		    n->bad_storage[i].hangs ? "(hangs)" : "", n->bad_storage[i].lasts ? "(lasts)" : "");
 	put_reason(t, &n->reason);
 	put(t, "\n");
 	for (size_t i = 0; i < n->n_devices; i++) {

@@ -5,6 +5,7 @@
 #include "fence/fence_plan.h"
 #include "fence/timing.h"
 #include "resource/cluster_priv.h"
+#include "resource/storage.h"
 
 #define TRY(cond, why)                                                                             \
 	do {                                                                                       \
@@ -116,6 +117,7 @@ static bool vm_add_valid(const Hv__VmAdd *a, const char **ret_why)
 	TRY(a->vcpus && a->vcpus <= HV_MAX_CPUS, "vm add: vCPUs out of range");
 	TRY(a->priority >= -1000000 && a->priority <= 1000000, "vm add: priority out of range");
 	TRY(a->stop_timeout_s <= 86400, "vm add: stop timeout out of range");
+	TRY(storage_paths_valid(a->storage, a->n_storage), "vm add: bad list of storage");
 	return true;
 }
 
@@ -268,6 +270,9 @@ bool event_valid(const Hv__Event *ev, const char **ret_why)
 		TRY(ev->host_health->mem_mib <= UINT32_MAX && ev->host_health->cpus <= HV_MAX_CPUS,
 		    "health: size out of range");
 		TRY(text_clean(ev->host_health->text, HV_TEXT_MAX), "health: bad text");
+		TRY(storage_list_valid(ev->host_health->bad_storage,
+				       ev->host_health->n_bad_storage),
+		    "health: bad list of storage");
 		return true;
 	case HV__EVENT__BODY_NODE_WATCHDOG:
 		return watchdog_valid(ev->node_watchdog, ret_why);

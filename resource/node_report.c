@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a node says of itself: its size, what it runs, whether its hypervisor layer answers. */
+#include "resource/storage.h"
 #include "resource/journal.h"
 #include "resource/leaving.h"
 #include "resource/node_machine.h"
@@ -64,8 +65,10 @@ void node_report(struct cluster *c, const Hv__NodeReport *ev)
 		unfence_due(c, n);
 	if (n->leaving != NODE_STAYS && !same_boot(n, ev->boot_id))
 		leaving_returned(c, n);
-	if (!same_boot(n, ev->boot_id))
+	if (!same_boot(n, ev->boot_id)) {
 		migrations_rebooted(c, n);
+		storage_forget(n); /* it will say so anew */
+	}
 	set_text(&n->boot_id, ev->boot_id);
 	n->mem_mib = ev->mem_mib;
 	n->cpus = ev->cpus;
@@ -103,6 +106,8 @@ void node_health(struct cluster *c, const Hv__HostHealth *ev)
 				: WHY(HYPERVISOR_DOWN, .subject = n->name, .text = ev->text));
 	n->hypervisor_ok = ev->hypervisor_ok;
 	set_text(&n->health_text, ev->text);
+	if (ev->storage_told)
+		storage_seen(c, n, ev->bad_storage, ev->n_bad_storage);
 	if (ev->mem_mib)
 		n->mem_mib = ev->mem_mib;
 	if (ev->cpus)

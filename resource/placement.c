@@ -3,6 +3,7 @@
 
 #include "proto/mutant.h"
 #include "resource/rule.h"
+#include "resource/storage.h"
 
 /* ---- filter */
 
@@ -55,6 +56,17 @@ static enum fit fit_node(const struct node *n)
 	if ((n->admin != NODE_ACTIVE || n->leaving != NODE_STAYS) && !MUTANT(drained_takes_vms))
 		return FIT_DRAINED;
 	return n->hypervisor_ok ? FIT_OK : FIT_HYPERVISOR;
+}
+
+/* The node, and what the VM needs of it wherever there is room. */
+static enum fit fit_place(const struct vm *vm, const struct node *n)
+{
+	enum fit fit = fit_node(n);
+
+	if (fit == FIT_OK && n->n_bad_storage && storage_fault_of_group(vm, n) &&
+	    !MUTANT(bad_storage_ignored))
+		return FIT_STORAGE;
+	return fit;
 }
 
 bool placement_counts(const struct vm *vm)
@@ -196,7 +208,7 @@ enum fit placement_room(const struct cluster *c, const struct node *n, uint64_t 
 
 bool placement_but_for_room(const struct cluster *c, const struct vm *vm, const struct node *n)
 {
-	return fit_node(n) == FIT_OK && !placement_rule(c, vm, n, false) && !avoided(vm, n->id);
+	return fit_place(vm, n) == FIT_OK && !placement_rule(c, vm, n, false) && !avoided(vm, n->id);
 }
 
 enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struct node *n,
@@ -206,7 +218,7 @@ enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struc
 
 	if (migrate && n->id == vm->node)
 		return FIT_HERE;
-	fit = fit_node(n);
+	fit = fit_place(vm, n);
 	if (fit == FIT_OK && vm->n_rules && placement_rule(c, vm, n, migrate))
 		fit = FIT_RULE;
 	if (fit == FIT_OK)
@@ -269,7 +281,7 @@ int64_t placement_lonely(const struct cluster *c, const struct vm *vm, hv_node_i
 
 bool placement_fits_group(const struct cluster *c, const struct vm *vm, const struct node *n)
 {
-	if (fit_node(n) != FIT_OK || rule_excludes(vm, n->id) || led_elsewhere(vm, n))
+	if (fit_place(vm, n) != FIT_OK || rule_excludes(vm, n->id) || led_elsewhere(vm, n))
 		return false;
 	if (vm_goes_to(vm) != n->id && rule_forbids(c, vm, n->id))
 		return false;

@@ -27,6 +27,7 @@ enum fit {
 	FIT_QUARANTINED, /* fenced too often */
 	FIT_UNFENCED,	 /* a fence device must be told `on` first */
 	FIT_HYPERVISOR,	 /* its hypervisor layer does not answer */
+	FIT_STORAGE,	 /* a storage that it needs cannot be used there */
 	FIT_RULE,	 /* a hard rule forbids it: placement_rule() */
 	FIT_MEMORY,
 	FIT_CPU,

@@ -107,6 +107,7 @@ static bool place(struct cluster *c, struct vm *vm)
 	case FIT_QUARANTINED:
 	case FIT_UNFENCED:
 	case FIT_HYPERVISOR:
+	case FIT_STORAGE:
 	case FIT_RULE:
 	case FIT_MEMORY:
 	case FIT_CPU:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Why a node takes a VM or does not, in words. */
 #include "resource/placement.h"
+#include "resource/storage.h"
 #include "resource/rule.h"
 
 #include <stdio.h>
@@ -26,6 +27,8 @@ static const char *fit_cause(enum fit fit)
 		return "not unfenced yet";
 	case FIT_HYPERVISOR:
 		return "hypervisor layer down";
+	case FIT_STORAGE:
+		return "its storage cannot be used there";
 	case FIT_MEMORY:
 		return "not enough memory";
 	case FIT_CPU:
@@ -151,6 +154,7 @@ void placement_describe(const struct cluster *c, const struct vm *vm, const stru
 			enum fit fit, char *buf, size_t len)
 {
 	unsigned long long mem_free = placement_free_mib(n);
+	const struct storage_fault *fault;
 
 	switch (fit) {
 	case FIT_OK:
@@ -185,6 +189,11 @@ void placement_describe(const struct cluster *c, const struct vm *vm, const stru
 	case FIT_HYPERVISOR:
 		snprintf(buf, len, "its hypervisor layer does not answer: %.80s",
 			 n->health_text ? n->health_text : "no cause given");
+		return;
+	case FIT_STORAGE:
+		fault = storage_fault_of_group(vm, n);
+		snprintf(buf, len, "storage %.120s cannot be used there: %.120s",
+			 fault ? fault->path : "?", fault ? fault->text : "");
 		return;
 	case FIT_MEMORY:
 		snprintf(buf, len, "not enough memory: needs %llu MiB, %llu of %llu MiB free",

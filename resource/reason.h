@@ -85,8 +85,12 @@
 	X(66, TIME_NO_PROOF,                                                                       \
 	  "node %s is lost; it has a watchdog, but with two_node both go on without each other: "  \
 	  "time proves nothing. Add a fence device or a quorum device, or check that it is off "   \
-	  "and run 'hvcluster fence confirm %s'")
-#define REASON_LAST REASON_TIME_NO_PROOF
+	  "and run 'hvcluster fence confirm %s'")                                                  \
+	X(67, STORAGE_BAD, "storage %s cannot be used: %t")                                        \
+	X(68, STORAGE_GOOD, "storage %s can be used again")                                        \
+	X(69, STORAGE_LEFT, "leaves a node where storage %s cannot be used")                       \
+	X(70, STORAGE_FENCE, "VM %s cannot leave it, and its storage cannot be used there")
+#define REASON_LAST REASON_STORAGE_FENCE
 
 enum reason_code {
 #define X(num, name, sentence) REASON_##name = num,

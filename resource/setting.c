@@ -205,6 +205,14 @@ static const struct setting table[] = {
      0,
      0,
      "off|on"},
+    {{"storage_loss", "evacuate",
+      "a node on which a storage cannot be used gets no VMs that need it; those that run there leave "
+      "live while that works (evacuate), stay (stay), or leave, and the node is fenced when they "
+      "cannot: the storage hangs for a minute, or migrations fail (fence)"},
+     KIND_WORD,
+     0,
+     0,
+     "evacuate|stay|fence"},
     {{"stop_timeout_s", "180", "graceful shutdown before a VM is destroyed: 0 to 86400"},
      KIND_NUMBER,
      0,
@@ -315,6 +323,7 @@ void settings_load(struct cluster *c)
 	    .fence_on_stop_failure = word_is(c, "on_stop_failure", "fence"),
 	    .preemption = word_is(c, "preemption", "on"),
 	    .sticky = word_is(c, "stickiness", "on"),
+	    .storage_loss = (enum storage_loss)word_number(c, "storage_loss"),
 	    .node_shutdown = (enum node_shutdown)word_number(c, "node_shutdown"),
 	    .placement = (enum placement_mode)word_number(c, "placement"),
 	    .vcpus_per_cpu = (uint32_t)number(c, "vcpus_per_cpu"),

@@ -10,6 +10,7 @@
 #include "resource/cluster_priv.h"
 #include "resource/journal.h"
 #include "resource/rule.h"
+#include "resource/storage.h"
 #include "resource/snapshot.h"
 
 #define TRY(cond, why)                                                                             \
@@ -159,6 +160,8 @@ static bool get_node(struct cluster *c, const Hv__SnapNode *m, const char **ret_
 	n->boot_id = text_or_null(m->boot_id);
 	n->health_text = text_or_null(m->health_text);
 	TRY(get_reason(&n->reason, m->reason), "snapshot: unknown reason of a node");
+	TRY(storage_list_valid(m->bad_storage, m->n_bad_storage), "snapshot: bad storage of a node");
+	storage_set(n, m->bad_storage, m->n_bad_storage);
 	TRY(m->n_devices <= HV_MAX_FENCE_DEVICES, "snapshot: too many fence devices");
 	for (size_t i = 0; i < m->n_devices; i++)
 		if (!get_device(n, m->devices[i], ret_why))
@@ -216,7 +219,9 @@ static bool get_vm(struct cluster *c, const Hv__SnapVm *m, const char **ret_why)
 	    "snapshot: a VM's list or XML is too long");
 	TRY(m->mem_mib <= UINT32_MAX && m->vcpus <= HV_MAX_CPUS,
 	    "snapshot: a VM's size is out of range");
+	TRY(storage_paths_valid(m->storage, m->n_storage), "snapshot: bad storage of a VM");
 	vm = vm_new();
+	storage_needs(vm, m->storage, m->n_storage);
 	vm->name = hv_xstrdup(m->name);
 	vm->uuid = hv_xstrdup(m->uuid);
 	vm->xml = hv_xmemdup(m->xml.data, m->xml.len);

@@ -132,6 +132,25 @@ static void put_brakes(Hv__SnapNode *m, const struct node *n)
 	m->unfence_tries = n->unfence_tries;
 }
 
+static void put_bad_storage(Hv__SnapNode *m, const struct node *n)
+{
+	void **p;
+	Hv__StorageSeen *list;
+
+	if (!n->n_bad_storage)
+		return;
+	list = messages(n->n_bad_storage, sizeof(*list), &p);
+	for (size_t i = 0; i < n->n_bad_storage; i++) {
+		hv__storage_seen__init(&list[i]);
+		list[i].path = n->bad_storage[i].path;
+		list[i].text = n->bad_storage[i].text;
+		list[i].hangs = n->bad_storage[i].hangs;
+		list[i].lasts = n->bad_storage[i].lasts;
+	}
+	m->bad_storage = (Hv__StorageSeen **)p;
+	m->n_bad_storage = n->n_bad_storage;
+}
+
 static void put_node(Hv__SnapNode *m, Hv__SnapReason *r, const struct node *n)
 {
 	hv__snap_node__init(m);
@@ -150,6 +169,7 @@ static void put_node(Hv__SnapNode *m, Hv__SnapReason *r, const struct node *n)
 	m->proposer_seq = n->seen_seq;
 	m->hypervisor_ok = n->hypervisor_ok;
 	m->health_text = STR(n->health_text);
+	put_bad_storage(m, n);
 	m->deadline_us = n->deadline_us;
 	m->state_since_us = n->since_us;
 	m->n_fences_us = n->n_fences;
@@ -213,6 +233,8 @@ static void put_vm(Hv__SnapVm *m, Hv__SnapReason *r, const struct vm *vm)
 	m->start_retries = vm->start_retries;
 	m->max_relocate = vm->max_relocate + 1; /* 0: unlimited, also in snapshots of before */
 	m->lock = STR(vm->lock);
+	m->storage = vm->storage;
+	m->n_storage = vm->n_storage;
 	m->local_tries = vm->local_tries;
 	m->relocations = vm->relocations;
 	m->given_up = vm->given_up;

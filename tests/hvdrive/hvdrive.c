@@ -168,6 +168,9 @@ static void show(const Hv__HvMessage *m)
 	case HV__HV_MESSAGE__BODY_READY:
 		line("ready version %u", m->ready->version);
 		break;
+	case HV__HV_MESSAGE__BODY_STORAGE:
+		line("storage %zu bad", m->storage->n_bad);
+		break;
 	case HV__HV_MESSAGE__BODY__NOT_SET:
 	case _HV__HV_MESSAGE__BODY__CASE_IS_INT_SIZE:
 		line("unknown message");

@@ -60,6 +60,8 @@ struct domain {
 	uint64_t register_until_us; /* hypervisord does not yet take its absence for proven */
 };
 
+#define STORAGES 2 /* that VMs have their disks on */
+
 /* One host's hypervisor layer. */
 struct hyper {
 	bool hung;	    /* libvirtd answers nothing */
@@ -67,6 +69,7 @@ struct hyper {
 	bool hvd_down;	    /* hypervisord is not there */
 	uint64_t life;	    /* of libvirtd: calls and migrations of an earlier one are over */
 	bool bad;	    /* hypervisord has said so */
+	bool storage_bad[STORAGES], storage_hangs[STORAGES], storage_lasts[STORAGES];
 	bool mains_lost;    /* its power went by itself, and with it what shares it */
 	bool outlet_off[2]; /* a host with two power supplies */
 	bool fence_cut;	    /* no agent that runs here reaches a fence device */
@@ -178,7 +181,7 @@ struct watchdogs {
 };
 
 struct vms_swarm { /* permille of the chance steps, or of the calls */
-	unsigned start_fails, start_slow, start_cut, call_fails, crash, shut_down, deaf, stall,
+	unsigned start_fails, start_slow, start_cut, call_fails, crash, shut_down, deaf, stall, storage,
 	    io_error, libvirt_hangs, libvirt_ends, hvd_ends, move_fails, outside, fence_breaks,
 	    fence_cut, foolish, garbage, wishes;
 };
@@ -404,6 +407,15 @@ void vms_garbage_step(struct sim *s);
 /* The state as text, if the entry makes no sense; the caller frees. ev NULL: it is no event. */
 char *vms_garbage_before(const struct mind *m, const Hv__Event *ev);
 void vms_garbage_after(const struct mind *m, uint64_t index, const char *before);
+
+/* ---- vms_storage.c */
+/* What VM k needs: static. */
+char **vms_storage_of(int k, size_t *ret_n);
+void vms_storage_bad(struct sim *s, struct host *h, int k, uint64_t ms);
+void vms_storage_good(struct sim *s, struct host *h); /* all of it */
+void vms_storage_tell(struct mind *m);
+/* An operation that this entry has begun: not where the storage that it needs has failed. */
+void vms_storage_check(struct mind *m, uint64_t index, const struct operation *op);
 
 /* ---- vms_room.c */
 /* `unplanned`: also what nobody could reckon with. */

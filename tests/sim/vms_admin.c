@@ -193,6 +193,7 @@ static void ask_vm_add(struct ask *a)
 	a->vm_add.name = a->foolish ? vm_word(a) : word(a, w->name[a->k]);
 	a->vm_add.uuid = w->uuid[a->k];
 	a->vm_add.xml = "<domain/>";
+	a->vm_add.storage = vms_storage_of(a->k, &a->vm_add.n_storage);
 	a->vm_add.mem_mib = w->mem_mib[a->k];
 	a->vm_add.vcpus = (uint32_t)prng_range(&a->r, 1, 4);
 	a->vm_add.priority = (int32_t)prng_range(&a->r, 0, 3);
@@ -386,7 +387,8 @@ static void ask_setting(struct ask *a)
 		    {"placement", {"count", "capacity", "pack"}},
 		    {"stickiness", {"off", "on", "off"}},
 		    {"preemption", {"on", "off", "on"}},
-		    {"on_stop_failure", {"fence", "block", "fence"}}};
+		    {"on_stop_failure", {"fence", "block", "fence"}},
+		    {"storage_loss", {"evacuate", "fence", "stay"}}};
 	size_t i = (size_t)prng_range(&a->r, 0, ARRAY_SIZE(sane) - 1);
 	const struct setting_info *any =
 	    setting_at((size_t)prng_range(&a->r, 0, setting_count() - 1));

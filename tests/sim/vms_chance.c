@@ -31,6 +31,7 @@ void vms_chance_setup(struct sim *s)
 	    .shut_down = weight(s, 20),
 	    .deaf = weight(s, 20),
 	    .stall = weight(s, 20),
+	    .storage = weight(s, 20),
 	    .io_error = weight(s, 8),
 	    .libvirt_hangs = weight(s, 25),
 	    .libvirt_ends = weight(s, 25),
@@ -345,6 +346,7 @@ void vms_chance_step(struct sim *s)
 		     {"guest-shutdown", w->swarm.shut_down, shut_down},
 		     {"guest-deaf", w->swarm.deaf, deaf},
 		     {"storage-stall", w->swarm.stall, stall},
+		     {"storage-bad", w->swarm.storage, vms_storage_bad},
 		     {"io-error", w->swarm.io_error, io_error},
 		     {"libvirt-hang", w->swarm.libvirt_hangs, libvirt_hangs},
 		     {"libvirt-end", w->swarm.libvirt_ends, libvirt_ends},
@@ -384,6 +386,7 @@ void vms_chance_heal(struct sim *s)
 		fence_reached(s, h, 0);
 		hvd_well(s, h, 0);
 		libvirt_well(s, h, 0);
+		vms_storage_good(s, h);
 		for (uint64_t k = 0; k < VMS; k++)
 			stall_over(s, h, k);
 	}

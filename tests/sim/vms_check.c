@@ -258,6 +258,7 @@ static void check_begun(struct mind *m, uint64_t index)
 		vms_check_wishes(m, index, op);
 		check_hands_off(m, index, op);
 		check_fence_turn(m, index, op);
+		vms_storage_check(m, index, op);
 		k = op->vm ? vms_find(m->s, op->vm) : -1;
 		if (op->kind == OP_VM_START && k >= 0 && !m->wanted[k])
 			sim_fail(m->s, "node %u, entry %llu: %s is started, and is to be stopped",

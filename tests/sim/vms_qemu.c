@@ -245,6 +245,7 @@ static void health(struct mind *m)
 	health.mem_mib = w->host_mem_mib[m->h->id - 1];
 	health.cpus = w->host_cpus[m->h->id - 1];
 	intake_health(m->intake, &health, mind_mono(m));
+	vms_storage_tell(m);
 	m->unsettled = true;
 }
 

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Storage that fails on one host, as hypervisord's probes would tell: two of them, each VM has its
+ * disks on one, the other or both. What is checked: no start and no migration goes to where the
+ * state says that it would not find its disks. That guests hang meanwhile is "storage-stall"
+ * (vms_chance.c).
+ */
+#include "resource/storage.h"
+
+#include "tests/sim/vms.h"
+
+#include <stdio.h>
+
+static char *const paths[STORAGES] = {(char *)"/srv/a", (char *)"/srv/b"};
+
+char **vms_storage_of(int k, size_t *ret_n)
+{
+	*ret_n = k % 3 == 2 ? 2 : 1;
+	return (char **)(k % 3 == 1 ? &paths[1] : &paths[0]);
+}
+
+void vms_storage_tell(struct mind *m)
+{
+	const struct hyper *y = &vms_of(m->s)->hyper[m->h->id - 1];
+	Hv__HvStorage body = HV__HV_STORAGE__INIT;
+	Hv__StorageSeen seen[STORAGES], *list[STORAGES];
+
+	body.bad = list;
+	for (size_t i = 0; i < STORAGES; i++) {
+		if (!y->storage_bad[i])
+			continue;
+		hv__storage_seen__init(&seen[i]);
+		seen[i].path = paths[i];
+		seen[i].text = "simulated:\nit does not work";
+		seen[i].hangs = y->storage_hangs[i];
+		seen[i].lasts = y->storage_lasts[i];
+		list[body.n_bad++] = &seen[i];
+	}
+	intake_storage(m->intake, &body);
+}
+
+/* hypervisord says so if it is there, else when it is again (its inventory). */
+static void tell(struct sim *s, struct host *h)
+{
+	if (!process_runs(h) || !vms_layer_well(s, h->id))
+		return;
+	vms_storage_tell(h->proc.mind);
+	h->proc.mind->unsettled = true;
+	mind_wake(h->proc.mind);
+}
+
+static void well(struct sim *s, struct host *h, uint64_t i)
+{
+	bool *bad = &vms_of(s)->hyper[h->id - 1].storage_bad[i];
+
+	if (!*bad)
+		return;
+	*bad = false;
+	sim_trace(s, "host %u: storage %s is good again", h->id, paths[i]);
+	tell(s, h);
+}
+
+static void lasts(struct sim *s, struct host *h, uint64_t i)
+{
+	struct hyper *y = &vms_of(s)->hyper[h->id - 1];
+
+	if (!y->storage_bad[i])
+		return;
+	y->storage_lasts[i] = true;
+	tell(s, h);
+}
+
+void vms_storage_bad(struct sim *s, struct host *h, int k, uint64_t ms)
+{
+	uint64_t i = (uint64_t)k % STORAGES;
+	bool *bad = &vms_of(s)->hyper[h->id - 1].storage_bad[i];
+
+	if (*bad || !h->power)
+		return;
+	*bad = true;
+	vms_of(s)->hyper[h->id - 1].storage_hangs[i] = k % 4 < 2;
+	vms_of(s)->hyper[h->id - 1].storage_lasts[i] = false;
+	sim_trace(s, "host %u: storage %s fails", h->id, paths[i]);
+	tell(s, h);
+	if (k % 3 == 0)
+		sim_at(s, ms * 500, lasts, h, i);
+	sim_at(s, ms * 1000, well, h, i);
+}
+
+void vms_storage_good(struct sim *s, struct host *h)
+{
+	for (uint64_t i = 0; i < STORAGES; i++)
+		well(s, h, i);
+}
+
+void vms_storage_check(struct mind *m, uint64_t index, const struct operation *op)
+{
+	const struct vm *vm = op->vm ? cluster_vm(m->c, op->vm) : NULL;
+	hv_node_id to = op->kind == OP_VM_START	    ? op->node
+			: op->kind == OP_VM_MIGRATE ? op->target
+						    : 0;
+	const struct node *n = to ? cluster_node(m->c, to) : NULL;
+	const struct storage_fault *fault = vm && n ? storage_fault_of(vm, n) : NULL;
+
+	if (fault)
+		sim_fail(m->s,
+			 "node %u, entry %llu: a %s of %s goes to node %u, where %s has failed",
+			 m->h->id, (unsigned long long)index, op_kind_name(op->kind), vm->name, to,
+			 fault->path);
+}
