@@ -131,7 +131,7 @@ wait 9
 expect 9 NOT_FOUND ABSENT
 migrate $a a qemu+tls://localhost/system
 wait 10
-expect 10 OK ABSENT
+expect 10 NOT_FOUND ABSENT
 END
 }
 

@@ -106,6 +106,20 @@ static void gone(struct mind *m, int k)
 		vms_left_behind(m->s, k);
 }
 
+/* Who starts it by hand where it is not knows what he does: the copy of a host that is lost is his
+ * affair, but gone it must be in the end. */
+static void doubled(struct sim *s, hv_node_id taken, int k)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct domain *d = vms_dom(s, s->hosts[i].id, k);
+
+		if (s->hosts[i].id == taken || (d->state == DOM_ABSENT && !d->owed))
+			continue;
+		d->stray = d->state != DOM_ABSENT;
+		d->owed = false;
+	}
+}
+
 static void check_vms(struct mind *m, bool forget)
 {
 	bool there[VMS] = {false};
@@ -127,6 +141,7 @@ static void check_vms(struct mind *m, bool forget)
 		    vm->state != VM_RECOVERING && mind_current(m)) {
 			d->stray = false;
 			d->owed = d->state != DOM_ABSENT;
+			doubled(m->s, vm->node, k);
 		}
 		if (forget)
 			m->wanted[k] = vm->intent == INTENT_STARTED;
