@@ -133,6 +133,8 @@ static bool ops_open(void *user, uint32_t *ret_ms)
 	struct mind *m = user;
 
 	sim_trace(m->s, "node %u opens its watchdog", m->h->id);
+	check_lease(m->s, m->h); /* opening feeds */
+	dog_of(m->s, m->h)->in_touch_us = m->s->now_us;
 	*ret_ms = vms_of(m->s)->watch.timing.watchdog_ms;
 	device_feed(m->s, m->h);
 	return true;
