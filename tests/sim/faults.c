@@ -218,6 +218,8 @@ void fault_corosync(struct sim *s, struct prng *r)
 
 static void disk_well(struct sim *s, struct host *h, uint64_t arg)
 {
+	if (sim_is_gone(s, h->id))
+		return; /* it hangs for good by now */
 	h->disk.slow_us = 0;
 	h->disk.stuck = false;
 	disk_kick(s, h);
