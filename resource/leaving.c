@@ -156,6 +156,7 @@ void leaving_cancel(struct cluster *c, struct node *n, const char *actor)
 
 		if (vm->op) /* a guest that may still run on is let run on */
 			vm->relocating = false;
+		rules_notice(c, vm); /* who needs it does not wait for it to come back */
 		vm_touch(c, vm);
 		vm_dirty(c, vm);
 	}

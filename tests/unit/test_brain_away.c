@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Hosts that go down on purpose or are in maintenance, and what becomes of their VMs. */
+#include "tests/unit/brain_rules.h"
 #include "tests/unit/brain_world.h"
 
 #include <criterion/criterion.h>
@@ -344,6 +345,20 @@ Test(brain_away, an_announcement_can_be_taken_back)
 	cr_assert(vm_op(w, "web2")->cancel, "its shutdown is called off");
 	result(w, "web2", HV_CANCELLED, RUNNING);
 	assert_vm(w, "web2", VM_RUNNING, 3);
+	world_free(w);
+}
+
+/* Locked, it stays; its database was to come back, and then is not. */
+Test(brain_away, taken_back_who_needs_a_vm_hears_that_it_does_not_come_back)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "app", 1);
+	running_vm(w, "db", 1);
+	rule_add(w, "o", AFTER, "app db", "", true);
+	vm_lock(w, "app", "backup");
+	node_shutdown(w, "host1", true);
+	node_shutdown_cancel(w, "host1");
 	world_free(w);
 }
 
