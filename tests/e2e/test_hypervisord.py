@@ -15,7 +15,7 @@ from labkit import Lab, wait_until
 
 HVDRIVE = "/run/lab/build/tests/hvdrive/hvdrive"
 HYPERVISORD = "/run/lab/build/hypervisor/hypervisord"
-URI = "qemu+tcp://host2/system"
+URI = "qemu+tls://host2/system"
 MIDDLE = 1.2  # seconds into a migration that takes several
 
 
