@@ -428,6 +428,7 @@ static void snapshot_done(Hv__Snapshot *s)
 				      s->nodes[i]->devices[k]->n_paths);
 		}
 		free_messages(s->nodes[i]->devices, s->nodes[i]->n_devices);
+		free_messages(s->nodes[i]->bad_storage, s->nodes[i]->n_bad_storage);
 	}
 	for (size_t i = 0; i < s->n_failovers; i++)
 		free_messages(s->failovers[i]->vms, s->failovers[i]->n_vms);
