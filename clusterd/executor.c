@@ -189,8 +189,8 @@ static uint32_t job_timeout_ms(const struct operation *op, uint64_t now_us)
 	return left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
 }
 
-/* Its storage answers with errors here: libvirt then takes it for one that is not shared. The target was
- * chosen because it has it, and works there. */
+/* Its storage answers with errors here: libvirt then takes it for one that is not shared. The
+ * target was chosen because it has it, and works there. */
 static bool leaves_storage(const struct executor *e, const struct cluster *c, const struct vm *vm)
 {
 	const struct node *self = cluster_node(c, e->self);
@@ -425,7 +425,8 @@ static void look_at(struct executor *e, const struct cluster *c, hv_op_id id, bo
 	}
 	if (!j)
 		j = job_add(e, op);
-	/* Called off while we were away: an agent that is started only to be killed may do its work. */
+	/* Called off while we were away: an agent that is started only to be killed may do its
+	 * work. */
 	if (j->phase == PHASE_WAITING && is_fence(j->kind) && op->cancel)
 		job_done(j, HV_CANCELLED, NULL, HV__OBSERVED__OBSERVED_UNKNOWN);
 	else if (j->phase == PHASE_WAITING && is_fence(j->kind))

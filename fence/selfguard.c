@@ -4,8 +4,9 @@
 #include "proto/base.h"
 #include "proto/mutant.h"
 
-#define SUSPENDED_US (10 * HV_US_PER_MS) /* more than two clocks read one after the other differ   \
-					  */
+#define SUSPENDED_US                                                                               \
+	(10 * HV_US_PER_MS) /* more than two clocks read one after the other differ                \
+			     */
 
 static enum selfguard_order order_of(enum selfguard_policy policy)
 {

@@ -64,7 +64,8 @@ void conn_lease_end(struct conn_lease *l);
 /* How long opening or the watchdog call has been hanging; 0 when neither does. */
 uint64_t conn_pending_us(struct conn *c);
 
-/* What libvirt says went wrong in this thread's last call. Never NULL; it may have several lines. */
+/* What libvirt says went wrong in this thread's last call. Never NULL; it may have several lines.
+ */
 const char *conn_error(void);
 
 #endif

@@ -32,8 +32,8 @@ struct domain_info {
 	uint64_t mem_mib;	    /* what the guest may grow to without hotplug, rounded up */
 	uint64_t current_mem_mib;   /* after ballooning (currentMemory); mem_mib when not given */
 	uint32_t vcpus;		    /* most that may be online */
-	/* Folders of its disks' files, and devices: absolute, ascending. Of more than fit the rest is
-	 * left out; disks on the network are QEMU's own affair. */
+	/* Folders of its disks' files, and devices: absolute, ascending. Of more than fit the rest
+	 * is left out; disks on the network are QEMU's own affair. */
 	char storage[HV_MAX_VM_STORAGE][HV_PATH_MAX + 1];
 	size_t n_storage;
 };

@@ -27,7 +27,7 @@ typedef uint64_t hv_op_id;
 #define HV_MAX_FAILOVER_VMS 1000 /* VMs listed in one of them; the rest is counted */
 #define HV_MAX_SETTINGS 64
 #define HV_MAX_RULES 1024
-#define HV_MAX_CPUS 65536 /* of a host or a VM */
+#define HV_MAX_CPUS 65536   /* of a host or a VM */
 #define HV_MAX_RULE_VMS 256 /* in one rule */
 #define HV_MAX_EVICTIONS 64 /* VMs that give way to one on one node */
 

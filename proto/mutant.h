@@ -88,7 +88,7 @@
 	  "an administrator confirms a loss, and a later one is taken for it")                     \
 	X(lost_executor_waited_for, vms, "a fence whose executor is lost is not begun by another") \
 	/* the brain: VMs and operations */                                                        \
-	X(bad_storage_ignored, vms, "a VM is placed where a storage that it needs has failed")      \
+	X(bad_storage_ignored, vms, "a VM is placed where a storage that it needs has failed")     \
 	X(stale_copy_stays, vms, "a copy that a rejoining node brings along is left running")      \
 	X(start_beside_stale_copy, vms, "a VM starts while an old copy of it is being destroyed")  \
 	X(arrival_assumed, vms,                                                                    \

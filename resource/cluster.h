@@ -201,7 +201,7 @@ struct vm {
 	uint32_t start_retries; /* further tries on a node after the first (preset: 0) */
 	uint32_t max_relocate;	/* other nodes that are tried before it is given up;
 				   VM_RELOCATE_UNLIMITED */
-	char **storage; /* folders and devices that its disks are in, ascending */
+	char **storage;		/* folders and devices that its disks are in, ascending */
 	size_t n_storage;
 	char *lock; /* a job outside needs it as it is: not moved, not stopped; NULL none */
 	/* what follows from them */

@@ -69,7 +69,8 @@ static void put_node(struct text *t, const struct node *n)
 	    n->waited_only ? " waited-only" : "");
 	for (size_t i = 0; i < n->n_bad_storage; i++)
 		put(t, " bad-storage=%s%s%s", n->bad_storage[i].path,
-		    n->bad_storage[i].hangs ? "(hangs)" : "", n->bad_storage[i].lasts ? "(lasts)" : "");
+		    n->bad_storage[i].hangs ? "(hangs)" : "",
+		    n->bad_storage[i].lasts ? "(lasts)" : "");
 	put_reason(t, &n->reason);
 	put(t, "\n");
 	for (size_t i = 0; i < n->n_devices; i++) {

@@ -208,7 +208,8 @@ enum fit placement_room(const struct cluster *c, const struct node *n, uint64_t 
 
 bool placement_but_for_room(const struct cluster *c, const struct vm *vm, const struct node *n)
 {
-	return fit_place(vm, n) == FIT_OK && !placement_rule(c, vm, n, false) && !avoided(vm, n->id);
+	return fit_place(vm, n) == FIT_OK && !placement_rule(c, vm, n, false) &&
+	       !avoided(vm, n->id);
 }
 
 enum fit placement_fit(const struct cluster *c, const struct vm *vm, const struct node *n,

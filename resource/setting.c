@@ -206,7 +206,8 @@ static const struct setting table[] = {
      0,
      "off|on"},
     {{"storage_loss", "evacuate",
-      "a node on which a storage cannot be used gets no VMs that need it; those that run there leave "
+      "a node on which a storage cannot be used gets no VMs that need it; those that run there "
+      "leave "
       "live while that works (evacuate), stay (stay), or leave, and the node is fenced when they "
       "cannot: the storage hangs for a minute, or migrations fail (fence)"},
      KIND_WORD,

@@ -160,7 +160,8 @@ static bool get_node(struct cluster *c, const Hv__SnapNode *m, const char **ret_
 	n->boot_id = text_or_null(m->boot_id);
 	n->health_text = text_or_null(m->health_text);
 	TRY(get_reason(&n->reason, m->reason), "snapshot: unknown reason of a node");
-	TRY(storage_list_valid(m->bad_storage, m->n_bad_storage), "snapshot: bad storage of a node");
+	TRY(storage_list_valid(m->bad_storage, m->n_bad_storage),
+	    "snapshot: bad storage of a node");
 	storage_set(n, m->bad_storage, m->n_bad_storage);
 	TRY(m->n_devices <= HV_MAX_FENCE_DEVICES, "snapshot: too many fence devices");
 	for (size_t i = 0; i < m->n_devices; i++)

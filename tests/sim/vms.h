@@ -64,11 +64,11 @@ struct domain {
 
 /* One host's hypervisor layer. */
 struct hyper {
-	bool hung;	    /* libvirtd answers nothing */
-	bool down;	    /* libvirtd is not there */
-	bool hvd_down;	    /* hypervisord is not there */
-	uint64_t life;	    /* of libvirtd: calls and migrations of an earlier one are over */
-	bool bad;	    /* hypervisord has said so */
+	bool hung;     /* libvirtd answers nothing */
+	bool down;     /* libvirtd is not there */
+	bool hvd_down; /* hypervisord is not there */
+	uint64_t life; /* of libvirtd: calls and migrations of an earlier one are over */
+	bool bad;      /* hypervisord has said so */
 	bool storage_bad[STORAGES], storage_hangs[STORAGES], storage_lasts[STORAGES];
 	bool mains_lost;    /* its power went by itself, and with it what shares it */
 	bool outlet_off[2]; /* a host with two power supplies */
@@ -181,9 +181,9 @@ struct watchdogs {
 };
 
 struct vms_swarm { /* permille of the chance steps, or of the calls */
-	unsigned start_fails, start_slow, start_cut, call_fails, crash, shut_down, deaf, stall, storage,
-	    io_error, libvirt_hangs, libvirt_ends, hvd_ends, move_fails, outside, fence_breaks,
-	    fence_cut, foolish, garbage, wishes;
+	unsigned start_fails, start_slow, start_cut, call_fails, crash, shut_down, deaf, stall,
+	    storage, io_error, libvirt_hangs, libvirt_ends, hvd_ends, move_fails, outside,
+	    fence_breaks, fence_cut, foolish, garbage, wishes;
 };
 
 struct let_go {

@@ -14,10 +14,10 @@ static bool left(const char *text)
 
 Test(domain_log, the_last_life_counts)
 {
-	cr_assert(left(AT "starting up libvirt version: 9.0.0\n" AT
-			  "shutting down, reason=migrated\n"));
-	cr_assert_not(left(AT "shutting down, reason=migrated\n" AT
-			      "starting up libvirt version: 9.0.0\n"));
+	cr_assert(
+	    left(AT "starting up libvirt version: 9.0.0\n" AT "shutting down, reason=migrated\n"));
+	cr_assert_not(
+	    left(AT "shutting down, reason=migrated\n" AT "starting up libvirt version: 9.0.0\n"));
 	cr_assert_not(left(AT "shutting down, reason=migrated\n" AT
 			      "starting up libvirt version: 9.0.0\n" AT
 			      "shutting down, reason=shutdown\n"));
