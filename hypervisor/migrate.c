@@ -306,7 +306,10 @@ static enum job_step settle(struct job *j, struct migration *m, const struct sig
 	return job_finish(j, HV_TIMEOUT, "it is not certain what became of it: %.300s", s->text);
 }
 
-/* libvirt's bookkeeping of a migration may outlast the call by a moment; "running" is then early.
+/*
+ * libvirt's bookkeeping of a migration may outlast the call by a moment; "running" is then early.
+ * So it is if the VM was seen before libvirt said that nothing is under way: a migration may have
+ * ended between the two. What was seen then does not decide, the next look does.
  */
 static enum job_step enter_settle(struct job *j, struct migration *m, const struct sight *s)
 {
@@ -317,6 +320,8 @@ static enum job_step enter_settle(struct job *j, struct migration *m, const stru
 		j->ended_us = job_now_us();
 	if (j->deadline_us < least)
 		j->deadline_us = least;
+	if (s->observed != HV__OBSERVED__OBSERVED_ABSENT)
+		return job_wait(j, MIGRATE_AGAIN_MS);
 	return settle(j, m, s);
 }
 

@@ -26,6 +26,7 @@
 #include "hypervisor/job.h"
 
 #define MIGRATE_PROGRESS_MS 250
+#define MIGRATE_AGAIN_MS 1 /* nothing is under way: to the look that decides */
 #define MIGRATE_SETTLE_MS 20000
 #define MIGRATE_RETRY_MS 5000
 #define MIGRATE_PAUSE_MS 300
