@@ -10,10 +10,12 @@
  *   vms_qemu.c     what really runs where, and who is told; I1 and I2 are checked here
  *   vms_room.c     what hosts hold of their memory
  *   vms_call.c     hypervisord's jobs: order, waiting, deadlines, answers that are lost
+ *   vms_job.c      what they do
  *   vms_move.c     live migrations between two libvirtds, phase by phase
  *   vms_fence.c    fence devices
  *   vms_chance.c   what guests, libvirt, storage and people at a host's console do by themselves
  *   vms_admin.c    administrators' commands
+ *   vms_back.c     who sets everything back when all is healed
  *   vms_policy.c   those about nodes and the whole cluster: fencing on request, shutdowns
  *   vms_wishes.c   those about VMs: attributes, locks, rules; and what they promise
  *   vms_brakes.c   delays, brakes, unfencing, self-tests, duels: what is promised
@@ -354,8 +356,10 @@ void vms_cancel(struct sim *s, struct host *h, hv_op_id op);
 /* Something that calls about this VM (-1: any) on this host may wait for has changed. */
 void vms_kick(struct sim *s, struct host *h, int k);
 void vms_hypervisord_ends(struct sim *s, struct host *h);
-void vms_creates_again(struct sim *s, struct host *h); /* libvirt works on what it was asked for */
 bool vms_is_starting(struct sim *s, hv_node_id host, int k);
+
+/* ---- vms_job.c */
+void vms_creates_again(struct sim *s, struct host *h); /* libvirt works on what it was asked for */
 
 /* ---- vms_move.c */
 bool vms_move_begin(struct sim *s, struct host *h, int k, hv_node_id target, bool hot);
@@ -387,6 +391,8 @@ void admin_policy_heal(struct sim *s, struct host *h);
 void admin_brakes(struct sim *s, struct host *h); /* as each seed has them */
 void admin_step(struct sim *s);
 void admin_reply(struct mind *m, const struct action *a);
+
+/* ---- vms_back.c */
 void admin_heal(struct sim *s);
 
 /* ---- vms_wishes.c */
