@@ -408,6 +408,7 @@ static void on_hv_message(void *user, const Hv__HvMessage *msg)
 	case HV__HV_MESSAGE__BODY_STORAGE:
 		intake_storage(d->intake, msg->storage);
 		break;
+	case HV__HV_MESSAGE__BODY_GUEST: /* not made use of yet */
 	case HV__HV_MESSAGE__BODY_PONG:
 	case HV__HV_MESSAGE__BODY_READY:
 	case HV__HV_MESSAGE__BODY__NOT_SET:

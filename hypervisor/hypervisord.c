@@ -378,6 +378,8 @@ static void on_request(const Hv__HvRequest *r, void *user)
 	case HV__HV_REQUEST__BODY_INCOMING:
 		permit_arrivals(h, r->incoming);
 		break;
+	case HV__HV_REQUEST__BODY_GUESTS: /* not watched yet */
+		break;
 	case HV__HV_REQUEST__BODY__NOT_SET: /* of a later version: not for us */
 	case _HV__HV_REQUEST__BODY__CASE_IS_INT_SIZE:
 		qb_log(LOG_NOTICE, "a request of an unknown kind was ignored");

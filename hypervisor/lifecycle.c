@@ -434,6 +434,7 @@ enum job_step lifecycle_step(struct job *j, struct conn *c)
 	case HV__HV_JOB_KIND__HV_JOB_PROBE:
 		return probe_step(j, &s);
 	case HV__HV_JOB_KIND__HV_JOB_MIGRATE: /* migrate.c */
+	case HV__HV_JOB_KIND__HV_JOB_RESET:
 	case HV__HV_JOB_KIND__HV_JOB_NONE:
 	case _HV__HV_JOB_KIND_IS_INT_SIZE:
 		break;

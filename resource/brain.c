@@ -119,6 +119,7 @@ static void apply(struct cluster *c, const Hv__Event *ev)
 	case HV__EVENT__BODY_NODE_WATCHDOG:
 		watchdog_said(c, ev->node_watchdog);
 		return;
+	case HV__EVENT__BODY_GUEST_HEALTH: /* not made use of yet */
 	case HV__EVENT__BODY_TICK:
 	case HV__EVENT__BODY__NOT_SET:
 	case _HV__EVENT__BODY__CASE_IS_INT_SIZE:

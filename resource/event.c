@@ -95,6 +95,7 @@ static bool result_valid(const Hv__OpResult *r, const char **ret_why)
 	TRY((unsigned)r->observed <= HV__OBSERVED__OBSERVED_INCOMING, "result: unknown state");
 	TRY(r->rc <= HV_INTERNAL, "result: unknown code");
 	TRY(text_clean(r->text, HV_TEXT_MAX), "result: bad text");
+	TRY(text_clean(r->evidence, HV_PATH_MAX), "result: bad path of the evidence");
 	return true;
 }
 
@@ -105,6 +106,19 @@ static bool watchdog_valid(const Hv__NodeWatchdog *ev, const char **ret_why)
 	    "watchdog: no lease, or one as long as its timeout");
 	TRY(TIMING_LEFT_MS(ev->watchdog_ms, ev->lease_ms, ev->device_ms) <= TIMING_LONGEST_MS,
 	    "watchdog: figures out of range");
+	return true;
+}
+
+static bool guest_valid(const Hv__GuestHealth *ev, const char **ret_why)
+{
+	const Hv__GuestSeen *g = ev->guest;
+
+	TRY(ev->node && g, "guest: no node, or nothing of a guest");
+	TRY(hv_uuid_valid(g->uuid), "guest: bad uuid");
+	TRY((unsigned)g->heartbeat <= HV__GUEST_HEARTBEAT__HEARTBEAT_LOST,
+	    "guest: unknown heartbeat");
+	TRY((unsigned)g->trouble <= HV__GUEST_TROUBLE__TROUBLE_IO_ERROR, "guest: unknown trouble");
+	TRY(text_clean(g->text, HV_TEXT_MAX), "guest: bad text");
 	return true;
 }
 
@@ -276,6 +290,8 @@ bool event_valid(const Hv__Event *ev, const char **ret_why)
 		return true;
 	case HV__EVENT__BODY_NODE_WATCHDOG:
 		return watchdog_valid(ev->node_watchdog, ret_why);
+	case HV__EVENT__BODY_GUEST_HEALTH:
+		return guest_valid(ev->guest_health, ret_why);
 	case HV__EVENT__BODY__NOT_SET:
 	case _HV__EVENT__BODY__CASE_IS_INT_SIZE:
 		break;

@@ -140,6 +140,18 @@ static void show_inventory(const Hv__HvInventory *inv)
 	     inv->text);
 }
 
+static void show_guest(const Hv__GuestSeen *g)
+{
+	static const char *const beats[] = {"unknown", "never", "ok", "lost"};
+	static const char *const troubles[] = {"none", "panicked", "watchdog", "no-space",
+					       "io-error"};
+
+	line("guest %.36s heartbeat %s%s trouble %s%s own-resets %u %s", g->uuid,
+	     (unsigned)g->heartbeat < 4 ? beats[g->heartbeat] : "?", g->idle ? " idle" : "",
+	     (unsigned)g->trouble < 5 ? troubles[g->trouble] : "?",
+	     g->storage_back ? " storage-back" : "", g->own_resets, g->text);
+}
+
 static void show(const Hv__HvMessage *m)
 {
 	switch (m->body_case) {
@@ -153,6 +165,9 @@ static void show(const Hv__HvMessage *m)
 	case HV__HV_MESSAGE__BODY_DOMAIN:
 		line("domain %s %s %s", m->domain->name, observed_name(m->domain->observed),
 		     cause_name(m->domain->cause));
+		break;
+	case HV__HV_MESSAGE__BODY_GUEST:
+		show_guest(m->guest);
 		break;
 	case HV__HV_MESSAGE__BODY_INVENTORY:
 		show_inventory(m->inventory);
