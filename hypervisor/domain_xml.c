@@ -2,6 +2,7 @@
 #include "hypervisor/domain_xml.h"
 
 #include "hypervisor/domain_doc.h"
+#include "hypervisor/domain_guest.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -262,9 +263,12 @@ static bool check_doc(xmlDocPtr doc, struct domain_info *info, struct verdict *v
 	xmlNodePtr root = xmlDocGetRootElement(doc);
 
 	memset(info, 0, sizeof(*info));
-	return check_type(root, info, v) && check_name(root, info, v) &&
-	       check_uuid(root, info, v) && check_memory(root, info, v) &&
-	       check_vcpus(root, info, v) && check_disks(root, info, v);
+	if (!check_type(root, info, v) || !check_name(root, info, v) ||
+	    !check_uuid(root, info, v) || !check_memory(root, info, v) ||
+	    !check_vcpus(root, info, v) || !check_disks(root, info, v))
+		return false;
+	domain_guest_note(root, info);
+	return true;
 }
 
 enum hv_rc domain_xml_parse(const void *xml, size_t len, struct domain_info *ret_info,

@@ -25,6 +25,13 @@
 #define DOMAIN_XML_MEM_MAX_MIB (1U << 24) /* 16 TiB: more than QEMU can give to a guest */
 #define DOMAIN_XML_VCPUS_MAX 4096
 
+/* What happens when the guest does not feed its watchdog device. */
+enum domain_watchdog {
+	DOMAIN_WATCHDOG_NONE,  /* it has none */
+	DOMAIN_WATCHDOG_TELLS, /* action none or pause: we are told, and may act */
+	DOMAIN_WATCHDOG_ACTS,  /* QEMU or libvirt does something by itself: reset, poweroff ... */
+};
+
 struct domain_info {
 	char name[HV_NAME_MAX + 1];
 	char uuid[HV_UUID_LEN + 1]; /* lower case; "" when the XML has none */
@@ -36,6 +43,9 @@ struct domain_info {
 	 * is left out; disks on the network are QEMU's own affair. */
 	char storage[HV_MAX_VM_STORAGE][HV_PATH_MAX + 1];
 	size_t n_storage;
+	/* For the guest's health: domain_guest.h. */
+	bool agent, panic; /* the devices are there */
+	enum domain_watchdog watchdog;
 };
 
 enum hv_rc domain_xml_parse(const void *xml, size_t len, struct domain_info *ret_info,
