@@ -42,7 +42,8 @@ void fault_kill(struct sim *s, struct prng *r)
 
 static void go_on(struct sim *s, struct host *h, uint64_t arg)
 {
-	process_pause(s, h, false);
+	if (!sim_is_gone(s, h->id)) /* it stands still for good by now */
+		process_pause(s, h, false);
 }
 
 void fault_pause(struct sim *s, struct prng *r)
@@ -93,7 +94,8 @@ void fault_blackout(struct sim *s, struct prng *r)
 
 static void thaw(struct sim *s, struct host *h, uint64_t arg)
 {
-	host_hang(s, h, false);
+	if (!sim_is_gone(s, h->id))
+		host_hang(s, h, false);
 }
 
 void fault_hang(struct sim *s, struct prng *r)

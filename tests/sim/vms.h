@@ -129,6 +129,7 @@ struct move {
 	bool used, cancel;
 	bool hot;	 /* by a person, without VIR_MIGRATE_PAUSED */
 	bool was_paused; /* and stays so */
+	bool given_up; /* by the cluster, whose source is lost: what arrives is not reckoned with */
 	uint32_t gen;
 	enum move_phase phase;
 	int vm;
@@ -365,6 +366,8 @@ void vms_creates_again(struct sim *s, struct host *h); /* libvirt works on what 
 bool vms_move_begin(struct sim *s, struct host *h, int k, hv_node_id target, bool hot);
 bool vms_move_active(struct sim *s, hv_node_id host, int k);
 void vms_move_abort(struct sim *s, hv_node_id host, int k);
+/* The target was told to destroy what came of it, and nothing had. */
+void vms_move_given_up(struct sim *s, hv_node_id target, int k);
 
 /* ---- vms_fence.c */
 void vms_fence_setup(struct sim *s); /* which devices each host has */

@@ -67,6 +67,13 @@ void brakes_command(struct mind *m, const Hv__Command *cmd)
 
 /* ---- fences */
 
+/* A device's answer. The node's reason need not say so: with its VMs gone, its drain may be over.
+ */
+static bool proves(const Hv__Event *ev, const struct node *n)
+{
+	return ev->body_case == HV__EVENT__BODY_OP_RESULT && ev->op_result->fenced_node == n->id;
+}
+
 static void check_seen(struct mind *m, uint64_t index, const struct node *n)
 {
 	const struct operation *latest = NULL;
@@ -268,7 +275,8 @@ static void check_test(struct mind *m, uint64_t index, const struct operation *o
 
 static void check_begun(struct mind *m, uint64_t index, const Hv__Event *ev)
 {
-	bool asked = ev->command && ev->command->body_case == HV__COMMAND__BODY_FENCE_TEST;
+	bool asked = ev->body_case == HV__EVENT__BODY_COMMAND &&
+		     ev->command->body_case == HV__COMMAND__BODY_FENCE_TEST;
 
 	for (size_t i = cluster_op_count(m->c); i-- > 0;) {
 		const struct operation *op = cluster_op_at(m->c, i);
@@ -292,8 +300,7 @@ void brakes_step(struct mind *m, uint64_t index, const Hv__Event *ev)
 		const struct node *n = cluster_node_at(m->c, i);
 		struct fence_watch *w = watch_of(m, n->id);
 
-		if (w && n->state == NODE_OFFLINE && w->was == NODE_FENCING &&
-		    n->reason.code == REASON_FENCED) {
+		if (w && n->state == NODE_OFFLINE && w->was == NODE_FENCING && proves(ev, n)) {
 			check_seen(m, index, n);
 			note_fence(m, w);
 		}
@@ -316,7 +323,7 @@ void brakes_step(struct mind *m, uint64_t index, const Hv__Event *ev)
 	}
 }
 
-/* What came before is not known: nothing is held against it. */
+/* What came before is known by the state alone. */
 void brakes_installed(struct mind *m)
 {
 	memset(m->watch, 0, sizeof(m->watch));
@@ -331,5 +338,9 @@ void brakes_installed(struct mind *m)
 		w->was = n->state;
 		w->barrier = n->barrier;
 		w->forced = n->fence_forced;
+		w->n_fenced = n->n_fences;
+		memcpy(w->fenced_us, n->fences_us, n->n_fences * sizeof(n->fences_us[0]));
+		if (n->quarantined)
+			w->quarantined_until = n->quarantine_us ? n->quarantine_us : UINT64_MAX;
 	}
 }

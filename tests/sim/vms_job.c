@@ -114,6 +114,7 @@ static void do_stop(struct sim *s, struct host *h, size_t n)
 	bool fails = prng_chance(chance(s), w->swarm.call_fails) && sim_inject(s, "stop-fails");
 
 	if (d->state == DOM_ABSENT) {
+		vms_move_given_up(s, h->id, call->vm);
 		call_done_seen(s, h, n, HV_OK);
 	} else if (call->kind == OP_VM_STOP && (call->cancelled || call->superseded)) {
 		call_done_seen(s, h, n, call->superseded ? HV_SUPERSEDED : HV_CANCELLED);

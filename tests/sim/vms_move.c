@@ -65,6 +65,15 @@ void vms_move_abort(struct sim *s, hv_node_id host, int k)
 		move_at(s, v, 20 * MS);
 }
 
+void vms_move_given_up(struct sim *s, hv_node_id target, int k)
+{
+	struct vms_world *w = vms_of(s);
+
+	for (size_t i = 0; i < w->n_moves; i++)
+		if (w->moves[i].used && w->moves[i].vm == k && w->moves[i].dst == target)
+			w->moves[i].given_up = true;
+}
+
 static uint64_t phase_us(struct sim *s, enum move_phase p)
 {
 	struct prng *r = chance(s);
@@ -175,6 +184,7 @@ static bool prepare(struct sim *s, struct move *v)
 	if (d->state != DOM_ABSENT || d->create_lost)
 		return false;
 	d->stray = v->hot;
+	d->unplanned = v->given_up;
 	vms_set(s, t, v->vm, DOM_INCOMING, HV__CAUSE__CAUSE_NONE);
 	d->arrived = vms_layer_well(s, v->dst);
 	return true;
