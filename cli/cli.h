@@ -140,6 +140,7 @@ enum hv_rc cmd_rule_add(struct cli *cli);
 enum hv_rc cmd_rule_remove(struct cli *cli);
 enum hv_rc cmd_rule_list(struct cli *cli);
 enum hv_rc cmd_fence_add(struct cli *cli);
+enum hv_rc cmd_fence_level(struct cli *cli);
 enum hv_rc cmd_fence_remove(struct cli *cli);
 enum hv_rc cmd_fence_list(struct cli *cli);
 enum hv_rc cmd_fence_test(struct cli *cli);

@@ -223,6 +223,20 @@ static enum hv_rc read_proof(struct cli *cli, Hv__FenceAdd *add)
 	return HV_OK;
 }
 
+/* "seen": true; "any", or `preset` when it is not given: false. */
+static enum hv_rc read_require(struct cli *cli, const char *preset, protobuf_c_boolean *ret)
+{
+	const char *require = cli->options.require ? cli->options.require : preset;
+
+	if (!require || (strcmp(require, "seen") != 0 && strcmp(require, "any") != 0))
+		return cli_fail(cli, HV_BAD_INPUT, "hvcluster help fence level",
+				require ? "--require is seen or any, not '%.80s'"
+					: "what shall it demand? --require is missing",
+				require);
+	*ret = strcmp(require, "seen") == 0;
+	return HV_OK;
+}
+
 /* What is said of the device itself. */
 static enum hv_rc read_attributes(struct cli *cli, struct device *d)
 {
@@ -246,6 +260,8 @@ static enum hv_rc read_attributes(struct cli *cli, struct device *d)
 	d->add.delay_random_s = o->delay_random_s;
 	d->add.unfence = o->unfence;
 	if (o->map && read_map(cli, d) != HV_OK)
+		return HV_BAD_INPUT;
+	if (read_require(cli, "any", &d->add.require_seen) != HV_OK)
 		return HV_BAD_INPUT;
 	return read_proof(cli, &d->add);
 }
@@ -274,6 +290,33 @@ enum hv_rc cmd_fence_add(struct cli *cli)
 		out_printf(&cli->out, DIM, "  see if it works: hvcluster fence test %s\n",
 			   cli->options.map ? "--all" : cli->args[0]);
 	return rc;
+}
+
+enum hv_rc cmd_fence_level(struct cli *cli)
+{
+	const char *level = cli->args[1];
+	_cleanup_free_ char *subject = hv_xasprintf("fence level %s of %s", level, cli->args[0]);
+	_cleanup_free_ char *look = hv_xasprintf("hvcluster fence list %s", cli->args[0]);
+	const struct request_words words = {subject, "set", look, NULL, NULL};
+	Hv__Command command = HV__COMMAND__INIT;
+	Hv__FenceLevel set = HV__FENCE_LEVEL__INIT;
+	int64_t number = HV_MAX_FENCE_LEVELS + 1;
+	enum hv_rc rc = cli_check_name(cli, "node", cli->args[0]);
+
+	if (rc == HV_OK)
+		rc = read_require(cli, NULL, &set.seen);
+	if (rc != HV_OK)
+		return rc;
+	if (strcmp(level, "watchdog") != 0 &&
+	    !options_number(level, 1, HV_MAX_FENCE_LEVELS, &number))
+		return cli_fail(cli, HV_BAD_INPUT, "hvcluster fence list",
+				"a level is 1 to %d, or 'watchdog', not '%.80s'",
+				HV_MAX_FENCE_LEVELS, level);
+	set.node = (char *)cli->args[0];
+	set.level = (uint32_t)number;
+	command.body_case = HV__COMMAND__BODY_FENCE_LEVEL;
+	command.fence_level = &set;
+	return cli_command(cli, &command, &words);
 }
 
 enum hv_rc cmd_fence_remove(struct cli *cli)

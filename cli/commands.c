@@ -110,7 +110,14 @@ static const struct command commands[] = {
 	 "      --secret-file password=/root/pdu",
 	 1, 2, OPTION(JSON) | OPTION(AGENT) | OPTION(LEVEL) | OPTION(AGENT_TIMEOUT) | OPTION(OPTION) |
 		OPTION(SECRET_FILE) | OPTION(SECRET_STDIN) | OPTION(MAP) | OPTION(DELAY) | OPTION(DELAY_RANDOM) |
-		OPTION(PROOF) | OPTION(UNFENCE), cmd_fence_add},
+		OPTION(PROOF) | OPTION(REQUIRE) | OPTION(UNFENCE), cmd_fence_add},
+	{"fence", "level", "NODE LEVEL", "whether a level of devices must see the node off, or may wait",
+	 "Some devices do not see what they have done: fence_sbd writes poison and waits for msgwait, the\n"
+	 "node's own watchdog (LEVEL watchdog) is waited for. With --require seen that is no proof at this\n"
+	 "level: the next one is tried, and in the end 'hvcluster fence confirm'. Setting fence_proof: for all.\n\n"
+	 "  hvcluster fence level host1 1 --require seen\n"
+	 "  hvcluster fence level host1 watchdog --require any",
+	 2, 2, SHOWS | OPTION(REQUIRE), cmd_fence_level},
 	{"fence", "remove", "NODE DEVICE", "forget a fence device",
 	 NULL, 2, 2, SHOWS, cmd_fence_remove},
 	{"fence", "list", "[NODE]", "the fence devices, and the nodes that have none",

@@ -92,6 +92,8 @@ static const struct option_row {
 		"and up to S seconds more, drawn each time (preset 0)"},
 	[OPT_PROOF] = {"proof", 0, TEXT, FIELD(proof), 0, 0, "seen|waited",
 		"what its success means: the node was seen off, or time has passed (preset: waited for fence_sbd, else seen)"},
+	[OPT_REQUIRE] = {"require", 0, TEXT, FIELD(require), 0, 0, "seen|any",
+		"what its level demands: that each of its devices has seen the node off, or what a device can (preset any)"},
 	[OPT_UNFENCE] = {"unfence", 0, FLAG, FIELD(unfence), 0, 0, NULL,
 		"tell it `on` before a node that has booted or was fenced gets VMs (fence_scsi, a switch's port)"},
 	[OPT_ALL] = {"all", 0, FLAG, FIELD(all), 0, 0, NULL,

@@ -50,6 +50,7 @@ enum option_id {
 	OPT_DELAY,
 	OPT_DELAY_RANDOM,
 	OPT_PROOF,
+	OPT_REQUIRE,
 	OPT_UNFENCE,
 	OPT_ALL,
 	OPT_OFF,
@@ -69,7 +70,7 @@ struct options {
 	option_set given; /* set of OPTION() */
 	bool json, help, wait, stopped, force, stop_first, xml, yes, soft, follow;
 	bool execute, cancel, ignore, local, unfence, all;
-	const char *vm, *color, *name, *on, *to, *node, *agent, *map, *proof, *off;
+	const char *vm, *color, *name, *on, *to, *node, *agent, *map, *proof, *require, *off;
 	uint32_t delay_s, delay_random_s;
 	uint32_t timeout_s, stop_timeout_s, grace_s, level, agent_timeout_s, lines, until;
 	int32_t priority;

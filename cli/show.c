@@ -242,7 +242,10 @@ static void device_words(struct table *t, const Hv__FenceDeviceInfo *d)
 		len +=
 		    (size_t)snprintf(words + len, sizeof(words) - len, ", waits %u s", d->delay_s);
 	if (strcmp(d->proof, "waited") == 0)
-		len += (size_t)snprintf(words + len, sizeof(words) - len, ", does not see");
+		len += (size_t)snprintf(words + len, sizeof(words) - len,
+					strcmp(d->require, "seen") == 0
+					    ? ", does not see: no proof here"
+					    : ", does not see");
 	if (d->shared)
 		len += (size_t)snprintf(words + len, sizeof(words) - len, ", shared");
 	if (d->unfence)

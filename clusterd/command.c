@@ -203,6 +203,7 @@ enum hv_rc command_prepare(const struct cluster *c, Hv__Command *cmd, struct com
 	case HV__COMMAND__BODY_NODE_RESUME:
 	case HV__COMMAND__BODY_FENCE_REMOVE:
 	case HV__COMMAND__BODY_FENCE_TEST:
+	case HV__COMMAND__BODY_FENCE_LEVEL:
 	case HV__COMMAND__BODY_OP_CANCEL:
 	case HV__COMMAND__BODY_SETTING_SET:
 	case HV__COMMAND__BODY_VM_SET:

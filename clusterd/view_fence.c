@@ -28,46 +28,50 @@ static bool device_able(const struct view *v, const struct node *n, const struct
 	return false;
 }
 
-/* All devices of the level are able; *ret_waited: one of them does not see. */
-static bool level_able(const struct view *v, const struct node *n, uint32_t level, bool *ret_waited)
-{
-	bool any = false;
+/* What a level, or a node, would come to if it were fenced now. */
+enum ability {
+	UNABLE,
+	NO_PROOF, /* its devices work, one only waits, and seeing is demanded */
+	WAITS,	  /* not seen off */
+	SEES,
+};
 
-	*ret_waited = false;
+static enum ability level_ability(const struct view *v, const struct node *n, uint32_t level)
+{
+	bool any = false, waited = false;
+
 	for (size_t i = 0; i < n->n_devices; i++) {
 		const struct fence_device *d = n->devices[i];
 
 		if (d->level != level)
 			continue;
 		if (!device_able(v, n, d))
-			return false;
+			return UNABLE;
 		any = true;
-		*ret_waited = *ret_waited || d->waited;
+		waited = waited || d->waited;
 	}
-	return any;
+	if (!any || !waited)
+		return any ? SEES : UNABLE;
+	return cluster_must_see(v->c, n, level) ? NO_PROOF : WAITS;
 }
 
-/* Could it be fenced now? *ret_waited: only by what waits and does not see. */
-static bool node_able(const struct view *v, const struct node *n, bool *ret_waited)
+/* The best of its levels. */
+static enum ability node_ability(const struct view *v, const struct node *n)
 {
-	bool able = false, waited;
+	enum ability best = UNABLE;
 
-	*ret_waited = false;
 	for (uint32_t level = 1; level <= HV_MAX_FENCE_LEVELS; level++) {
-		if (!level_able(v, n, level, &waited))
-			continue;
-		if (!waited) {
-			*ret_waited = false;
-			return true;
-		}
-		able = *ret_waited = true;
+		enum ability is = level_ability(v, n, level);
+
+		best = is > best ? is : best;
 	}
-	return able;
+	return best;
 }
 
 const char *view_fencing_word(const struct view *v, const struct node *n)
 {
-	bool failed = false, waited;
+	enum ability is = node_ability(v, n);
+	bool failed = false;
 
 	if (!n->n_devices)
 		return cluster_watchdog_proves(v->c, n) ? "watchdog" : "none";
@@ -75,7 +79,7 @@ const char *view_fencing_word(const struct view *v, const struct node *n)
 		failed = failed || (n->devices[i]->tested && n->devices[i]->test_rc != HV_OK);
 	if (failed)
 		return "test-failed";
-	return node_able(v, n, &waited) && waited ? "waited" : "ready";
+	return is == WAITS || is == NO_PROOF ? "waited" : "ready";
 }
 
 Hv__FencePathInfo *view_path_info(const struct view *v, const struct fence_path *p)
@@ -106,15 +110,15 @@ void view_fence_summary(const struct view *v, Hv__StatusResponse *s)
 {
 	for (size_t i = 0; i < cluster_node_count(v->c); i++) {
 		const struct node *n = cluster_node_at(v->c, i);
-		bool waited;
+		enum ability is = node_ability(v, n);
 
 		if (!n->configured)
 			continue;
 		s->fence_hosts++;
 		oldest_test(n, s);
-		if (node_able(v, n, &waited)) {
+		if (is != UNABLE) {
 			s->fence_able++;
-			s->fence_waited += waited;
+			s->fence_waited += is != SEES;
 		} else if (cluster_watchdog_proves(v->c, n)) {
 			s->fence_able++;
 			s->fence_by_watchdog++;
@@ -172,8 +176,6 @@ static void warn_device(const struct view *v, const struct node *n, const struct
 
 static void warn_node(const struct view *v, const struct node *n, char ***list, size_t *count)
 {
-	bool waited;
-
 	if (n->quarantined)
 		warn_quarantine(v, n, list, count);
 	if (n->braked)
@@ -192,14 +194,12 @@ static void warn_node(const struct view *v, const struct node *n, char ***list, 
 
 		warn(list, count, hv_xasprintf("node %s: %s", n->name, text ? text : ""));
 	}
-	if (strcmp(cluster_setting(v->c, "fence_proof"), "seen") == 0 && node_able(v, n, &waited) &&
-	    waited)
-		warn(
-		    list, count,
-		    hv_xasprintf("the fence devices of %s only wait and do not see it off, which "
-				 "fence_proof=seen demands: its VMs will wait for 'hvcluster fence "
-				 "confirm %s'",
-				 n->name, n->name));
+	if (node_ability(v, n) == NO_PROOF && !cluster_watchdog_proves(v->c, n))
+		warn(list, count,
+		     hv_xasprintf("the fence devices of %s only wait and do not see it off, which "
+				  "its fence level or fence_proof demands: its VMs will wait for "
+				  "'hvcluster fence confirm %s'",
+				  n->name, n->name));
 }
 
 void view_fence_warnings(const struct view *v, size_t most, char ***list, size_t *count)

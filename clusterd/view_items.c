@@ -229,6 +229,7 @@ Hv__FenceDeviceInfo *view_fence_info(const struct view *v, const struct node *n,
 	i->delay_s = d->delay_s;
 	i->delay_random_s = d->delay_random_s;
 	i->proof = view_str(d->waited ? "waited" : "seen");
+	i->require = view_str(cluster_must_see(v->c, n, d->level) ? "seen" : "any");
 	i->unfence = d->unfence;
 	i->unfenced = d->unfenced;
 	i->shared = d->shared;

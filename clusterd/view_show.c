@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/view_items.h"
+#include "fence/fence_plan.h"
 
 #include <string.h>
 
@@ -195,12 +196,16 @@ uint64_t view_op_fingerprint(const struct view *v, hv_op_id id, bool *ret_ended)
 	return f * 1001 + view_op_permille(v, op);
 }
 
-static void add_watchdog(Hv__FenceListResponse *list, const struct node *n)
+static void add_watchdog(const struct view *v, const struct node *n, Hv__FenceListResponse *list)
 {
 	_cleanup_free_ char *text = cluster_watchdog_text(n);
 
 	if (text)
-		list->watchdogs[list->n_watchdogs++] = hv_xasprintf("%s: %s", n->name, text);
+		list->watchdogs[list->n_watchdogs++] =
+		    hv_xasprintf("%s: %s%s", n->name, text,
+				 cluster_must_see(v->c, n, FENCE_PLAN_WATCHDOG_LEVEL)
+				     ? " (no proof here: nobody sees it, and seeing is demanded)"
+				     : "");
 }
 
 enum hv_rc view_fence_list(const struct view *v, const Hv__FenceListRequest *req,
@@ -222,7 +227,7 @@ enum hv_rc view_fence_list(const struct view *v, const Hv__FenceListRequest *req
 
 		if (req->node[0] && strcmp(n->name, req->node) != 0)
 			continue;
-		add_watchdog(list, n);
+		add_watchdog(v, n, list);
 		if (n->configured && !n->n_devices && !cluster_watchdog_proves(v->c, n))
 			list->unprotected[list->n_unprotected++] = view_str(n->name);
 		view_devices_of(v, n, &budget, &list->devices, &list->n_devices);

@@ -125,6 +125,7 @@
 	X(booting_host_fenced, duel,                                                               \
 	  "one of two that boots is fenced while only its corosync is there")                      \
 	X(unfencing_skipped, vms, "a node gets VMs before its devices were told `on`")             \
+	X(level_demands_nothing, vms, "a level that demands to see is proof when it has waited")   \
 	X(waiting_is_seeing, vms, "a device that only waits proves, where seeing is demanded")     \
 	X(tests_all_at_once, vms, "a self-test of a fence device does not wait for the last one")  \
 	X(tested_by_one_only, vms, "every self-test is run by the same node")                      \

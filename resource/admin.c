@@ -72,6 +72,7 @@ static bool acts(const Hv__Command *cmd)
 	case HV__COMMAND__BODY_FENCE_ADD:
 	case HV__COMMAND__BODY_FENCE_REMOVE:
 	case HV__COMMAND__BODY_FENCE_CONFIRM:
+	case HV__COMMAND__BODY_FENCE_LEVEL:
 	case HV__COMMAND__BODY_OP_CANCEL:
 	case HV__COMMAND__BODY_SETTING_SET:
 	case HV__COMMAND__BODY_RULE_ADD:
@@ -187,6 +188,8 @@ static struct answer dispatch(struct cluster *c, const Hv__Command *cmd)
 		return admin_fence_add(c, actor, cmd->fence_add);
 	case HV__COMMAND__BODY_FENCE_REMOVE:
 		return admin_fence_remove(c, actor, cmd->fence_remove);
+	case HV__COMMAND__BODY_FENCE_LEVEL:
+		return admin_fence_level(c, actor, cmd->fence_level);
 	case HV__COMMAND__BODY_FENCE_TEST:
 		return admin_fence_test(c, actor, cmd->fence_test);
 	case HV__COMMAND__BODY_FENCE_CONFIRM:

@@ -30,6 +30,7 @@ struct answer admin_vm_cancel(struct cluster *c, const char *actor, struct opera
 struct answer admin_node_drain(struct cluster *c, const char *actor, const Hv__NodeDrain *cmd);
 struct answer admin_node_resume(struct cluster *c, const char *actor, const Hv__NodeResume *cmd);
 struct answer admin_fence_add(struct cluster *c, const char *actor, const Hv__FenceAdd *cmd);
+struct answer admin_fence_level(struct cluster *c, const char *actor, const Hv__FenceLevel *cmd);
 struct answer admin_fence_remove(struct cluster *c, const char *actor, const Hv__FenceRemove *cmd);
 struct answer admin_fence_test(struct cluster *c, const char *actor, const Hv__FenceTest *cmd);
 struct answer admin_fence_confirm(struct cluster *c, const char *actor,

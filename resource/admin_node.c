@@ -141,6 +141,8 @@ static void device_add(struct cluster *c, struct node *n, const Hv__FenceAdd *cm
 		    (struct option){hv_xstrdup(PLUG_OPTION), hv_xstrdup(plug)};
 	d->n_secrets = options_copy(d->secrets, cmd->secrets, cmd->n_secrets);
 	device_insert(n, d);
+	if (cmd->require_seen)
+		fencing_demand(c, n, d->level, true, actor);
 	n->fence_delayed = false;
 	if (n->fence_op) /* what was its last device may be none: the plan begins again */
 		fencing_call_off(c, n);
@@ -182,6 +184,16 @@ struct answer admin_fence_add(struct cluster *c, const char *actor, const Hv__Fe
 	for (size_t i = 0; i < cmd->n_map; i++)
 		device_add(c, node_find_name(c, cmd->map[i]->key), cmd, cmd->map[i]->value, actor);
 	return a;
+}
+
+struct answer admin_fence_level(struct cluster *c, const char *actor, const Hv__FenceLevel *cmd)
+{
+	struct node *n = node_find_name(c, cmd->node);
+
+	if (!n)
+		return answer_no_node(cmd->node);
+	fencing_demand(c, n, cmd->level, cmd->seen, actor);
+	return answer_ok(0);
 }
 
 struct answer admin_fence_remove(struct cluster *c, const char *actor, const Hv__FenceRemove *cmd)

@@ -104,15 +104,16 @@ struct node {
 	uint32_t fence_level, fence_device; /* where its fencing stands (fence/fence_plan.h) */
 	hv_op_id fence_op, drain_op;
 	enum node_leaving leaving;
-	hv_op_id leaving_op; /* what the announcer waits for, 0 none */
-	bool frozen;	     /* its VMs wait for its return (setting node_shutdown) */
-	bool fence_wanted;   /* is fenced although it is a member */
-	bool fence_forced;   /* an administrator asked for it: no brake holds it */
-	bool fence_delayed;  /* the delay of the device that is next has been waited for */
-	bool braked;	     /* LOST: the brake holds its fencing (brake.h) */
-	bool waited_only;    /* LOST: fenced, but only by devices that wait and do not see */
-	struct timing watch; /* its watchdog, as it said (watchdog.h); all 0: none */
-	bool both_go_on;     /* and feeds it without the others, too: time proves nothing */
+	hv_op_id leaving_op;  /* what the announcer waits for, 0 none */
+	bool frozen;	      /* its VMs wait for its return (setting node_shutdown) */
+	bool fence_wanted;    /* is fenced although it is a member */
+	bool fence_forced;    /* an administrator asked for it: no brake holds it */
+	bool fence_delayed;   /* the delay of the device that is next has been waited for */
+	bool braked;	      /* LOST: the brake holds its fencing (brake.h) */
+	bool waited_only;     /* LOST: fenced, but only by devices that wait and do not see */
+	uint32_t seen_levels; /* bit N: level N demands to have seen it off (fencing.h) */
+	struct timing watch;  /* its watchdog, as it said (watchdog.h); all 0: none */
+	bool both_go_on;      /* and feeds it without the others, too: time proves nothing */
 	uint64_t away_index, away_us; /* since the view of this entry it is no member; 0: it is one
 				       */
 	uint64_t fences_us[8];	      /* latest proven fences, for the brakes */
@@ -402,6 +403,8 @@ bool cluster_watchdogs_on(const struct cluster *c);
 uint64_t cluster_watchdog_generation(const struct cluster *c);
 uint64_t cluster_watchdog_proof_us(const struct node *n);
 char *cluster_watchdog_text(const struct node *n);
+/* Is this level of its devices no proof unless they have all seen it off, not waited? */
+bool cluster_must_see(const struct cluster *c, const struct node *n, uint32_t level);
 /* Will time prove it off when it is lost, or does it? */
 bool cluster_watchdog_proves(const struct cluster *c, const struct node *n);
 

@@ -83,7 +83,7 @@ static uint64_t hash_node(const struct node *n)
 	h = mix(mix(mix(mix(h, n->leaving), n->leaving_op), n->frozen), n->fence_wanted);
 	h = mix(mix(mix(mix(h, n->fence_forced), n->fence_delayed), n->braked), n->waited_only);
 	h = mix(mix(mix(h, n->quarantined), n->quarantine_us), n->unfence_op);
-	h = mix(mix(h, n->unfence_us), n->unfence_tries);
+	h = mix(mix(mix(h, n->unfence_us), n->unfence_tries), n->seen_levels);
 	h = mix(mix(mix(h, n->watch.watchdog_ms), n->watch.lease_ms), n->watch.device_ms);
 	h = mix(mix(mix(h, n->both_go_on), n->away_index), n->away_us);
 	for (size_t i = 0; i < n->n_devices; i++)

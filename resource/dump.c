@@ -58,6 +58,7 @@ static void put_node(struct text *t, const struct node *n)
 	put_id(t, "lease", n->watch.lease_ms);
 	put_id(t, "quorum-device", n->watch.device_ms);
 	put(t, "%s", n->both_go_on ? " both-go-on" : "");
+	put_id(t, "seen-levels", n->seen_levels);
 	put_id(t, "fence-op", n->fence_op);
 	put_id(t, "fence-attempt", n->fence_attempt);
 	put_id(t, "drain-op", n->drain_op);

@@ -212,6 +212,11 @@ static bool command_valid(const Hv__Command *cmd, const char **ret_why)
 		return vm_add_valid(cmd->vm_add, ret_why);
 	case HV__COMMAND__BODY_FENCE_ADD:
 		return fence_add_valid(cmd->fence_add, ret_why);
+	case HV__COMMAND__BODY_FENCE_LEVEL:
+		TRY(cmd->fence_level->level >= 1 &&
+			cmd->fence_level->level <= FENCE_PLAN_WATCHDOG_LEVEL,
+		    "fence level: level out of range");
+		return true;
 	case HV__COMMAND__BODY_VM_STOP:
 		TRY(cmd->vm_stop->timeout_s <= 86400, "vm stop: timeout out of range");
 		return true;

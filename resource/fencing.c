@@ -59,10 +59,16 @@ hv_node_id fencing_executor(const struct cluster *c, hv_node_id victim, uint32_t
 	return found;
 }
 
+bool cluster_must_see(const struct cluster *c, const struct node *n, uint32_t level)
+{
+	return c->tuning.fence_seen ||
+	       (n->seen_levels & 1U << level && !MUTANT(level_demands_nothing));
+}
+
 /* Nobody sees what a watchdog does. */
 static bool time_counts(const struct cluster *c, const struct node *n)
 {
-	return watchdog_counts(n) && !c->tuning.fence_seen;
+	return watchdog_counts(n) && !cluster_must_see(c, n, FENCE_PLAN_WATCHDOG_LEVEL);
 }
 
 /* With what resets itself behind all that others do to it. */
@@ -362,7 +368,7 @@ static void level_done(struct cluster *c, struct node *n, const struct operation
 	bool waited = only_waited(n, level) || (op->flags & OP_F_WATCHDOG);
 	_cleanup_free_ char *how = proof_text(c, op, waited);
 
-	if (waited && c->tuning.fence_seen && !MUTANT(waiting_is_seeing)) {
+	if (waited && cluster_must_see(c, n, level) && !MUTANT(waiting_is_seeing)) {
 		n->waited_only = true;
 		fence_failed(c, n, "");
 		return;
@@ -412,6 +418,21 @@ void fencing_executor_lost(struct cluster *c, struct operation *op)
 		n->fence_op = 0;
 		node_touch(c, n);
 	}
+}
+
+void fencing_demand(struct cluster *c, struct node *n, uint32_t level, bool seen, const char *actor)
+{
+	_cleanup_free_ char *what = level == FENCE_PLAN_WATCHDOG_LEVEL
+					? hv_xstrdup("fence level watchdog of")
+					: hv_xasprintf("fence level %u of", level);
+	bool had = n->seen_levels & 1U << level;
+
+	if (had == seen)
+		return;
+	n->seen_levels ^= 1U << level;
+	node_touch(c, n);
+	journal_why(c, SEV_NOTICE, what, n->name, had ? "seen" : "any", seen ? "seen" : "any",
+		    WHY(ADMIN, .subject = actor));
 }
 
 void fencing_begin_anew(struct node *n)

@@ -7,6 +7,11 @@
  * (node_want_fence(); setting fence_lost=always: in any case). Only fencing goes on behind a
  * barrier. The order of devices is fence/fence_plan.h's; how long one waits before it is used,
  * fence_delay.h's; whether it may be used now, brake.h's.
+ *
+ * What proves it off: a level whose devices have all done it. Some only wait (fence_sbd: the poison
+ * was written, msgwait has passed; a watchdog: time has), and where seeing is demanded, by the
+ * setting fence_proof for all or by node->seen_levels for one level, such a level is no proof: the
+ * next one is tried, and in the end an administrator has to look.
  */
 #ifndef HV_RESOURCE_FENCING_H
 #define HV_RESOURCE_FENCING_H
@@ -29,6 +34,9 @@ void fencing_time_is_no_proof(struct cluster *c, struct node *n);
 void fencing_confirm(struct cluster *c, struct node *n, const char *actor);
 /* Who runs an agent against `victim`: 0 when no other member is there. */
 hv_node_id fencing_executor(const struct cluster *c, hv_node_id victim, uint32_t attempt);
+/* What this level of its devices demands is changed; what is under way is judged by it. */
+void fencing_demand(struct cluster *c, struct node *n, uint32_t level, bool seen,
+		    const char *actor);
 /* The last lost node of a minority is proven off: everything that waited is looked at. */
 void barrier_lifted(struct cluster *c);
 

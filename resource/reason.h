@@ -73,8 +73,8 @@
 	X(56, QUARANTINED, "node %s was fenced %n times within an hour")                           \
 	X(57, QUARANTINE_OVER, "the time of its quarantine is over")                               \
 	X(58, NOT_SEEN_OFF,                                                                        \
-	  "node %s was fenced, but not seen off, which fence_proof=seen demands: check that it "   \
-	  "is off, then run 'hvcluster fence confirm %s'")                                         \
+	  "node %s was fenced, but not seen off, which its fence level or fence_proof demands: "   \
+	  "check that it is off, then run 'hvcluster fence confirm %s'")                           \
 	X(59, BRAKE_OFF, "fencing of node %s goes on")                                             \
 	X(60, UNFENCE, "node %s is to be unfenced by its device %t")                               \
 	X(61, UNFENCE_FAILED, "unfencing node %s failed (%t); tried again")                        \

@@ -5,6 +5,7 @@
  */
 #include "resource/brain.h"
 
+#include "fence/fence_plan.h"
 #include "proto/snapshot.pb-c.h"
 #include "proto/unpack.h"
 #include "resource/cluster_priv.h"
@@ -100,6 +101,7 @@ static void get_brakes(struct node *n, const Hv__SnapNode *m)
 	n->fence_forced = m->fence_forced;
 	n->fence_delayed = m->fence_delayed;
 	n->waited_only = m->waited_only;
+	n->seen_levels = m->seen_levels;
 	n->unfence_op = m->unfence_op;
 	n->unfence_us = m->unfence_us;
 	n->unfence_tries = m->unfence_tries;
@@ -109,6 +111,7 @@ static bool get_node_numbers(struct node *n, const Hv__SnapNode *m, const char *
 {
 	TRY(m->state <= NODE_FENCING && m->admin <= NODE_MAINTENANCE && m->leaving <= NODE_REBOOTS,
 	    "snapshot: unknown state of a node");
+	TRY(m->seen_levels < 2U << FENCE_PLAN_WATCHDOG_LEVEL, "snapshot: unknown fence levels");
 	TRY(m->n_fences_us <= ARRAY_SIZE(n->fences_us), "snapshot: too many fences of a node");
 	n->state = (enum node_state)m->state;
 	n->admin = (enum node_admin)m->admin;

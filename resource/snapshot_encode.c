@@ -127,6 +127,7 @@ static void put_brakes(Hv__SnapNode *m, const struct node *n)
 	m->fence_forced = n->fence_forced;
 	m->fence_delayed = n->fence_delayed;
 	m->waited_only = n->waited_only;
+	m->seen_levels = n->seen_levels;
 	m->unfence_op = n->unfence_op;
 	m->unfence_us = n->unfence_us;
 	m->unfence_tries = n->unfence_tries;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/watchdog.h"
 
+#include "fence/fence_plan.h"
 #include "proto/mutant.h"
 #include "resource/arm.h"
 #include "resource/journal.h"
@@ -100,7 +101,8 @@ uint64_t cluster_watchdog_proof_us(const struct node *n)
 
 bool cluster_watchdog_proves(const struct cluster *c, const struct node *n)
 {
-	return n->watch.watchdog_ms && !n->both_go_on && !c->tuning.fence_seen;
+	return n->watch.watchdog_ms && !n->both_go_on &&
+	       !cluster_must_see(c, n, FENCE_PLAN_WATCHDOG_LEVEL);
 }
 
 /* "5", "13.7" */

@@ -108,6 +108,11 @@ static void fence_commands(void)
 	COMMAND(FENCE_ADD, fence_add, FenceAdd, HV__FENCE_ADD__INIT, body_.device = "pdu",
 		body_.agent = "fence_apc", body_.delay_s = 2, body_.delay_random_s = 3,
 		body_.unfence = true, body_.waited = true, body_.map = maps, body_.n_map = 1);
+	COMMAND(FENCE_ADD, fence_add, FenceAdd, HV__FENCE_ADD__INIT, body_.node = "host2",
+		body_.device = "sbd", body_.agent = "fence_sbd", body_.require_seen = true,
+		body_.waited = true, body_.level = 2);
+	COMMAND(FENCE_LEVEL, fence_level, FenceLevel, HV__FENCE_LEVEL__INIT, body_.node = "host2",
+		body_.level = 2, body_.seen = true);
 	COMMAND(NODE_RELEASE, node_release, NodeRelease, HV__NODE_RELEASE__INIT,
 		body_.node = "host2");
 	COMMAND(FENCE_TEST, fence_test, FenceTest, HV__FENCE_TEST__INIT, body_.node = "host2",

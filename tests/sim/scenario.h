@@ -42,11 +42,11 @@ enum sc_node_state {
 	SC_SHUTTING_DOWN,
 };
 /* Our own: "fence": [{"kind": "bmc", "level": 1, "delay_s": 5, "delay_random_s": 0, "proof":
- * "seen", "unfence": false}] */
+ * "seen", "require": "any", "unfence": false}] */
 struct sc_device {
 	enum device_kind kind;
 	uint64_t level, delay_s, delay_random_s;
-	bool waited, unfence;
+	bool waited, require_seen, unfence;
 };
 struct sc_node {
 	struct sc_device devices[DEVICES];

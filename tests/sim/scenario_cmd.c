@@ -305,6 +305,7 @@ size_t cmd_fence_add(struct scenario_run *r, hv_node_id id, size_t device)
 	c.delay_s = d->delay_s;
 	c.delay_random_s = d->delay_random_s;
 	c.waited = d->waited;
+	c.require_seen = d->require_seen;
 	c.unfence = d->unfence;
 	cmd.body_case = HV__COMMAND__BODY_FENCE_ADD;
 	cmd.fence_add = &c;

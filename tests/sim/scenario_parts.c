@@ -39,16 +39,17 @@ static bool read_size(struct reader *r, json_t *o, const char *key, uint64_t max
 static bool read_device(struct reader *r, json_t *o, struct sc_device *d)
 {
 	static const char *const keys[] = {"kind",  "level",   "delay_s", "delay_random_s",
-					   "proof", "unfence", NULL};
+					   "proof", "require", "unfence", NULL};
 	static const char *const kinds[] = {"bmc",  "bmc_shared", "outlet_a", "outlet_b",
 					    "liar", "garbage",	  "hangs",    "slow"};
-	static const char *const proofs[] = {"seen", "waited"};
-	int kind = DEVICE_BMC, proof = 0;
+	static const char *const proofs[] = {"seen", "waited"}, *const demands[] = {"any", "seen"};
+	int kind = DEVICE_BMC, proof = 0, demand = 0;
 
 	d->level = 1;
 	if (!only(r, o, "fence", keys) ||
 	    !read_word(r, o, "kind", kinds, ARRAY_SIZE(kinds), &kind) ||
 	    !read_word(r, o, "proof", proofs, ARRAY_SIZE(proofs), &proof) ||
+	    !read_word(r, o, "require", demands, ARRAY_SIZE(demands), &demand) ||
 	    !read_u64(r, o, "level", HV_MAX_FENCE_LEVELS, &d->level) ||
 	    !read_u64(r, o, "delay_s", 3600, &d->delay_s) ||
 	    !read_u64(r, o, "delay_random_s", 3600, &d->delay_random_s) ||
@@ -56,6 +57,7 @@ static bool read_device(struct reader *r, json_t *o, struct sc_device *d)
 		return false;
 	d->kind = (enum device_kind)kind;
 	d->waited = proof == 1;
+	d->require_seen = demand == 1;
 	return true;
 }
 

@@ -98,6 +98,7 @@ static void devices_of(struct scenario_run *r, size_t i)
 				     .delay_s = (uint32_t)n->devices[k].delay_s,
 				     .delay_random_s = (uint32_t)n->devices[k].delay_random_s,
 				     .waited = n->devices[k].waited,
+				     .require_seen = n->devices[k].require_seen,
 				     .unfence = n->devices[k].unfence,
 				     .timeout_s = 20};
 		snprintf(d->name, sizeof(d->name), "%s",

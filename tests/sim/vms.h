@@ -91,6 +91,7 @@ struct device {
 	enum device_kind kind;
 	uint32_t level, timeout_s, delay_s, delay_random_s;
 	bool waited;	       /* the cluster is told that its success is not seen */
+	bool require_seen;     /* and that its level is no proof then */
 	bool unfence;	       /* its `on` is needed after each boot */
 	uint64_t told_on_boot; /* the host's boot in which it was last told so */
 	char name[16];
@@ -260,6 +261,7 @@ struct job {
 struct fence_watch {
 	enum node_state was;
 	bool forced, barrier;
+	uint32_t seen_levels; /* as commands have asked */
 	uint64_t lost_us, fenced_us[8], quarantined_until;
 	size_t n_fenced;
 };

@@ -3,6 +3,7 @@
  * Administrators: commands of every kind at random nodes, sensible ones and foolish ones; what was
  * answered is remembered.
  */
+#include "fence/fence_plan.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/vms_admin.h"
 
@@ -273,6 +274,17 @@ static void ask_fence_test(struct ask *a)
 	device_command(a, false, &a->fence_test.node, &a->fence_test.device);
 }
 
+static void ask_fence_level(struct ask *a)
+{
+	hv__fence_level__init(BODY(a, FENCE_LEVEL, fence_level));
+	a->fence_level.node = host_word(a);
+	a->fence_level.level =
+	    prng_chance(&a->r, 200)
+		? FENCE_PLAN_WATCHDOG_LEVEL
+		: (uint32_t)prng_range(&a->r, 1, a->foolish ? HV_MAX_FENCE_LEVELS : 2);
+	a->fence_level.seen = prng_chance(&a->r, 400);
+}
+
 static void fence_add(struct ask *a, const struct host *victim, const struct device *d)
 {
 	char name[16];
@@ -287,6 +299,7 @@ static void fence_add(struct ask *a, const struct host *victim, const struct dev
 	a->fence_add.delay_s = d->delay_s;
 	a->fence_add.delay_random_s = d->delay_random_s;
 	a->fence_add.waited = d->waited;
+	a->fence_add.require_seen = d->require_seen;
 	a->fence_add.unfence = d->unfence;
 }
 
@@ -379,6 +392,7 @@ static const struct ask_kind {
     {"node release", 8, ask_node_release}, {"fence confirm", 20, ask_fence_confirm},
     {"fence remove", 4, ask_fence_remove}, {"fence test", 8, ask_fence_test},
     {"op cancel", 30, ask_op_cancel},	   {"setting", 40, ask_setting},
+    {"fence level", 8, ask_fence_level},
 };
 
 static void put(struct ask *a, const char *what)

@@ -30,6 +30,7 @@ struct ask {
 	Hv__NodeDrain node_drain;
 	Hv__NodeResume node_resume;
 	Hv__FenceAdd fence_add;
+	Hv__FenceLevel fence_level;
 	Hv__FenceRemove fence_remove;
 	Hv__FenceTest fence_test;
 	Hv__FenceConfirm fence_confirm;

@@ -8,6 +8,7 @@
  * Duels (hvsim run --duel): two hosts whose network is parted again and again, and whose devices
  * both work: never are both off, and who boots is not fenced for it.
  */
+#include "fence/fence_plan.h"
 #include "tests/sim/vms.h"
 
 #include <stdlib.h>
@@ -36,6 +37,21 @@ static const struct fence_device *device_named(const struct node *n, const char 
 
 /* ---- commands */
 
+/* What a level demands; true: that was all. */
+static bool demanded(struct fence_watch *w, const Hv__Command *cmd)
+{
+	if (cmd->body_case == HV__COMMAND__BODY_FENCE_LEVEL) {
+		w->seen_levels &= ~(1U << cmd->fence_level->level);
+		w->seen_levels |= (uint32_t)cmd->fence_level->seen << cmd->fence_level->level;
+		return true;
+	}
+	if (cmd->body_case != HV__COMMAND__BODY_FENCE_ADD)
+		return false;
+	if (cmd->fence_add->require_seen)
+		w->seen_levels |= 1U << (cmd->fence_add->level ? cmd->fence_add->level : 1);
+	return true;
+}
+
 void brakes_command(struct mind *m, const Hv__Command *cmd)
 {
 	const struct node *n = NULL;
@@ -47,8 +63,14 @@ void brakes_command(struct mind *m, const Hv__Command *cmd)
 		n = cluster_node_by_name(m->c, cmd->node_release->node);
 	else if (cmd->body_case == HV__COMMAND__BODY_FENCE_REMOVE)
 		n = cluster_node_by_name(m->c, cmd->fence_remove->node);
+	else if (cmd->body_case == HV__COMMAND__BODY_FENCE_LEVEL)
+		n = cluster_node_by_name(m->c, cmd->fence_level->node);
+	else if (cmd->body_case == HV__COMMAND__BODY_FENCE_ADD)
+		n = cluster_node_by_name(m->c, cmd->fence_add->node);
 	w = n ? watch_of(m, n->id) : NULL;
 	if (!w)
+		return;
+	if (demanded(w, cmd))
 		return;
 	if (cmd->body_case == HV__COMMAND__BODY_FENCE_REMOVE) { /* the next one is new */
 		memset(m->tester[n->id - 1], 0, sizeof(m->tester[0]));
@@ -74,13 +96,18 @@ static bool proves(const Hv__Event *ev, const struct node *n)
 	return ev->body_case == HV__EVENT__BODY_OP_RESULT && ev->op_result->fenced_node == n->id;
 }
 
-static void check_seen(struct mind *m, uint64_t index, const struct node *n)
+static bool may_wait(const struct mind *m, const struct fence_watch *w, uint32_t level)
+{
+	return strcmp(cluster_setting(m->c, "fence_proof"), "seen") != 0 &&
+	       !(w->seen_levels & 1U << level);
+}
+
+static void check_seen(struct mind *m, uint64_t index, const struct node *n,
+		       const struct fence_watch *w)
 {
 	const struct operation *latest = NULL;
 	const struct fence_device *d;
 
-	if (strcmp(cluster_setting(m->c, "fence_proof"), "seen") != 0)
-		return;
 	for (size_t i = 0; i < cluster_op_count(m->c); i++) {
 		const struct operation *op = cluster_op_at(m->c, i);
 
@@ -88,9 +115,13 @@ static void check_seen(struct mind *m, uint64_t index, const struct node *n)
 		    !(op->flags & OP_F_POWER_ON) && op->ended_us == cluster_now_us(m->c))
 			latest = op;
 	}
+	if (latest && latest->flags & OP_F_WATCHDOG && !may_wait(m, w, FENCE_PLAN_WATCHDOG_LEVEL))
+		sim_fail(m->s, "node %u, entry %llu: node %u counts as off, by time alone",
+			 m->h->id, (unsigned long long)index, n->id);
 	d = latest ? device_named(n, latest->device) : NULL;
 	for (size_t i = 0; d && i < n->n_devices; i++)
-		if (n->devices[i]->level == d->level && n->devices[i]->waited)
+		if (n->devices[i]->level == d->level && n->devices[i]->waited &&
+		    !may_wait(m, w, d->level))
 			sim_fail(m->s,
 				 "node %u, entry %llu: node %u counts as off, and %s only waits",
 				 m->h->id, (unsigned long long)index, n->id, n->devices[i]->name);
@@ -301,7 +332,7 @@ void brakes_step(struct mind *m, uint64_t index, const Hv__Event *ev)
 		struct fence_watch *w = watch_of(m, n->id);
 
 		if (w && n->state == NODE_OFFLINE && w->was == NODE_FENCING && proves(ev, n)) {
-			check_seen(m, index, n);
+			check_seen(m, index, n, w);
 			note_fence(m, w);
 		}
 		if (w && n->barrier && !w->barrier && m->s->options->duel)
@@ -342,5 +373,6 @@ void brakes_installed(struct mind *m)
 		memcpy(w->fenced_us, n->fences_us, n->n_fences * sizeof(n->fences_us[0]));
 		if (n->quarantined)
 			w->quarantined_until = n->quarantine_us ? n->quarantine_us : UINT64_MAX;
+		w->seen_levels = n->seen_levels;
 	}
 }

@@ -28,6 +28,7 @@ static void device_add(struct sim *s, size_t host, enum device_kind kind, uint32
 	d->delay_s = prng_chance(chance(s), 100) ? (uint32_t)prng_range(chance(s), 1, 6) : 0;
 	d->delay_random_s = prng_chance(chance(s), 100) ? (uint32_t)prng_range(chance(s), 1, 6) : 0;
 	d->waited = prng_chance(chance(s), 60);
+	d->require_seen = d->waited && prng_chance(chance(s), 300);
 	d->unfence = kind == DEVICE_BMC && prng_chance(chance(s), 150);
 	snprintf(d->name, sizeof(d->name), "%s%zu", names[kind], host + 1);
 }
@@ -40,7 +41,7 @@ static void duellist(struct sim *s, size_t host)
 	device_add(s, host, DEVICE_BMC, 1);
 	d->delay_s = d->delay_random_s = 0;
 	d->timeout_s = 20;
-	d->waited = false;
+	d->waited = d->require_seen = false;
 }
 
 void vms_fence_setup(struct sim *s)

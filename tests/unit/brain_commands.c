@@ -142,6 +142,21 @@ void fence_add(struct world *w, const char *name, const char *device, uint32_t l
 		_m.options = ips; _m.n_secrets = 1; _m.secrets = secrets);
 }
 
+Hv__FenceAdd fence_device(const char *name, uint32_t level)
+{
+	Hv__FenceAdd m = HV__FENCE_ADD__INIT;
+
+	m.device = (char *)name;
+	m.level = level;
+	return m;
+}
+
+void fence_level(struct world *w, const char *name, uint32_t level, bool seen)
+{
+	COMMAND(w, fence_level, FENCE_LEVEL, Hv__FenceLevel _m = HV__FENCE_LEVEL__INIT;
+		_m.node = (char *)name; _m.level = level; _m.seen = seen);
+}
+
 void fence_add_with(struct world *w, const char *name, Hv__FenceAdd m)
 {
 	COMMAND(w, fence_add, FENCE_ADD, Hv__FenceAdd _m = m; _m.node = (char *)name;

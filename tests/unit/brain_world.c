@@ -109,6 +109,14 @@ void tick(struct world *w, uint64_t ms)
 	step(w, &ev, 1);
 }
 
+void tick_due(struct world *w)
+{
+	uint64_t due = brain_next_deadline_us(w->c);
+
+	cr_assert(due, "nothing is due");
+	tick(w, due > w->now_us ? (due - w->now_us) / 1000 + 1 : 1);
+}
+
 void view(struct world *w, const char *members, const char *lost_in_ring, bool minority)
 {
 	Hv__Member m[9], *mp[9];

@@ -47,6 +47,8 @@ void world_free(struct world *w);
 /* ---- events; each is one step */
 void step(struct world *w, Hv__Event *ev, hv_node_id proposer);
 void tick(struct world *w, uint64_t ms);
+void tick_due(
+    struct world *w); /* until the brain's next deadline, which there must be, has passed */
 /* Members by a string of digits: "12" are nodes 1 and 2. lost_in_ring: those of the rest that
  * corosync sees. */
 void view(struct world *w, const char *members, const char *lost_in_ring, bool minority);
@@ -78,8 +80,10 @@ void vm_lock(struct world *w, const char *name, const char *reason); /* "": unlo
 void node_drain(struct world *w, const char *node);
 void node_resume(struct world *w, const char *node);
 void fence_add(struct world *w, const char *node, const char *device, uint32_t level);
-/* Device, level, delays and the like from `m`. */
+/* Device, level, delays and the like from `m`, which fence_device() begins. */
+Hv__FenceAdd fence_device(const char *name, uint32_t level);
 void fence_add_with(struct world *w, const char *node, Hv__FenceAdd m);
+void fence_level(struct world *w, const char *node, uint32_t level, bool seen);
 void fence_remove(struct world *w, const char *node, const char *device);
 void fence_test(struct world *w, const char *node, const char *device);
 void node_release(struct world *w, const char *node);

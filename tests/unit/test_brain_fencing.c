@@ -1,28 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Delays and duels, brakes and quarantine, self-tests, unfencing, what counts as seen. */
+/* Delays and duels, brakes and quarantine, self-tests, unfencing. */
 #include "tests/unit/brain_world.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
-
-static Hv__FenceAdd device(const char *name, uint32_t level)
-{
-	Hv__FenceAdd m = HV__FENCE_ADD__INIT;
-
-	m.device = (char *)name;
-	m.level = level;
-	return m;
-}
-
-/* Until the next deadline of the brain has passed. */
-static void tick_due(struct world *w)
-{
-	uint64_t due = brain_next_deadline_us(w->c);
-
-	cr_assert(due, "nothing is due");
-	tick(w, due > w->now_us ? (due - w->now_us) / 1000 + 1 : 1);
-}
 
 /* Lost, fenced, and back with another boot. */
 static void fenced_and_back(struct world *w, hv_node_id id, const char *others, const char *all)
@@ -44,7 +26,7 @@ static void fenced_and_back(struct world *w, hv_node_id id, const char *others, 
 Test(brain_fencing, a_device_with_a_delay_waits_so_long)
 {
 	struct world *w = world_new(3);
-	Hv__FenceAdd m = device("slow", 1);
+	Hv__FenceAdd m = fence_device("slow", 1);
 
 	fence_remove(w, "host3", "bmc");
 	m.delay_s = 5;
@@ -71,7 +53,7 @@ Test(brain_fencing, a_random_delay_is_a_part_of_what_is_set_and_another_one_each
 
 	for (unsigned i = 0; i < ARRAY_SIZE(seen); i++) {
 		struct world *w = world_new(3);
-		Hv__FenceAdd m = device("slow", 1);
+		Hv__FenceAdd m = fence_device("slow", 1);
 
 		fence_remove(w, "host3", "bmc");
 		m.delay_s = 1;
@@ -92,7 +74,7 @@ Test(brain_fencing, a_random_delay_is_a_part_of_what_is_set_and_another_one_each
 Test(brain_fencing, who_comes_back_during_the_delay_is_not_fenced)
 {
 	struct world *w = world_new(3);
-	Hv__FenceAdd m = device("slow", 1);
+	Hv__FenceAdd m = fence_device("slow", 1);
 
 	fence_remove(w, "host3", "bmc");
 	m.delay_s = 5;
@@ -429,7 +411,7 @@ Test(brain_fencing, a_test_gives_way_to_a_fence_and_a_disarmed_cluster_tests_not
 static struct world *with_unfencing(void)
 {
 	struct world *w = world_new(3);
-	Hv__FenceAdd m = device("scsi", 2);
+	Hv__FenceAdd m = fence_device("scsi", 2);
 
 	m.unfence = true;
 	fence_add_with(w, "host3", m);
@@ -488,38 +470,12 @@ Test(brain_fencing, an_unfencing_whose_node_is_lost_is_forgotten)
 	world_free(w);
 }
 
-/* ---- seen or waited for; devices of several hosts; power supplies */
-
-Test(brain_fencing, where_seeing_is_demanded_waiting_is_no_proof)
-{
-	struct world *w = world_new(3);
-	Hv__FenceAdd m = device("sbd", 1);
-
-	fence_remove(w, "host3", "bmc");
-	m.waited = true;
-	fence_add_with(w, "host3", m);
-	fence_add(w, "host3", "ipmi", 2);
-	set(w, "fence_proof", "seen");
-	running_vm(w, "web1", 3);
-	view(w, "12", "", false);
-	fence_result(w, 3, HV_OK);
-	cr_assert_str_eq(running(w, OP_FENCE, 0)->device, "ipmi", "the next level must see it");
-	fence_result(w, 3, HV_AGENT_FAILED);
-	assert_node(w, 3, NODE_LOST);
-	cr_assert_eq(node(w, 3)->reason.code, REASON_NOT_SEEN_OFF);
-	assert_vm(w, "web1", VM_RECOVERING, 3);
-	set(w, "fence_proof", "any");
-	tick_due(w);
-	fence_result(w, 3, HV_OK);
-	assert_vm(w, "web1", VM_STARTING, 1);
-	cr_assert(strstr(node(w, 3)->reason.text, "waited for, not seen"));
-	world_free(w);
-}
+/* ---- devices of several hosts; power supplies */
 
 static void map_add(struct world *w, const char *hosts[][2], size_t count)
 {
 	Hv__KeyValue kv[4], *map[4];
-	Hv__FenceAdd m = device("pdu", 1);
+	Hv__FenceAdd m = fence_device("pdu", 1);
 
 	for (size_t i = 0; i < count; i++) {
 		hv__key_value__init(&kv[i]);

@@ -87,6 +87,46 @@ Test(cli_fence, fence_add_takes_a_map_of_nodes_delays_and_what_it_proves)
 		  "--proof is seen or waited");
 }
 
+static enum server_act sets_level(const Hv__ControlRequest *request, unsigned n,
+				  Hv__ControlResponse *ret)
+{
+	const Hv__FenceLevel *set = request->command->fence_level;
+
+	cr_assert_str_eq(set->node, "host1");
+	cr_assert(set->level == 2 && set->seen);
+	return accept_op(ret, 0);
+}
+
+static enum server_act sets_watchdog(const Hv__ControlRequest *request, unsigned n,
+				     Hv__ControlResponse *ret)
+{
+	const Hv__FenceLevel *set = request->command->fence_level;
+
+	cr_assert(set->level == HV_MAX_FENCE_LEVELS + 1 && !set->seen);
+	return accept_op(ret, 0);
+}
+
+static enum server_act adds_demanding(const Hv__ControlRequest *request, unsigned n,
+				      Hv__ControlResponse *ret)
+{
+	cr_assert(request->command->fence_add->require_seen);
+	return accept_op(ret, 0);
+}
+
+Test(cli_fence, fence_level_says_what_a_level_demands)
+{
+	struct run *r = runs(sets_level, "hvcluster fence level host1 2 --require seen", 0);
+
+	must_have(r->out, "fence level 2 of host1: set\n");
+	runs(sets_watchdog, "hvcluster fence level host1 watchdog --require any", 0);
+	runs(adds_demanding, "hvcluster fence add host1 sbd -a fence_sbd --require seen", 0);
+	must_have(runs(NULL, "hvcluster fence level host1 2", 7)->err, "--require is missing");
+	must_have(runs(NULL, "hvcluster fence level host1 2 --require maybe", 7)->err,
+		  "seen or any, not 'maybe'");
+	must_have(runs(NULL, "hvcluster fence level host1 9 --require seen", 7)->err,
+		  "a level is 1 to 8, or 'watchdog'");
+}
+
 Test(cli_fence, fence_add_warns_of_a_secret_that_others_can_read)
 {
 	char path[] = "/tmp/hv-secret-XXXXXX", line[256];

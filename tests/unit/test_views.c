@@ -226,6 +226,31 @@ Test(views, status_says_how_many_can_be_fenced_and_shouts_where_a_test_failed)
 	hv__control_response__free_unpacked(r, NULL);
 }
 
+Test(views, status_shouts_where_a_level_demands_what_its_device_cannot)
+{
+	_cleanup_small_ struct small s = small_online();
+	struct view v = view_of(&s);
+	Hv__ControlResponse *r = response();
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__FenceLevel level = HV__FENCE_LEVEL__INIT;
+
+	device_of(&s, "host1", true);
+	device_of(&s, "host2", true);
+	test_ends(&s, HV_OK, "on");
+	test_ends(&s, HV_OK, "on");
+	level.node = "host2";
+	level.level = 1;
+	level.seen = true;
+	cmd.body_case = HV__COMMAND__BODY_FENCE_LEVEL;
+	cmd.fence_level = &level;
+	small_command(&s, &cmd);
+	view_status(&v, r);
+	cr_assert(warned(r->status, "the fence devices of host2 only wait"));
+	cr_assert(!warned(r->status, "the fence devices of host1"));
+	cr_assert_eq(r->status->fence_waited, 2);
+	hv__control_response__free_unpacked(r, NULL);
+}
+
 Test(views, what_does_not_exist_is_said_with_the_next_command)
 {
 	_cleanup_small_ struct small s = small_online();
