@@ -69,6 +69,7 @@ struct fence_job *fence_job_start(qb_loop_t *loop, const struct node *victim,
 	call.timeout_ms = (timeout_s ? timeout_s : DEFAULT_TIMEOUT_S) * 1000;
 	if (op->kind == OP_FENCE && !(op->flags & OP_F_POWER_ON)) {
 		call.action = "off";
+		call.waits = d->waited;
 		j->off = fence_off_start(loop, &call, on_done, j);
 		return j;
 	}

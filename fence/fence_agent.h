@@ -35,6 +35,7 @@ struct fence_call {
 	const struct fence_option *options;
 	size_t n_options;
 	uint32_t timeout_ms;
+	bool waits; /* fence_off_start(): its success is that time has passed (fence_sbd) */
 };
 struct fence_result {
 	enum hv_rc rc;		  /* HV_OK, HV_AGENT_FAILED, HV_TIMEOUT, HV_NO_AGENT, HV_CANCELLED,
@@ -64,6 +65,12 @@ char *fence_agent_find(const char *name);
  * and only here, means that the node was seen off. An already-off node is success, also where the
  * device refuses to switch it off: the status decides. The call's action is ignored; its timeout is
  * for all.
+ *
+ * A device that waits is told `reboot`, and its success is all there is: HV_OK then means that it has
+ * waited. fence_sbd's `status` tells what was written into the host's slot, not what became of the
+ * host, and its `off` does nothing where that is "off" already: of two fencers, the first killed a
+ * moment after it had written the poison, the second would at once have "proof" of a host that
+ * has not read it yet. `reboot` writes it again and waits for all of msgwait.
  */
 struct fence_off_run;
 struct fence_off_run *fence_off_start(qb_loop_t *loop, const struct fence_call *call,

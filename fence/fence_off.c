@@ -8,6 +8,8 @@
  *    | failed           | deadline -------------------------------> time-out
  *    v                  v
  *   STATUS once: off -> proven (it was off already); else -> failed
+ *
+ * Of a device that waits: REBOOT -- ok -> it has waited (fence_agent.h says why).
  */
 #include "fence/fence_agent.h"
 
@@ -107,6 +109,14 @@ static void pause_for(struct fence_off_run *run, uint64_t us)
 	run->timer_set = true;
 }
 
+static void after_reboot(struct fence_off_run *run, const struct fence_result *r)
+{
+	_cleanup_free_ char *text = hv_xasprintf(
+	    "%s: has waited for as long as it takes; nobody has seen it off", run->call->agent);
+
+	finish(run, r->rc, r->exit_status, r->rc == HV_OK ? text : r->text);
+}
+
 static void after_off(struct fence_off_run *run, const struct fence_result *r)
 {
 	if (r->rc != HV_OK && r->rc != HV_AGENT_FAILED) {
@@ -151,6 +161,8 @@ static void on_agent(void *user, const struct fence_result *r)
 	run->agent = NULL;
 	if (run->cancelled)
 		finish(run, HV_CANCELLED, r->exit_status, "cancelled");
+	else if (run->call->waits)
+		after_reboot(run, r);
 	else if (run->asking)
 		after_status(run, r);
 	else
@@ -163,7 +175,7 @@ struct fence_off_run *fence_off_start(qb_loop_t *loop, const struct fence_call *
 	struct fence_off_run *run = hv_xcalloc(1, sizeof(*run));
 	struct fence_call off = *call;
 
-	off.action = "off";
+	off.action = call->waits ? "reboot" : "off";
 	run->loop = loop;
 	run->done = done;
 	run->user = user;

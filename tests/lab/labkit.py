@@ -37,7 +37,8 @@ def wait_until(condition, timeout, what, step=0.1):
 class Lab:
     """One lab, named as LAB_NAME does. Hosts are named by strings: "host1"."""
 
-    def __init__(self, name, bindir=None, token=None, env="", watchdog="", witness=False, quorum=""):
+    def __init__(self, name, bindir=None, token=None, env="", watchdog="", witness=False, quorum="",
+                 sbd=False, luns=0):
         self.name = name
         self.hosts = []
         self._env = dict(os.environ, LAB_NAME=name, LAB_ENV=env)
@@ -49,6 +50,8 @@ class Lab:
         if token:
             self._env["LAB_TOKEN"] = str(token)
         self._env["LAB_WATCHDOG"] = watchdog
+        self._env["LAB_SBD"] = "1" if sbd else ""
+        self._env["LAB_LUNS"] = str(luns or int(sbd))
         self.shared = Path(f"/var/lib/hvlab/{name}/shared")
 
     def run(self, *words, check=True, timeout=60, **kwargs):

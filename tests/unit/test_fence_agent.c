@@ -94,7 +94,8 @@ static const struct fence_option options[] = {
 
 static struct fence_call call_of(const char *action, uint32_t timeout_ms)
 {
-	return (struct fence_call){"fence_t", action, options, ARRAY_SIZE(options), timeout_ms};
+	return (struct fence_call){"fence_t",		action,	    options,
+				   ARRAY_SIZE(options), timeout_ms, false};
 }
 
 static void run(const char *action, uint32_t timeout_ms)
@@ -358,7 +359,7 @@ Test(fence_agent, an_overlong_value_is_refused_without_being_shown)
 {
 	char value[2000];
 	struct fence_option o = {"password", value, true};
-	struct fence_call call = {"fence_t", "off", &o, 1, 1000};
+	struct fence_call call = {"fence_t", "off", &o, 1, 1000, false};
 
 	memset(value, 'q', sizeof(value) - 1);
 	value[sizeof(value) - 1] = '\0';
@@ -401,6 +402,49 @@ Test(fence_agent, an_accepted_off_without_a_status_off_is_no_proof)
 	cr_assert_eq(got.rc, HV_TIMEOUT);
 	cr_assert_not(got.power_off);
 	cr_assert(strstr(got_text, "not seen off"), "%s", got_text);
+}
+
+/* As fence_sbd: `off` does nothing where the slot says "off" already, and `status` reads the slot.
+ */
+#define SBD                                                                                        \
+	READ_ACTION                                                                                \
+	    "case $A in off) [ -e $D/state ] || { echo off > $D/state; sleep 5; };; "              \
+	    "reboot) echo reset > $D/state; sleep 1;; status) [ -e $D/state ] && exit 2;; "        \
+	    "esac; exit 0"
+
+static void run_waiting(uint32_t timeout_ms)
+{
+	struct fence_call call = call_of("off", timeout_ms);
+
+	call.waits = true;
+	n_done = 0;
+	fence_off_start(loop, &call, on_done, NULL);
+	qb_loop_run(loop);
+	cr_assert_eq(n_done, 1);
+}
+
+Test(fence_agent, one_that_waits_waits_also_when_the_poison_is_there_already)
+{
+	char path[128];
+
+	agent(SBD);
+	snprintf(path, sizeof(path), "%s/state", dir);
+	fclose(fopen(path, "w"));
+	run_waiting(10000);
+	cr_assert_eq(got.rc, HV_OK, "%s", got_text);
+	cr_assert(got.power_off);
+	cr_assert_str_eq(slurp("seen"), "reboot\n");
+	cr_assert_geq(got.ended_us - got.began_us, 900000);
+	cr_assert(strstr(got_text, "nobody has seen it off"));
+}
+
+Test(fence_agent, one_that_waits_and_fails_proves_nothing_whatever_its_status_says)
+{
+	agent(READ_ACTION "[ $A = status ] && exit 2; echo no disk >&2; exit 1");
+	run_waiting(10000);
+	cr_assert_eq(got.rc, HV_AGENT_FAILED);
+	cr_assert(!got.power_off);
+	cr_assert_str_eq(slurp("seen"), "reboot\n");
 }
 
 Test(fence_agent, a_failing_status_is_asked_again)
@@ -464,7 +508,7 @@ static const char *blank(const char *secret, const char *text, bool cut)
 {
 	static char buf[256];
 	struct fence_option o = {"password", secret, true};
-	struct fence_call call = {"fence_t", "off", &o, 1, 1000};
+	struct fence_call call = {"fence_t", "off", &o, 1, 1000, false};
 	size_t len;
 
 	snprintf(buf, sizeof(buf), "%s", text);

@@ -48,11 +48,15 @@ settings_save() {
     LAB_WITNESS=${LAB_WITNESS:-}
     LAB_QUORUM=${LAB_QUORUM:-}
     LAB_WATCHDOG=${LAB_WATCHDOG:-}
+    LAB_SBD=${LAB_SBD:-}
+    LAB_LUNS=${LAB_LUNS:-${LAB_SBD:+1}}
+    LAB_LUNS=${LAB_LUNS:-0}
     {
         printf 'LAB_HOSTS=%q\nLAB_BINDIR=%q\n' "$LAB_HOSTS" "$LAB_BINDIR"
         printf 'LAB_WITNESS=%q\nLAB_QUORUM=%q\n' "$LAB_WITNESS" "$LAB_QUORUM"
         printf 'LAB_TOKEN=%q\nLAB_ENV=%q\n' "$LAB_TOKEN" "$LAB_ENV"
-        printf 'LAB_WATCHDOG=%q\n' "$LAB_WATCHDOG"
+        printf 'LAB_WATCHDOG=%q\nLAB_SBD=%q\n' "$LAB_WATCHDOG" "$LAB_SBD"
+        printf 'LAB_LUNS=%q\n' "$LAB_LUNS"
     } >"$STATE/settings"
 }
 

@@ -66,16 +66,37 @@ host_boot_locked() {
         "lab logs host$i boot"
 }
 
-# Runs as a process of its own and becomes the host's parent.
+# Runs as a process of its own, outside of the host, and sees how it ends.
 host_start() {
-    local i=$1 group=$2 holder
+    local i=$1 group=$2 holder status
     exec 9>&- </dev/null >>"$STATE/hosts/host$i.boot.log" 2>&1
+    echo "$BASHPID" >"$STATE/hosts/host$i.run"
     echo "--- host$i is switched on at $(date '+%F %T')"
     holder=$(cat "$STATE/storage.pid")
-    run_in "$group" setsid nsenter --mount="/proc/$holder/ns/mnt" \
-        ip netns exec "$(host_netns "$i")" \
-        unshare --fork --kill-child --pid --mount --propagation slave --uts --ipc \
-        "$LAB_SRC/host/init" "host$i" "$DISKS/host$i" "$STATE" "$LAB_SRC"
+    (
+        run_in "$group" setsid nsenter --mount="/proc/$holder/ns/mnt" \
+            ip netns exec "$(host_netns "$i")" \
+            unshare --fork --kill-child --pid --mount --propagation slave --uts --ipc \
+            "$LAB_SRC/host/init" "host$i" "$DISKS/host$i" "$STATE" "$LAB_SRC"
+    )
+    status=$?
+    case $status in
+    129|130) with_host_lock "$i" host_went "$i" "$BASHPID" $status ;;
+    esac
+}
+
+# It called reboot(2) itself, which ends the first process of a pid namespace by SIGHUP (restart) or by
+# SIGINT (halt, power off). Nothing is done when somebody has pressed its button meanwhile.
+host_went() {
+    [ "$(cat "$STATE/hosts/host$1.run" 2>/dev/null)" = "$2" ] && [ ! -e "$STATE/going-down" ] || return 0
+    echo "host$1 $([ "$3" = 129 ] && echo restarts || echo "switches itself off") at $(date '+%T.%N')"
+    ports_down "$1"
+    cgroup_kill "$(host_cgroup "$1")"
+    dog_off "$1"
+    power_log "$1" off
+    net_unplug "$1"
+    rm -f "$STATE/hosts/host$1.pid"
+    [ "$3" != 129 ] || host_boot_locked "$1"
 }
 
 # Ports first: otherwise the dying host's sockets would say goodbye, which no power cut does.

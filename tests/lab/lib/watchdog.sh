@@ -1,12 +1,12 @@
-# Watchdogs (LAB_WATCHDOG): one labdog for each host, outside of it, whose file is the host's
+# Watchdogs (LAB_WATCHDOG, LAB_SBD): one labdog for each host, outside of it, whose file is the host's
 # /dev/watchdog.
 # shellcheck shell=bash
 
 dog_up() {
     local i=$1 dir=$STATE/watchdog/host$1 program tries holder
-    [ -n "$LAB_WATCHDOG" ] || return 0
+    [ -n "$LAB_WATCHDOG$LAB_SBD" ] || return 0
     program=$LAB_BINDIR/tests/lab/labdog
-    [ -x "$program" ] || die "LAB_WATCHDOG needs $program" \
+    [ -x "$program" ] || die "a watchdog needs $program" \
         "apt-get install libfuse3-dev, then configure and make again"
     holder=$(cat "$STATE/storage.pid")
     mkdir -p "$dir"
