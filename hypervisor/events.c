@@ -83,6 +83,7 @@ static bool stopped(int detail, struct domain_event *ev)
 bool events_translate(int event, int detail, struct domain_event *ev)
 {
 	ev->arrived = false;
+	ev->guest = GUEST_EVENT_NONE;
 	switch ((virDomainEventType)event) {
 	case VIR_DOMAIN_EVENT_STARTED:
 		return started(detail, ev);
@@ -93,6 +94,7 @@ bool events_translate(int event, int detail, struct domain_event *ev)
 	case VIR_DOMAIN_EVENT_STOPPED:
 		return stopped(detail, ev);
 	case VIR_DOMAIN_EVENT_CRASHED: /* kept for a dump; if not, "stopped" follows */
+		ev->guest = GUEST_EVENT_PANICKED;
 		return PAUSED(ev, CRASHED, "the guest panicked");
 	case VIR_DOMAIN_EVENT_SHUTDOWN: /* QEMU is still there: "stopped" follows */
 	case VIR_DOMAIN_EVENT_PMSUSPENDED:
@@ -101,6 +103,23 @@ bool events_translate(int event, int detail, struct domain_event *ev)
 		break;
 	}
 	return false;
+}
+
+enum guest_event events_watchdog(int action)
+{
+	switch ((virDomainEventWatchdogAction)action) {
+	case VIR_DOMAIN_EVENT_WATCHDOG_NONE:
+		return GUEST_EVENT_WATCHDOG;
+	case VIR_DOMAIN_EVENT_WATCHDOG_RESET:
+		return GUEST_EVENT_WATCHDOG_RESET;
+	case VIR_DOMAIN_EVENT_WATCHDOG_PAUSE: /* "suspended" tells */
+	case VIR_DOMAIN_EVENT_WATCHDOG_POWEROFF:
+	case VIR_DOMAIN_EVENT_WATCHDOG_SHUTDOWN:
+	case VIR_DOMAIN_EVENT_WATCHDOG_DEBUG:
+	case VIR_DOMAIN_EVENT_WATCHDOG_INJECTNMI:
+		break;
+	}
+	return GUEST_EVENT_NONE;
 }
 
 /* ---- delivery */
@@ -126,7 +145,7 @@ static void post(virDomainPtr d, const struct domain_event *ev)
 
 static void post_look(virDomainPtr d, const char *what)
 {
-	struct domain_event ev = {.what = what};
+	struct domain_event ev = {.what = what, .look = true};
 
 	post(d, &ev);
 }
@@ -148,10 +167,29 @@ static void on_io_error(virConnectPtr c _unused_, virDomainPtr d, const char *pa
 	post_look(d, "an I/O error on a disk");
 }
 
-static void on_watchdog(virConnectPtr c _unused_, virDomainPtr d, int action _unused_,
-			void *opaque _unused_)
+static void on_watchdog(virConnectPtr c _unused_, virDomainPtr d, int action, void *opaque _unused_)
 {
-	post_look(d, "the guest's watchdog fired");
+	struct domain_event ev = {.what = "the guest's watchdog fired", .look = true};
+
+	ev.guest = events_watchdog(action);
+	post(d, &ev);
+}
+
+static void on_reboot(virConnectPtr c _unused_, virDomainPtr d, void *opaque _unused_)
+{
+	struct domain_event ev = {.what = "the guest boots anew", .guest = GUEST_EVENT_REBOOTED};
+
+	post(d, &ev);
+}
+
+static void on_agent(virConnectPtr c _unused_, virDomainPtr d, int state, int reason _unused_,
+		     void *opaque _unused_)
+{
+	struct domain_event ev = {.what = "the guest's agent is there",
+				  .guest = GUEST_EVENT_AGENT_HERE};
+
+	if (state == VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED)
+		post(d, &ev);
 }
 
 static void on_job(virConnectPtr c _unused_, virDomainPtr d, virTypedParameterPtr p _unused_,
@@ -169,6 +207,8 @@ void events_register(virConnectPtr c)
 	    {VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
 	    {VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, VIR_DOMAIN_EVENT_CALLBACK(on_io_error)},
 	    {VIR_DOMAIN_EVENT_ID_WATCHDOG, VIR_DOMAIN_EVENT_CALLBACK(on_watchdog)},
+	    {VIR_DOMAIN_EVENT_ID_REBOOT, VIR_DOMAIN_EVENT_CALLBACK(on_reboot)},
+	    {VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_agent)},
 	    {VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, VIR_DOMAIN_EVENT_CALLBACK(on_job)},
 	};
 

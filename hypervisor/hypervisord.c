@@ -11,9 +11,12 @@
  *    ^                        |                                                      |
  *    +------ messages --------+---- facts <------------ events, inventory -----------+
  */
+#include "hypervisor/child.h"
 #include "hypervisor/conn.h"
 #include "hypervisor/events.h"
 #include "hypervisor/facts.h"
+#include "hypervisor/guest_marks.h"
+#include "hypervisor/guests.h"
 #include "hypervisor/health.h"
 #include "hypervisor/job.h"
 #include "hypervisor/lifecycle.h"
@@ -23,6 +26,7 @@
 #include "hypervisor/migrate.h"
 #include "hypervisor/permit.h"
 #include "hypervisor/qemu_proc.h"
+#include "hypervisor/reset.h"
 #include "hypervisor/start_register.h"
 #include "hypervisor/tell.h"
 
@@ -60,6 +64,7 @@ struct hypervisord {
 	struct looks *looks;
 	struct managed *managed;
 	struct storage *storage;
+	struct guests *guests;
 	/* health */
 	bool connected, told, told_ok;
 	uint64_t down_since_us;
@@ -126,6 +131,7 @@ static void on_news(const struct fact *f, void *user)
 	struct hypervisord *h = user;
 
 	tell_fact(h->link, f);
+	guests_facts(h->guests, h->facts, false);
 	job_wake(h->jobs, f->uuid);
 }
 
@@ -134,6 +140,12 @@ static void on_inventory(const struct inventory *inv, void *user)
 	struct hypervisord *h = user;
 
 	tell_inventory(h->link, inv, h->facts);
+	guests_facts(h->guests, h->facts, inv->complete);
+}
+
+static void on_guest(const Hv__GuestSeen *seen, void *user)
+{
+	tell_guest(((struct hypervisord *)user)->link, seen);
 }
 
 static void on_odd(const char *text, void *user _unused_)
@@ -208,6 +220,9 @@ static void on_event(const struct domain_event *ev, void *user)
 	bool gone = ev->known && ev->observed == HV__OBSERVED__OBSERVED_ABSENT;
 
 	qb_log(LOG_DEBUG, "%s (%s): %s", ev->name, ev->uuid, ev->what);
+	guests_event(h->guests, ev);
+	if (!ev->known && !ev->look)
+		return;
 	if (!ev->known || (gone && start_register_holds(ev->uuid))) {
 		facts_touch(h->facts, ev->uuid);
 		looks_at(h->looks, ev->uuid, ev->name);
@@ -216,6 +231,7 @@ static void on_event(const struct domain_event *ev, void *user)
 	}
 	if (f)
 		tell_fact(h->link, f);
+	guests_facts(h->guests, h->facts, false);
 	job_wake(h->jobs, ev->uuid);
 }
 
@@ -228,6 +244,8 @@ static enum job_step on_step(struct job *j, void *user)
 	j->mark = facts_mark(h->facts);
 	if (j->kind == HV__HV_JOB_KIND__HV_JOB_MIGRATE)
 		return migrate_step(j, h->conn);
+	if (j->kind == HV__HV_JOB_KIND__HV_JOB_RESET)
+		return reset_step(j, h->conn);
 	return lifecycle_step(j, h->conn);
 }
 
@@ -255,6 +273,8 @@ static void on_answer(const struct job *j, void *user)
 	memcpy(text, j->text, sizeof(text));
 	if (j->rc == HV_TIMEOUT || j->rc == HV_HYPERVISOR_DOWN)
 		add_process(j, text);
+	if (j->kind == HV__HV_JOB_KIND__HV_JOB_RESET)
+		guests_reset_ended(h->guests, j->uuid, j->rc == HV_OK);
 	tell_result(h->link, j, observed, text);
 	qb_log(j->rc == HV_OK ? LOG_INFO : LOG_WARNING, "job %llu, VM %s: %s%s%s",
 	       (unsigned long long)j->id, j->name[0] ? j->name : j->uuid, hv_rc_text(j->rc),
@@ -279,7 +299,10 @@ static void on_late(const struct job *j, void *user)
 
 static void on_release(struct job *j, void *user _unused_)
 {
-	migrate_release(j);
+	if (j->kind == HV__HV_JOB_KIND__HV_JOB_RESET)
+		reset_release(j);
+	else
+		migrate_release(j);
 }
 
 static const struct job_backend backend = {
@@ -324,18 +347,6 @@ static void on_storage(void *user)
 	tell_storage(h->link, h->storage);
 }
 
-/* Beside this program. */
-static char *probe_program(void)
-{
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	return hv_xasprintf("%.*s/storage-probe", slash ? (int)(slash - self) : 0, self);
-}
-
 /* In /run: that does not block. */
 static void permit_arrivals(struct hypervisord *h, const Hv__HvIncoming *r)
 {
@@ -358,6 +369,8 @@ static void on_request(const Hv__HvRequest *r, void *user)
 
 	switch (r->body_case) {
 	case HV__HV_REQUEST__BODY_JOB:
+		if (r->job->kind == HV__HV_JOB_KIND__HV_JOB_RESET && hv_uuid_valid(r->job->uuid))
+			guests_reset_begins(h->guests, r->job->uuid);
 		job_submit(h->jobs, r->job);
 		break;
 	case HV__HV_REQUEST__BODY_CANCEL:
@@ -368,6 +381,7 @@ static void on_request(const Hv__HvRequest *r, void *user)
 		break;
 	case HV__HV_REQUEST__BODY_REFRESH:
 		looks_inventory(h->looks, true);
+		guests_tell_all(h->guests);
 		break;
 	case HV__HV_REQUEST__BODY_MANAGED:
 		managed_set(h->managed, r->managed->uuids, r->managed->n_uuids);
@@ -378,7 +392,9 @@ static void on_request(const Hv__HvRequest *r, void *user)
 	case HV__HV_REQUEST__BODY_INCOMING:
 		permit_arrivals(h, r->incoming);
 		break;
-	case HV__HV_REQUEST__BODY_GUESTS: /* not watched yet */
+	case HV__HV_REQUEST__BODY_GUESTS:
+		guests_want(h->guests, r->guests);
+		guests_facts(h->guests, h->facts, false);
 		break;
 	case HV__HV_REQUEST__BODY__NOT_SET: /* of a later version: not for us */
 	case _HV__HV_REQUEST__BODY__CASE_IS_INT_SIZE:
@@ -498,6 +514,7 @@ static void add_signals(struct hypervisord *h)
 static void open_register(const struct hypervisord *h)
 {
 	_cleanup_free_ char *dir = hv_xasprintf("%s/starting", h->opt.run_dir);
+	_cleanup_free_ char *marks = hv_xasprintf("%s/guests", h->opt.run_dir);
 
 	if (!start_register_open(dir))
 		qb_log(
@@ -505,6 +522,11 @@ static void open_register(const struct hypervisord *h)
 		    "%s cannot be used (%s): a start that a crash of hypervisord interrupts will "
 		    "not be remembered",
 		    dir, strerror(errno));
+	if (!guest_marks_open(marks))
+		qb_log(LOG_WARNING,
+		       "%s cannot be used (%s): a reset that a crash of hypervisord interrupts may "
+		       "be done twice",
+		       marks, strerror(errno));
 }
 
 /* Returns what failed, NULL when all is up. */
@@ -514,7 +536,8 @@ static const char *compose(struct hypervisord *h)
 	const struct looks_hooks looks_hooks = {on_news, on_inventory, on_odd, h};
 	const struct conn_hooks conn_hooks = {on_opened, on_up, on_down, h};
 	const struct storage_hooks storage_hooks = {on_storage, h};
-	_cleanup_free_ char *probe = probe_program();
+	const struct guests_hooks guests_hooks = {on_guest, h};
+	_cleanup_free_ char *probe = child_program("storage-probe");
 
 	h->loop = qb_loop_create();
 	h->mailbox = h->loop ? mailbox_new(h->loop) : NULL;
@@ -532,12 +555,15 @@ static const char *compose(struct hypervisord *h)
 	add_signals(h);
 	open_register(h);
 	migrate_init(wake_from_thread);
+	reset_init(h->opt.uri, h->opt.state_dir);
+	h->guests = guests_new(h->loop, h->mailbox, probe, &guests_hooks);
 	tell_ready(h->link);
 	if (!events_start(h->mailbox, on_event, h))
 		return "libvirt's event loop";
 	h->down_since_us = job_now_us();
 	h->conn = conn_start(h->mailbox, h->opt.uri, &conn_hooks);
 	looks_use(h->looks, h->conn);
+	guests_use(h->guests, h->conn);
 	return h->conn ? NULL : "the thread of the connection";
 }
 

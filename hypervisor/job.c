@@ -322,7 +322,8 @@ const char *job_request_fault(const Hv__HvJob *r)
 {
 	if (r->id == 0)
 		return "the job has no id";
-	if (r->kind <= HV__HV_JOB_KIND__HV_JOB_NONE || r->kind > HV__HV_JOB_KIND__HV_JOB_PROBE)
+	if (r->kind != HV__HV_JOB_KIND__HV_JOB_RESET &&
+	    (r->kind <= HV__HV_JOB_KIND__HV_JOB_NONE || r->kind > HV__HV_JOB_KIND__HV_JOB_PROBE))
 		return "the kind of job is not known";
 	if (!hv_uuid_valid(r->uuid))
 		return "the VM's UUID is malformed";
@@ -330,6 +331,9 @@ const char *job_request_fault(const Hv__HvJob *r)
 		return "the VM's name is malformed";
 	if (r->kind == HV__HV_JOB_KIND__HV_JOB_START && r->xml.len == 0)
 		return "there is no domain XML";
+	if (r->reset_if < HV__HV_RESET_IF__HV_RESET_ASKED ||
+	    r->reset_if > HV__HV_RESET_IF__HV_RESET_WATCHDOG)
+		return "the condition of the reset is not known";
 	if (r->xml.len > HV_XML_MAX)
 		return "the domain XML is too large";
 	if (r->kind == HV__HV_JOB_KIND__HV_JOB_MIGRATE && !uri_valid(r->target_uri))
@@ -353,6 +357,7 @@ static struct job *job_from(const Hv__HvJob *r)
 	j->paused_ok = r->paused_ok;
 	j->unsafe = r->unsafe;
 	j->clear_text = r->clear_text;
+	j->reset_if = r->reset_if;
 	j->accepted_us = job_now_us();
 	snprintf(j->uuid, sizeof(j->uuid), "%s", r->uuid);
 	snprintf(j->name, sizeof(j->name), "%s", r->name);

@@ -50,6 +50,7 @@ struct job {
 	char *target_uri;
 	uint32_t timeout_ms;
 	bool paused_ok, unsafe, clear_text;
+	Hv__HvResetIf reset_if;
 	uint64_t accepted_us;
 
 	/* Asked to end early; read by steps. */
@@ -72,6 +73,7 @@ struct job {
 	char text[HV_TEXT_MAX];
 	Hv__Observed observed;
 	uint64_t began_us, ended_us;
+	char evidence[HV_PATH_MAX + 1]; /* RESET: where it is kept */
 
 	/* Of the main loop. */
 	uint32_t attempt;

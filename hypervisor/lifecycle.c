@@ -35,7 +35,7 @@ uint32_t lifecycle_deadline_ms(const struct job *j)
 	    [HV__HV_JOB_KIND__HV_JOB_START] = 60000,   [HV__HV_JOB_KIND__HV_JOB_STOP] = 0,
 	    [HV__HV_JOB_KIND__HV_JOB_DESTROY] = 30000, [HV__HV_JOB_KIND__HV_JOB_MIGRATE] = 600000,
 	    [HV__HV_JOB_KIND__HV_JOB_RESUME] = 30000,  [HV__HV_JOB_KIND__HV_JOB_PAUSE] = 30000,
-	    [HV__HV_JOB_KIND__HV_JOB_PROBE] = 10000,
+	    [HV__HV_JOB_KIND__HV_JOB_PROBE] = 10000,   [HV__HV_JOB_KIND__HV_JOB_RESET] = 60000,
 	};
 	uint32_t ms = j->timeout_ms > 86400000 ? 86400000 : j->timeout_ms;
 

@@ -24,6 +24,7 @@
 
 #include <qb/qbloop.h>
 
+#define STORAGE_PROBE_BLIND 3 /* exit status of `storage-probe --room`: it cannot be seen */
 #define STORAGE_EVERY_MS 2000
 #define STORAGE_HANG_MS 8000
 #define STORAGE_ERRORS 2

@@ -113,6 +113,14 @@ void tell_storage(struct link *l, const struct storage *s)
 	send_body(l, &m, HV__HV_MESSAGE__BODY_STORAGE);
 }
 
+void tell_guest(struct link *l, const Hv__GuestSeen *seen)
+{
+	Hv__HvMessage m = HV__HV_MESSAGE__INIT;
+
+	m.guest = (Hv__GuestSeen *)seen;
+	send_body(l, &m, HV__HV_MESSAGE__BODY_GUEST);
+}
+
 void tell_result(struct link *l, const struct job *j, Hv__Observed observed, const char *text)
 {
 	Hv__HvMessage m = HV__HV_MESSAGE__INIT;
@@ -125,6 +133,7 @@ void tell_result(struct link *l, const struct job *j, Hv__Observed observed, con
 	r.observed = observed;
 	r.began_us = j->began_us;
 	r.ended_us = j->ended_us;
+	r.evidence = (char *)j->evidence;
 	m.result = &r;
 	send_body(l, &m, HV__HV_MESSAGE__BODY_RESULT);
 }

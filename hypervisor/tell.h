@@ -18,6 +18,7 @@ void tell_health(struct link *l, bool ok, const char *text, uint64_t mem_mib, ui
 void tell_fact(struct link *l, const struct fact *f);
 /* What is known now: the inventory, with the events that came in since it was taken. */
 void tell_inventory(struct link *l, const struct inventory *inv, const struct facts *fs);
+void tell_guest(struct link *l, const Hv__GuestSeen *seen);
 void tell_storage(struct link *l, const struct storage *s);
 void tell_result(struct link *l, const struct job *j, Hv__Observed observed, const char *text);
 void tell_progress(struct link *l, const struct job *j);

@@ -9,11 +9,12 @@
  *
  *   start FILE | stop UUID NAME MS | destroy UUID NAME | pause UUID NAME | resume UUID NAME
  *   probe UUID NAME [MS] | migrate UUID NAME URI [MS] [paused_ok] [unsafe] [clear_text]
- *   cancel ID | refresh | ping N | again ID (sends the job again) | raw HEX
- *   wait ID [MS]        until the job is answered; fails after MS (60000)
- *   expect ID RC OBSERVED   fails unless that was the answer (names as in the .proto files)
- *   until WORD MS       reads messages until one line contains WORD
- *   sleep MS | kill (hypervisord, -9) | signal PIDFILE NUMBER | quit
+ *   reset UUID NAME [lost|panicked|watchdog]
+ *   watch UUID[,UUID...] HEARTBEAT_S IDLE_S [answered]   watches these guests and no others; watch
+ * - 1 1 cancel ID | refresh | ping N | again ID (sends the job again) | raw HEX wait ID [MS] until
+ * the job is answered; fails after MS (60000) expect ID RC OBSERVED   fails unless that was the
+ * answer (names as in the .proto files) until WORD MS       reads messages until one line contains
+ * WORD sleep MS | kill (hypervisord, -9) | signal PIDFILE NUMBER | quit
  */
 #include "hypervisor/domain_xml.h"
 #include "proto/hypervisor.pb-c.h"
@@ -123,9 +124,10 @@ static void show_result(const Hv__HvResult *r)
 		j->rc = r->rc;
 		j->observed = r->observed;
 	}
-	line("result %llu attempt %u %s %s call %lld us of %lld us: %s", (unsigned long long)r->id,
-	     r->attempt, hv_rc_name(r->rc), observed_name(r->observed),
-	     (long long)(r->ended_us - r->began_us), (long long)took_us, r->text);
+	line("result %llu attempt %u %s %s call %lld us of %lld us: %s%s%s",
+	     (unsigned long long)r->id, r->attempt, hv_rc_name(r->rc), observed_name(r->observed),
+	     (long long)(r->ended_us - r->began_us), (long long)took_us, r->text,
+	     r->evidence[0] ? " evidence " : "", r->evidence);
 }
 
 static void show_inventory(const Hv__HvInventory *inv)
@@ -322,6 +324,52 @@ static void do_job(char **w, size_t n)
 	fail("command", w[0]);
 }
 
+static void do_reset(char **w)
+{
+	static const char *const conditions[] = {"", "lost", "panicked", "watchdog"};
+	struct job *j = new_job(HV__HV_JOB_KIND__HV_JOB_RESET, w[1], w[2]);
+
+	for (size_t i = 1; w[3] && i < ARRAY_SIZE(conditions); i++)
+		if (strcmp(w[3], conditions[i]) == 0)
+			j->request.reset_if = (Hv__HvResetIf)i;
+	send_job(j);
+}
+
+static int by_uuid(const void *a, const void *b)
+{
+	const Hv__HvGuest *const *x = a, *const *y = b;
+
+	return strcmp((*x)->uuid, (*y)->uuid);
+}
+
+#define WATCH_MAX 1024
+static void do_watch(char **w)
+{
+	static Hv__HvGuest guests[WATCH_MAX], *list[WATCH_MAX];
+	Hv__HvRequest r = HV__HV_REQUEST__INIT;
+	Hv__HvGuests all = HV__HV_GUESTS__INIT;
+	char *save = NULL;
+
+	for (char *u = strtok_r(w[1], ",", &save); u && all.n_guests < WATCH_MAX;
+	     u = strtok_r(NULL, ",", &save)) {
+		Hv__HvGuest *g = &guests[all.n_guests];
+
+		if (strcmp(u, "-") == 0)
+			continue;
+		hv__hv_guest__init(g);
+		g->uuid = u;
+		g->heartbeat_s = (uint32_t)number(w[2], 30);
+		g->idle_s = (uint32_t)number(w[3], 120);
+		g->answered = w[4] && strcmp(w[4], "answered") == 0;
+		list[all.n_guests++] = g;
+	}
+	qsort(list, all.n_guests, sizeof(list[0]), by_uuid);
+	all.guests = list;
+	r.body_case = HV__HV_REQUEST__BODY_GUESTS;
+	r.guests = &all;
+	send_request(&r);
+}
+
 static struct job *job_of(const char *id)
 {
 	unsigned long i = number(id, 0);
@@ -443,6 +491,10 @@ static bool command(char **w, size_t n)
 		do_signal(w[1], w[2]);
 	else if (strcmp(w[0], "again") == 0)
 		send_job(job_of(w[1]));
+	else if (strcmp(w[0], "reset") == 0 && n >= 3)
+		do_reset(w);
+	else if (strcmp(w[0], "watch") == 0 && n >= 4)
+		do_watch(w);
 	else if (strcmp(w[0], "raw") == 0 && n == 2)
 		do_raw(w[1]);
 	else if (strcmp(w[0], "cancel") == 0 || strcmp(w[0], "ping") == 0 ||
