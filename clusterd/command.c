@@ -199,6 +199,7 @@ enum hv_rc command_prepare(const struct cluster *c, Hv__Command *cmd, struct com
 	case HV__COMMAND__BODY_VM_MIGRATE:
 	case HV__COMMAND__BODY_VM_PAUSE:
 	case HV__COMMAND__BODY_VM_RESUME:
+	case HV__COMMAND__BODY_VM_RESET:
 	case HV__COMMAND__BODY_NODE_DRAIN:
 	case HV__COMMAND__BODY_NODE_RESUME:
 	case HV__COMMAND__BODY_FENCE_REMOVE:

@@ -4,7 +4,14 @@
 #include "clusterd/absence.h"
 #include "clusterd/fence_job.h"
 #include "clusterd/logging.h"
+#include "resource/guest_plan.h"
 #include "resource/storage.h"
+
+static_assert((int)RESET_ASKED == HV__HV_RESET_IF__HV_RESET_ASKED &&
+		  (int)RESET_LOST == HV__HV_RESET_IF__HV_RESET_LOST &&
+		  (int)RESET_PANICKED == HV__HV_RESET_IF__HV_RESET_PANICKED &&
+		  (int)RESET_WATCHDOG == HV__HV_RESET_IF__HV_RESET_WATCHDOG,
+	      "why a guest is reset has the same numbers in the state and in a job");
 
 #define DEFAULT_JOB_MS 300000
 #define MIGRATION_URI "qemu+%s://%s/system"
@@ -25,6 +32,7 @@ struct job {
 	/* the result, once there is one */
 	enum hv_rc rc;
 	char *text;
+	char *evidence; /* of a reset; NULL: none */
 	Hv__Observed observed;
 	uint64_t began_us, ended_us; /* CLOCK_MONOTONIC */
 	hv_node_id victim;
@@ -63,6 +71,7 @@ static void job_free(struct job *j)
 {
 	fence_job_free(j->fence);
 	free(j->text);
+	free(j->evidence);
 	free(j);
 }
 
@@ -164,6 +173,8 @@ static Hv__HvJobKind job_kind(enum op_kind kind)
 		return HV__HV_JOB_KIND__HV_JOB_PAUSE;
 	case OP_VM_PROBE:
 		return HV__HV_JOB_KIND__HV_JOB_PROBE;
+	case OP_VM_RESET:
+		return HV__HV_JOB_KIND__HV_JOB_RESET;
 	case OP_NONE:
 	case OP_FENCE:
 	case OP_FENCE_TEST:
@@ -222,6 +233,8 @@ static void send_vm_job(struct executor *e, struct job *j, const struct cluster 
 		job.xml = (ProtobufCBinaryData){.len = vm->xml_len, .data = vm->xml};
 	if (uri)
 		job.target_uri = uri;
+	if (op->kind == OP_VM_RESET)
+		job.reset_if = (Hv__HvResetIf)op_reset_if(op);
 	job.clear_text = !tls;
 	job.unsafe = vm && leaves_storage(e, c, vm);
 	req.body_case = HV__HV_REQUEST__BODY_JOB;
@@ -251,6 +264,10 @@ void executor_result(struct executor *e, const Hv__HvResult *r)
 		return;
 	j->began_us = r->began_us;
 	j->ended_us = r->ended_us;
+	free(j->evidence);
+	j->evidence = *r->evidence ? hv_xstrndup(r->evidence, HV_PATH_MAX) : NULL;
+	if (j->evidence)
+		hv_text_flatten(j->evidence);
 	job_done(j, (enum hv_rc)r->rc, r->text, r->observed);
 	log_info("op %llu: %s: %s%s%s", (unsigned long long)j->id, op_kind_name(j->kind),
 		 hv_rc_name(r->rc), j->text[0] ? ": " : "", j->text);
@@ -351,6 +368,8 @@ static void propose_result(struct executor *e, struct job *j, const struct opera
 	r.rc = j->rc;
 	r.text = j->text;
 	r.observed = j->observed;
+	if (j->evidence)
+		r.evidence = j->evidence;
 	if (op && op->vm && j->observed == HV__OBSERVED__OBSERVED_ABSENT)
 		r.cause = e->ops.cause(e->user, op->vm);
 	r.began_us = j->began_us ? e->ops.time_at(e->user, j->began_us) : 0;

@@ -2,6 +2,7 @@
 #include "clusterd/intake.h"
 
 #include "clusterd/domain_mirror.h"
+#include "clusterd/guest_mirror.h"
 #include "proto/mutant.h"
 
 #include <string.h>
@@ -15,6 +16,7 @@ struct intake {
 	struct intake_ops ops;
 	void *user;
 	struct domain_mirror *mirror;
+	struct guest_mirror *guests;
 	bool inventory_known;
 	/* health */
 	bool health_known, health_ok;
@@ -42,6 +44,8 @@ struct intake *intake_new(const char *boot_id, const struct intake_ops *ops, voi
 	in->ops = *ops;
 	in->user = user;
 	in->mirror = domain_mirror_new();
+	in->guests =
+	    guest_mirror_new(&(struct guest_mirror_ops){ops->propose, ops->pending}, user);
 	in->health_text = hv_xstrdup("the hypervisor layer has not reported yet");
 	return in;
 }
@@ -66,6 +70,7 @@ void intake_free(struct intake *in)
 	if (!in)
 		return;
 	domain_mirror_free(in->mirror);
+	guest_mirror_free(in->guests);
 	drop_storage(in);
 	free(in->boot_id);
 	free(in->health_text);
@@ -80,6 +85,7 @@ void intake_inventory(struct intake *in, const Hv__HvInventory *inv)
 	if (!inv->complete)
 		return;
 	domain_mirror_replace(in->mirror, inv->domains, inv->n_domains);
+	guest_mirror_back(in->guests);
 	in->compare_now = true;
 }
 
@@ -88,7 +94,20 @@ void intake_domain(struct intake *in, const Hv__DomainSeen *seen)
 	if (!hv_uuid_valid(seen->uuid))
 		return;
 	domain_mirror_set(in->mirror, seen);
+	if (seen->observed == HV__OBSERVED__OBSERVED_ABSENT)
+		guest_mirror_forget(in->guests, seen->uuid);
 	in->compare_now = true;
+}
+
+void intake_guest(struct intake *in, const Hv__GuestSeen *seen)
+{
+	guest_mirror_set(in->guests, seen);
+	in->compare_now = true;
+}
+
+void intake_guest_reset(struct intake *in, const char *uuid)
+{
+	guest_mirror_forget(in->guests, uuid);
 }
 
 void intake_starting(struct intake *in, const char *uuid)
@@ -173,6 +192,7 @@ void intake_hypervisor_gone(struct intake *in, const char *why, uint64_t now_us)
 	char *text = hv_xasprintf("hypervisord: %s", why);
 
 	in->inventory_known = false;
+	guest_mirror_gone(in->guests);
 	set_health(in, false, text, now_us);
 	free(text);
 }
@@ -199,7 +219,7 @@ static bool in_flight(const struct intake *in, uint64_t mark)
 
 static void look_again_at(struct intake *in, uint64_t at_us)
 {
-	if (!in->next_us || at_us < in->next_us)
+	if (at_us && (!in->next_us || at_us < in->next_us))
 		in->next_us = at_us;
 }
 
@@ -474,6 +494,7 @@ void intake_reconcile(struct intake *in, const struct cluster *c, uint64_t now_u
 	in->compare_now = false; /* a proposal that is not taken sets it again */
 	in->compare_at_us = 0;
 	reconcile_vms(in, c, now_us);
+	look_again_at(in, guest_mirror_reconcile(in->guests, c, in->self, now_us));
 }
 
 uint64_t intake_next_us(const struct intake *in)

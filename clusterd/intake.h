@@ -9,6 +9,7 @@
  *   NodeReport   when the state has this node joining with this incarnation: once the inventory is
  *                known, or after INTAKE_PATIENCE_US without it, and again when it is known
  *   VmObserved   when a VM is not as the state says and no operation of it is running here
+ *   GuestHealth  when a guest is not as the state says (guest_mirror.h)
  *   HostHealth   when the hypervisor layer's health or the host's size is not as the state says;
  *                bad news after INTAKE_DEBOUNCE_US only, since hypervisord is back within 50 ms
  *
@@ -41,6 +42,9 @@ void intake_free(struct intake *in);
 /* What hypervisord said. */
 void intake_inventory(struct intake *in, const Hv__HvInventory *inv);
 void intake_domain(struct intake *in, const Hv__DomainSeen *seen);
+void intake_guest(struct intake *in, const Hv__GuestSeen *seen);
+/* It was: what was said of it before is over. */
+void intake_guest_reset(struct intake *in, const char *uuid);
 void intake_health(struct intake *in, const Hv__HvHealth *health, uint64_t now_us);
 void intake_hypervisor_gone(struct intake *in, const char *why, uint64_t now_us);
 /*

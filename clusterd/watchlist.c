@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/watchlist.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* UUIDs, one after the other; the pointers for the message are made when it is sent. */
@@ -9,12 +10,21 @@ struct uuids {
 	size_t count, cap;
 };
 
+/* A VM whose guest agent hypervisord is to ask. */
+struct watched {
+	char uuid[HV_UUID_LEN + 1];
+	uint32_t heartbeat_s, idle_s;
+	bool answered;
+};
+
 struct watchlist {
 	struct watchlist_ops ops;
 	void *user;
 	struct uuids managed, incoming; /* as sent */
 	char *storages[HV_MAX_STORAGE]; /* as sent, ascending */
 	size_t n_storages;
+	struct watched *guests; /* as sent, ascending uuid */
+	size_t n_guests;
 	bool sent;
 	uint64_t seen_index; /* of the state that was compared last */
 	uint64_t compare_us; /* the whole list is compared then; 0: nothing has changed */
@@ -74,6 +84,7 @@ void watchlist_free(struct watchlist *w)
 	free(w->managed.items);
 	free(w->incoming.items);
 	drop_paths(w->storages, w->n_storages);
+	free(w->guests);
 	free(w);
 }
 
@@ -159,6 +170,71 @@ static void send_storages(struct watchlist *w, const struct cluster *c)
 	w->ops.request(w->user, &req);
 }
 
+static bool same_guests(const struct watchlist *w, const struct watched *now, size_t n)
+{
+	bool same = n == w->n_guests;
+
+	for (size_t i = 0; same && i < n; i++)
+		same = strcmp(now[i].uuid, w->guests[i].uuid) == 0 &&
+		       now[i].heartbeat_s == w->guests[i].heartbeat_s &&
+		       now[i].idle_s == w->guests[i].idle_s &&
+		       now[i].answered == w->guests[i].answered;
+	return same;
+}
+
+static void say_guests(struct watchlist *w)
+{
+	_cleanup_free_ Hv__HvGuest *items = hv_xcalloc(w->n_guests + 1, sizeof(*items));
+	_cleanup_free_ Hv__HvGuest **list = hv_xcalloc(w->n_guests + 1, sizeof(*list));
+	Hv__HvGuests body = HV__HV_GUESTS__INIT;
+	Hv__HvRequest req = HV__HV_REQUEST__INIT;
+
+	for (size_t i = 0; i < w->n_guests; i++) {
+		list[i] = &items[i];
+		hv__hv_guest__init(list[i]);
+		list[i]->uuid = w->guests[i].uuid;
+		list[i]->heartbeat_s = w->guests[i].heartbeat_s;
+		list[i]->idle_s = w->guests[i].idle_s;
+		list[i]->answered = w->guests[i].answered;
+	}
+	body.guests = list;
+	body.n_guests = w->n_guests;
+	req.body_case = HV__HV_REQUEST__BODY_GUESTS;
+	req.guests = &body;
+	w->ops.request(w->user, &req);
+}
+
+static int by_uuid(const void *a, const void *b)
+{
+	return strcmp(((const struct watched *)a)->uuid, ((const struct watched *)b)->uuid);
+}
+
+static void send_guests(struct watchlist *w, const struct cluster *c, hv_node_id self)
+{
+	size_t owned = cluster_node_vm_count(c, self), n = 0;
+	struct watched *now = hv_xcalloc(owned + 1, sizeof(*now));
+
+	for (size_t i = 0; i < owned; i++) {
+		const struct vm *vm = cluster_node_vm_at(c, self, i);
+
+		if (!vm->guest.heartbeat_s || !is_ours(c, vm))
+			continue;
+		memcpy(now[n].uuid, vm->uuid, sizeof(now[n].uuid));
+		now[n].heartbeat_s = vm->guest.heartbeat_s;
+		now[n].idle_s = vm->guest.heartbeat_idle_s;
+		now[n++].answered = vm->guest.answered;
+	}
+	qsort(now, n, sizeof(*now), by_uuid);
+	if (w->sent && same_guests(w, now, n)) {
+		free(now);
+		return;
+	}
+	free(w->guests);
+	w->guests = now;
+	w->n_guests = n;
+	say_guests(w);
+}
+
 static void send_incoming(struct watchlist *w, const struct cluster *c, hv_node_id self,
 			  uint64_t now_us)
 {
@@ -199,6 +275,7 @@ uint64_t watchlist_reconcile(struct watchlist *w, const struct cluster *c, hv_no
 	if (w->compare_us && now_us >= w->compare_us) {
 		send_managed(w, c);
 		send_storages(w, c);
+		send_guests(w, c, self);
 		w->compare_us = 0;
 	}
 	w->sent = true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * watchlist.h - what hypervisord has to know of the state beside its jobs: which VMs are the
- * cluster's, and which of them may arrive here by migration now (hypervisor/permit.h).
+ * cluster's, which of them may arrive here by migration now (hypervisor/permit.h), which storage
+ * they need, and whose guest agents are to be asked.
  *
  * Level-triggered: what was sent last is compared with the state after each settled change; after a
  * restart of hypervisord all is sent again. The whole list of VMs is compared WATCHLIST_GATHER_US

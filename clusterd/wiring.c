@@ -381,6 +381,8 @@ static void on_result(struct clusterd *d, const Hv__HvResult *r)
 	if (!op)
 		return;
 	executor_result(d->executor, r);
+	if (op->kind == OP_VM_RESET && r->rc == HV_OK)
+		intake_guest_reset(d->intake, op->vm);
 	if (op->vm)
 		intake_observed(d->intake, op->vm, r->observed);
 }
@@ -408,7 +410,9 @@ static void on_hv_message(void *user, const Hv__HvMessage *msg)
 	case HV__HV_MESSAGE__BODY_STORAGE:
 		intake_storage(d->intake, msg->storage);
 		break;
-	case HV__HV_MESSAGE__BODY_GUEST: /* not made use of yet */
+	case HV__HV_MESSAGE__BODY_GUEST:
+		intake_guest(d->intake, msg->guest);
+		break;
 	case HV__HV_MESSAGE__BODY_PONG:
 	case HV__HV_MESSAGE__BODY_READY:
 	case HV__HV_MESSAGE__BODY__NOT_SET:

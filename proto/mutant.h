@@ -113,6 +113,16 @@
 	X(drained_takes_vms, vms, "a node that is drained gets VMs")                               \
 	X(starts_not_limited, vms, "all VMs start at once")                                        \
 	X(lock_ignored, vms, "a locked VM is moved")                                               \
+	/* the brain: guests */                                                                    \
+	X(guest_io_ignored, vms, "a guest whose agent is silent is reset though it does I/O")      \
+	X(silence_without_answer, vms, "a guest is reset whose agent has never answered")          \
+	X(guest_uptime_ignored, vms, "a guest is reset that has just been started or moved")       \
+	X(guest_storage_ignored, vms, "a guest is reset that waits for its storage")               \
+	X(resets_not_limited, vms, "a guest is reset again and again")                             \
+	X(guest_never_reset, vms, "a guest that hangs is left alone for ever")                     \
+	X(guest_facts_outlive, vms, "what was said of a guest is believed when it is elsewhere")   \
+	X(resumed_into_bad_storage, vms,                                                           \
+	  "a guest is resumed before its storage has been seen to work")                           \
 	/* the fence plan */                                                                       \
 	X(one_device_enough, vms, "one device of a level proves, where all must be off")           \
 	X(same_level_for_ever, vms,                                                                \
@@ -141,6 +151,7 @@
 	X(crash_loop_feeds, vms, "each new process feeds the watchdog, whatever it knows")         \
 	/* clusterd */                                                                             \
 	X(proposal_numbers_stay, vms, "two proposals have the same number")                        \
+	X(guests_never_told, vms, "what a host sees of its guests it keeps to itself")             \
 	X(told_for_ever, vms, "what was told once and got lost is not told again")                 \
 	X(inventory_not_resent, vms, "a node whose inventory comes late never tells it")           \
 	X(absence_during_start, vms, "a domain that is just being started is reported as absent")  \

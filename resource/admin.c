@@ -56,6 +56,7 @@ static bool acts(const Hv__Command *cmd)
 	case HV__COMMAND__BODY_VM_MIGRATE:
 	case HV__COMMAND__BODY_VM_PAUSE:
 	case HV__COMMAND__BODY_VM_RESUME:
+	case HV__COMMAND__BODY_VM_RESET:
 	case HV__COMMAND__BODY_FENCE_TEST:
 	case HV__COMMAND__BODY_NODE_FENCE:
 		return true;
@@ -120,6 +121,7 @@ struct answer admin_op_cancel(struct cluster *c, const char *actor, const Hv__Op
 	case OP_VM_RESUME:
 	case OP_VM_PAUSE:
 	case OP_VM_PROBE:
+	case OP_VM_RESET:
 	case OP_NONE:
 		break;
 	}
@@ -180,6 +182,8 @@ static struct answer dispatch(struct cluster *c, const Hv__Command *cmd)
 		return admin_vm_pause(c, actor, cmd->vm_pause);
 	case HV__COMMAND__BODY_VM_RESUME:
 		return admin_vm_resume(c, actor, cmd->vm_resume);
+	case HV__COMMAND__BODY_VM_RESET:
+		return admin_vm_reset(c, actor, cmd->vm_reset);
 	case HV__COMMAND__BODY_NODE_DRAIN:
 		return admin_node_drain(c, actor, cmd->node_drain);
 	case HV__COMMAND__BODY_NODE_RESUME:

@@ -26,6 +26,7 @@ struct answer admin_vm_stop(struct cluster *c, const char *actor, const Hv__VmSt
 struct answer admin_vm_migrate(struct cluster *c, const char *actor, const Hv__VmMigrate *cmd);
 struct answer admin_vm_pause(struct cluster *c, const char *actor, const Hv__VmPause *cmd);
 struct answer admin_vm_resume(struct cluster *c, const char *actor, const Hv__VmResume *cmd);
+struct answer admin_vm_reset(struct cluster *c, const char *actor, const Hv__VmReset *cmd);
 struct answer admin_vm_cancel(struct cluster *c, const char *actor, struct operation *op);
 struct answer admin_node_drain(struct cluster *c, const char *actor, const Hv__NodeDrain *cmd);
 struct answer admin_node_resume(struct cluster *c, const char *actor, const Hv__NodeResume *cmd);

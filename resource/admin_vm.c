@@ -2,6 +2,7 @@
 /* Requests about VMs. */
 #include "resource/admin.h"
 #include "resource/failover.h"
+#include "resource/guest_health.h"
 #include "resource/journal.h"
 #include "resource/operation.h"
 #include "resource/placement.h"
@@ -371,6 +372,30 @@ struct answer admin_vm_resume(struct cluster *c, const char *actor, const Hv__Vm
 	return ask(c, vm, REQ_RESUME, 0, 0, 0);
 }
 
+struct answer admin_vm_reset(struct cluster *c, const char *actor, const Hv__VmReset *cmd)
+{
+	struct vm *vm = NULL;
+	struct answer a = find_free(c, cmd->name, &vm);
+	char hint[128];
+
+	if (a.rc != HV_OK)
+		return a;
+	snprintf(hint, sizeof(hint), "hvcluster vm resume %s", vm->name);
+	if (vm->want_paused)
+		return answer_no(HV_REFUSED, hint, "VM '%s' is paused on purpose", vm->name);
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
+		return answer_no(HV_REFUSED, "hvcluster vm list",
+				 "VM '%s' is %s: only what runs can be reset", vm->name,
+				 vm_state_name(vm->state));
+	if (vm->intent == INTENT_STOPPED)
+		return answer_no(HV_BUSY, "hvcluster vm explain NAME", "VM '%s' is to stop",
+				 vm->name);
+	vm_reason(c, vm, asked(actor));
+	guest_ask_reset(c, vm, true);
+	vm_dirty(c, vm);
+	return ask(c, vm, REQ_RESET, 0, 0, 0);
+}
+
 /* The request is taken back: intent as it was before it. */
 struct answer admin_vm_cancel(struct cluster *c, const char *actor, struct operation *op)
 {
@@ -394,6 +419,9 @@ struct answer admin_vm_cancel(struct cluster *c, const char *actor, struct opera
 	case REQ_MIGRATE:
 		if (vm->op && op_get(c, vm->op)->kind == OP_VM_MIGRATE)
 			op_cancel(c, op_get(c, vm->op));
+		break;
+	case REQ_RESET:
+		guest_ask_reset(c, vm, false);
 		break;
 	case REQ_RESUME:
 	case REQ_NONE:

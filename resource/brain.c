@@ -18,6 +18,7 @@
 #include "resource/failover.h"
 #include "resource/fence_test.h"
 #include "resource/fencing.h"
+#include "resource/guest_health.h"
 #include "resource/home.h"
 #include "resource/journal.h"
 #include "resource/leaving.h"
@@ -78,6 +79,7 @@ static void apply_result(struct cluster *c, const Hv__OpResult *res)
 	case OP_VM_RESUME:
 	case OP_VM_PAUSE:
 	case OP_VM_PROBE:
+	case OP_VM_RESET:
 		vm_op_result(c, op, res);
 		return;
 	case OP_NODE_DRAIN:
@@ -119,7 +121,9 @@ static void apply(struct cluster *c, const Hv__Event *ev)
 	case HV__EVENT__BODY_NODE_WATCHDOG:
 		watchdog_said(c, ev->node_watchdog);
 		return;
-	case HV__EVENT__BODY_GUEST_HEALTH: /* not made use of yet */
+	case HV__EVENT__BODY_GUEST_HEALTH:
+		guest_seen(c, ev->guest_health);
+		return;
 	case HV__EVENT__BODY_TICK:
 	case HV__EVENT__BODY__NOT_SET:
 	case _HV__EVENT__BODY__CASE_IS_INT_SIZE:
@@ -171,6 +175,7 @@ static void settle_requests(struct cluster *c)
 /* What moves, and where what waits is started. */
 static void settle_places(struct cluster *c)
 {
+	guest_settle(c);
 	for (size_t i = 0; i < c->n_nodes; i++)
 		drain_settle(c, c->nodes[i]);
 	for (size_t i = 0; i < c->n_nodes; i++)
@@ -288,6 +293,8 @@ uint64_t brain_next_deadline_us(const struct cluster *c)
 	if (c->timers.count && is_armed(c))
 		earlier(&deadline, ((const struct vm *)c->timers.items[0])->retry_us);
 	earlier(&deadline, c->balance_us);
+	if (is_armed(c))
+		earlier(&deadline, guest_deadline_us(c));
 	if (c->due.count)
 		earlier(&deadline, ((const struct operation *)c->due.items[0])->deadline_us);
 	for (size_t i = 0; i < c->stale.count; i++)

@@ -55,6 +55,7 @@ struct cluster *cluster_new(void)
 	set_init(&c->dirty, vm_cmp_rank);
 	set_init(&c->noticed, vm_cmp_name);
 	set_init(&c->uneasy, vm_cmp_name);
+	set_init(&c->ailing, vm_cmp_name);
 	set_init(&c->timers, timer_cmp);
 	set_init(&c->ops, op_cmp);
 	set_init(&c->stale, op_cmp);

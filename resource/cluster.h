@@ -15,6 +15,7 @@
 #include "proto/ids.h"
 #include "proto/log.pb-c.h"
 #include "proto/rc.h"
+#include "resource/guest.h"
 #include "resource/set.h"
 
 /* ---- reasons: why, as data; reason_sentence() makes the text */
@@ -211,6 +212,7 @@ struct vm {
 	bool given_up;	      /* FAILED, and not tried again by itself */
 	bool relocating;      /* is stopped so that it can be started elsewhere */
 	hv_node_id home;      /* goes back there when its maintenance is over, 0 none */
+	struct guest guest;   /* health of what runs in it */
 	struct reason reason;
 	/* derived, rebuilt on decode, never encoded: */
 	hv_op_id request;    /* the VM_REQUEST in progress, 0 none */
@@ -219,6 +221,7 @@ struct vm {
 	size_t n_rules;
 	struct vm_group *group; /* hard together rules tie it to these; NULL none */
 	bool uneasy;		/* its rules want it elsewhere, or not to run now (rule.h) */
+	bool ails;		/* there is something to think about: its guest (guest_plan.h) */
 	bool noticed;		/* in this step: is looked at anew for `uneasy` */
 	uint64_t xml_hash, hash;
 	bool touched, dirty, ready, gone;
@@ -274,7 +277,8 @@ enum arm_state { ARMED, DISARMED_FREEZE, DISARMED_IGNORE, ARMING };
 	X(VM_REQUEST,                                                                              \
 	  "vm-request") /* what a client waits for: start, stop, migrate, remove as a whole */     \
 	X(NODE_SHUTDOWN,                                                                           \
-	  "node-shutdown") /* no executor: the brain's own, of node `target`: it may go down */
+	  "node-shutdown") /* no executor: the brain's own, of node `target`: it may go down */    \
+	X(VM_RESET, "vm-reset")
 enum op_kind {
 #define X(name, text) OP_##name,
 	OP_KIND_LIST(X)
@@ -294,8 +298,21 @@ enum op_state { OP_RUNNING, OP_DONE, OP_FAILED };
 #define OP_F_UNFENCE 0x80  /* FENCE, POWER_ON: of a member, by itself (unfence.h) */
 #define OP_F_REBOOTED 0x40 /* VM_MIGRATE: its node has booted since it was begun */
 #define OP_REQUEST_SHIFT 8 /* VM_REQUEST: enum vm_request, 8 bits */
-enum vm_request { REQ_NONE, REQ_START, REQ_STOP, REQ_REMOVE, REQ_MIGRATE, REQ_PAUSE, REQ_RESUME };
+enum vm_request {
+	REQ_NONE,
+	REQ_START,
+	REQ_STOP,
+	REQ_REMOVE,
+	REQ_MIGRATE,
+	REQ_PAUSE,
+	REQ_RESUME,
+	REQ_RESET
+};
 #define OP_F_WATCHDOG 0x10000 /* FENCE: no agent; wait for wait_us since the victim left */
+#define OP_RESET_SHIFT 20     /* VM_RESET: enum reset_if, 2 bits */
+#define OP_F_RESET(i) ((uint32_t)(i) << OP_RESET_SHIFT)
+/* Why a guest is reset, and what its host makes sure of right before: as HvResetIf. */
+enum reset_if { RESET_ASKED, RESET_LOST, RESET_PANICKED, RESET_WATCHDOG };
 #define OP_F_REQUEST(r) ((uint32_t)(r) << OP_REQUEST_SHIFT)
 
 struct operation {

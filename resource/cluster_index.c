@@ -3,6 +3,7 @@
 #include "resource/cluster_priv.h"
 
 #include "proto/mutant.h"
+#include "resource/guest_health.h"
 
 int vm_cmp_name(const void *a, const void *b)
 {
@@ -105,6 +106,7 @@ struct vm *vm_new(void)
 
 	vm->failback = vm->live_migration = vm->managed = true;
 	vm->max_relocate = VM_RELOCATE_UNLIMITED;
+	guest_init(&vm->guest);
 	return vm;
 }
 
@@ -117,6 +119,7 @@ void vm_free(struct vm *vm)
 	free(vm->name);
 	free(vm->xml);
 	free(vm->lock);
+	guest_done(&vm->guest);
 	for (size_t i = 0; i < vm->n_storage; i++)
 		free(vm->storage[i]);
 	free(vm->storage);
@@ -198,6 +201,7 @@ bool vm_index(struct cluster *c, struct vm *vm)
 		set_add(&c->timers, vm);
 	if (vm->home)
 		set_add(&c->away, vm);
+	guest_index(c, vm);
 	vm_queue(c, vm);
 	vm_count_node(c, vm, true);
 	vm_touch(c, vm);
@@ -217,6 +221,7 @@ void vm_delete(struct cluster *c, struct vm *vm)
 	set_remove(&c->noticed, vm);
 	set_remove(&c->uneasy, vm);
 	vm->gone = true;
+	guest_index(c, vm);
 	vm_queue(c, vm);
 	set_remove(&c->vms, vm);
 	set_remove(&c->by_uuid, vm);

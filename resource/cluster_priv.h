@@ -77,6 +77,7 @@ struct cluster {
 	struct set away;    /* have a home, by name */
 	struct set movers;  /* have a request to migrate that has not begun, by rank */
 	struct set stale;   /* operations that destroy a copy that is nobody's, by id */
+	struct set ailing;  /* VMs whose guest does, by name */
 	struct set uneasy;  /* VMs that their rules want elsewhere, or not to run now, by name */
 	struct vm_group **groups;
 	size_t n_groups;

@@ -93,6 +93,20 @@ static uint64_t hash_node(const struct node *n)
 	return reason(h, &n->reason);
 }
 
+static uint64_t guest(uint64_t h, const struct guest *g)
+{
+	h = mix(mix(mix(h, g->heartbeat_s), g->heartbeat_idle_s), g->heartbeat_uptime_s);
+	h = mix(mix(mix(h, g->reset_limit), g->reset_window_s), g->panic_reset);
+	h = mix(mix(mix(h, g->watchdog_reset), g->io_resume), (uint64_t)g->heartbeat);
+	h = mix(mix(mix(h, g->idle), (uint64_t)g->trouble), g->storage_back);
+	h = str(mix(mix(h, g->own_resets), g->answered), g->text ? g->text : "");
+	h = mix(mix(mix(h, g->asked), g->held), g->reset_us);
+	for (size_t i = 0; i < g->n_resets; i++)
+		h = mix(h, g->resets_us[i]);
+	h = mix(mix(mix(h, g->again_us), g->resumed_us), g->resumes);
+	return str(mix(mix(h, g->reset_wall_ms), g->evidence_node), g->evidence ? g->evidence : "");
+}
+
 uint64_t hash_vm(const struct vm *vm)
 {
 	uint64_t h = str(str(2, vm->uuid), vm->name);
@@ -109,6 +123,8 @@ uint64_t hash_vm(const struct vm *vm)
 	h = str(mix(mix(h, vm->start_retries), vm->max_relocate), vm->lock ? vm->lock : "");
 	h = mix(mix(mix(h, vm->local_tries), vm->relocations), vm->given_up);
 	h = mix(mix(h, vm->relocating), vm->home);
+	if (!guest_is_plain(&vm->guest))
+		h = guest(h, &vm->guest);
 	for (size_t i = 0; i < vm->n_storage; i++)
 		h = str(h, vm->storage[i]);
 	for (size_t i = 0; i < vm->n_avoid; i++)

@@ -88,6 +88,22 @@ static void put_node(struct text *t, const struct node *n)
 	}
 }
 
+static void put_guest(struct text *t, const struct guest *g)
+{
+	static const char *const beats[] = {"", " beat=never", " beat=ok", " beat=lost"};
+
+	put_id(t, "heartbeat", g->heartbeat_s);
+	put(t, "%s%s", beats[g->heartbeat], g->idle ? " idle" : "");
+	put_id(t, "trouble", (uint64_t)g->trouble);
+	put_id(t, "own-resets", g->own_resets);
+	put_id(t, "resets", g->n_resets);
+	put_id(t, "reset-at", g->reset_us);
+	put_id(t, "reset-again", g->again_us);
+	put_id(t, "resumes", g->resumes);
+	put(t, "%s%s%s%s", g->storage_back ? " storage-back" : "", g->answered ? " answered" : "",
+	    g->asked ? " reset-asked" : "", g->held ? " reset-held" : "");
+}
+
 static void put_vm(struct text *t, const struct vm *vm)
 {
 	put(t, "vm %s %s %s", vm->name, vm_state_name(vm->state), vm_intent_name(vm->intent));
@@ -105,6 +121,7 @@ static void put_vm(struct text *t, const struct vm *vm)
 	put_id(t, "stale", vm->stale_ops);
 	put(t, "%s%s%s", vm->want_paused ? " want-paused" : "", vm->removing ? " removing" : "",
 	    vm->arriving ? " arriving" : "");
+	put_guest(t, &vm->guest);
 	put_reason(t, &vm->reason);
 	put(t, "\n");
 }

@@ -247,6 +247,7 @@ static bool command_valid(const Hv__Command *cmd, const char **ret_why)
 	case HV__COMMAND__BODY_VM_MIGRATE:
 	case HV__COMMAND__BODY_VM_PAUSE:
 	case HV__COMMAND__BODY_VM_RESUME:
+	case HV__COMMAND__BODY_VM_RESET:
 	case HV__COMMAND__BODY_NODE_DRAIN:
 	case HV__COMMAND__BODY_NODE_RESUME:
 	case HV__COMMAND__BODY_FENCE_REMOVE:

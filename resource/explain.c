@@ -3,12 +3,13 @@
 #include "resource/brain.h"
 
 #include "resource/cluster_priv.h"
+#include "resource/guest_health.h"
 #include "resource/placement.h"
 #include "resource/rule.h"
 
 #include <stdio.h>
 
-#define LINES_MAX 16
+#define LINES_MAX 24
 
 struct lines {
 	char **line;
@@ -109,6 +110,27 @@ static void add_limits(struct lines *l, const struct vm *vm)
 				    vm->name));
 }
 
+static void add_guest(struct lines *l, const struct cluster *c, const struct vm *vm)
+{
+	const struct guest *g = &vm->guest;
+	char *trouble = guest_trouble_text(c, vm);
+
+	if (trouble)
+		add(l, trouble);
+	else if (g->heartbeat == HV__GUEST_HEARTBEAT__HEARTBEAT_LOST)
+		add(l,
+		    hv_xasprintf("its guest agent has not answered for %u s, but it does disk or "
+				 "network I/O: it is left alone",
+				 g->heartbeat_s));
+	if (g->reset_us)
+		add(l,
+		    hv_xasprintf("it was reset %llu s ago; %s%s%s%s",
+				 (unsigned long long)((c->now_us - g->reset_us) / HV_US_PER_S),
+				 g->evidence ? "what was kept before is in " : "nothing was kept",
+				 g->evidence ? g->evidence : "", g->evidence ? " on " : "",
+				 g->evidence ? node_name(c, g->evidence_node) : ""));
+}
+
 bool brain_rule_broken(const struct rule *r, const struct vm *vm)
 {
 	return (vm->state == VM_RUNNING || vm->state == VM_PAUSED) && rule_is_broken(r, vm);
@@ -154,6 +176,7 @@ char **brain_explain_vm(const struct cluster *c, const struct vm *vm, size_t *re
 				 (unsigned long long)((c->now_us - op->began_us) / HV_US_PER_MS),
 				 (unsigned long long)op->id, op->attempt));
 	add_wait(&l, c, vm);
+	add_guest(&l, c, vm);
 	add_placement(&l, c, vm);
 	add_rules(&l, c, vm);
 	add_limits(&l, vm);

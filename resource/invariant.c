@@ -4,6 +4,7 @@
 #include "resource/brain.h"
 
 #include "resource/cluster_priv.h"
+#include "resource/guest_plan.h"
 #include "resource/rule.h"
 #include "resource/watchdog.h"
 
@@ -48,7 +49,7 @@ static bool op_suits(enum vm_state s, enum op_kind k)
 	case VM_STARTING:
 		return k == OP_VM_START;
 	case VM_RUNNING:
-		return k == OP_VM_PAUSE;
+		return k == OP_VM_PAUSE || k == OP_VM_RESET;
 	case VM_MIGRATING:
 		return k == OP_VM_MIGRATE;
 	case VM_RESUMING:
@@ -57,12 +58,13 @@ static bool op_suits(enum vm_state s, enum op_kind k)
 		return k == OP_VM_STOP || k == OP_VM_DESTROY;
 	case VM_CHECKING:
 		return k == OP_VM_PROBE;
+	case VM_PAUSED:
+		return k == OP_VM_RESET;
 	case VM_STOPPED:
 	case VM_PENDING:
 	case VM_FAILED:
 	case VM_BLOCKED:
 	case VM_RECOVERING:
-	case VM_PAUSED:
 	case VM_FROZEN:
 		break;
 	}
@@ -87,6 +89,21 @@ static const char *check_vm_op(const struct cluster *c, const struct vm *vm)
 	     "a migration's target is not the VM's");
 	MUST(op->kind != OP_VM_START || vm->stale_ops == 0 || op->cancel || cluster_barrier(c),
 	     "a VM starts while an old copy may exist");
+	return NULL;
+}
+
+static const char *check_guest(const struct vm *vm)
+{
+	const struct guest *g = &vm->guest;
+	bool up = vm->state == VM_RUNNING || vm->state == VM_PAUSED;
+
+	MUST(up || guest_has_no_facts(g), "something is known of a guest that is not up");
+	MUST(!g->idle || g->heartbeat == HV__GUEST_HEARTBEAT__HEARTBEAT_LOST,
+	     "a guest is idle that is not silent");
+	MUST(g->n_resets <= GUEST_RESETS_MAX, "a guest's resets are too many to remember");
+	for (size_t i = 1; i < g->n_resets; i++)
+		MUST(g->resets_us[i - 1] <= g->resets_us[i], "a guest's resets are not in order");
+	MUST(vm->ails == guest_ails(vm), "what ails a guest was not noticed");
 	return NULL;
 }
 
@@ -122,7 +139,7 @@ static const char *check_vm(const struct cluster *c, const struct vm *vm)
 	     "a VM is moved by stop and start and does not stop");
 	MUST(vm->state == VM_RUNNING || vm->state == VM_STOPPED || vm->reason.code != REASON_NONE,
 	     "a VM is not where it should be, without a reason");
-	return check_vm_op(c, vm);
+	return check_guest(vm) ? check_guest(vm) : check_vm_op(c, vm);
 }
 
 static const char *check_node(const struct cluster *c, const struct node *n)
@@ -202,9 +219,13 @@ static const char *check_op(const struct cluster *c, const struct operation *op)
 static const char *check_books(const struct cluster *c)
 {
 	uint32_t in_state[STATE_COUNT_VM] = {0};
+	size_t ailing = 0;
 
-	for (size_t i = 0; i < c->vms.count; i++)
+	for (size_t i = 0; i < c->vms.count; i++) {
 		in_state[((const struct vm *)c->vms.items[i])->state]++;
+		ailing += ((const struct vm *)c->vms.items[i])->ails;
+	}
+	MUST(ailing == c->ailing.count, "the ailing are counted wrongly");
 	MUST(memcmp(in_state, c->vms_in_state, sizeof(in_state)) == 0,
 	     "the VMs are counted wrongly");
 	MUST(c->by_uuid.count == c->vms.count && c->blocked.count == in_state[VM_BLOCKED],

@@ -32,7 +32,8 @@ static const char *const admins[] = {"active", "draining", "maintenance"};
 static const char *const intents[] = {"stopped", "started"};
 static const char *const op_states[] = {"running", "done", "failed"};
 static const char *const severities[] = {"info", "notice", "warning", "error"};
-static const char *const requests[] = {"", "start", "stop", "remove", "migrate", "pause", "resume"};
+static const char *const requests[] = {"",	  "start", "stop",   "remove",
+				       "migrate", "pause", "resume", "reset"};
 
 static const char *const leavings[] = {"stays", "shuts-down", "reboots"};
 static const char *const arms[] = {"armed", "disarmed", "disarmed-ignore", "arming"};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a node says of itself: its size, what it runs, whether its hypervisor layer answers. */
+#include "resource/guest_health.h"
 #include "resource/storage.h"
 #include "resource/journal.h"
 #include "resource/leaving.h"
@@ -105,6 +106,8 @@ void node_health(struct cluster *c, const Hv__HostHealth *ev)
 				? WHY(REPORTED, .subject = n->name)
 				: WHY(HYPERVISOR_DOWN, .subject = n->name, .text = ev->text));
 	n->hypervisor_ok = ev->hypervisor_ok;
+	if (!n->hypervisor_ok)
+		guest_node_blind(c, n);
 	set_text(&n->health_text, ev->text);
 	if (ev->storage_told)
 		storage_seen(c, n, ev->bad_storage, ev->n_bad_storage);

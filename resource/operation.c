@@ -122,5 +122,5 @@ enum vm_request op_request(const struct operation *op)
 {
 	uint32_t r = (op->flags >> OP_REQUEST_SHIFT) & 0xff;
 
-	return op->kind == OP_VM_REQUEST && r <= REQ_RESUME ? (enum vm_request)r : REQ_NONE;
+	return op->kind == OP_VM_REQUEST && r <= REQ_RESET ? (enum vm_request)r : REQ_NONE;
 }

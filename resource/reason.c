@@ -84,6 +84,13 @@ char *reason_sentence(const struct reason *r)
 	return why_sentence(why_same(r));
 }
 
+bool reason_known(uint32_t code)
+{
+#define X(num, name, sentence) || code == num
+	return false REASON_LIST(X);
+#undef X
+}
+
 const char *reason_code_name(enum reason_code code)
 {
 	switch (code) {

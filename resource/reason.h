@@ -8,6 +8,7 @@
 #ifndef HV_RESOURCE_REASON_H
 #define HV_RESOURCE_REASON_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* X(number, name, sentence): %s subject, %t text, %n number */
@@ -89,8 +90,20 @@
 	X(67, STORAGE_BAD, "storage %s cannot be used: %t")                                        \
 	X(68, STORAGE_GOOD, "storage %s can be used again")                                        \
 	X(69, STORAGE_LEFT, "leaves a node where storage %s cannot be used")                       \
-	X(70, STORAGE_FENCE, "VM %s cannot leave it, and its storage cannot be used there")
-#define REASON_LAST REASON_STORAGE_FENCE
+	X(70, STORAGE_FENCE, "VM %s cannot leave it, and its storage cannot be used there")        \
+	X(100, GUEST_LOST, "its guest agent has not answered for %n s, and it did no I/O: %t")     \
+	X(101, GUEST_PANICKED, "its guest panicked on %s: %t")                                     \
+	X(102, GUEST_WATCHDOG, "its watchdog fired on %s: %t")                                     \
+	X(103, GUEST_WAS_RESET, "reset on %s; %t")                                                 \
+	X(104, GUEST_NOT_RESET, "it was not reset on %s: %t")                                      \
+	X(105, GUEST_NO_SPACE, "QEMU paused it on %s, there is no space for a disk of it: %t")     \
+	X(106, GUEST_IO_ERROR, "QEMU paused it on %s because of an I/O error: %t")                 \
+	X(107, GUEST_STORAGE_BACK, "its storage can be used again on %s")                          \
+	X(108, GUEST_HELD, "not reset any more: %n resets within %t")                              \
+	X(109, GUEST_SILENT, "its guest agent on %s has not answered for %n s")                    \
+	X(110, GUEST_ANSWERS, "its guest agent on %s answers again")                               \
+	X(111, GUEST_OWN_RESET, "its own devices reset it on %s: %t")                              \
+	X(112, CRASHES, "it ended %n times in a row on %s")
 
 enum reason_code {
 #define X(num, name, sentence) REASON_##name = num,
@@ -113,5 +126,6 @@ void reason_clear(struct reason *r);
 /* The sentence; the caller frees. "" for NONE. */
 char *reason_sentence(const struct reason *r);
 const char *reason_code_name(enum reason_code code);
+bool reason_known(uint32_t code);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Requests: what a client waits for, ended when the VM has arrived where it was asked to, or
  * cannot. */
+#include "resource/guest_health.h"
 #include "resource/operation.h"
 #include "resource/placement.h"
 #include "resource/rule.h"
@@ -51,6 +52,7 @@ static uint64_t request_limit_us(const struct cluster *c, const struct vm *vm, e
 		break;
 	case REQ_PAUSE:
 	case REQ_RESUME:
+	case REQ_RESET:
 	case REQ_NONE:
 		break;
 	}
@@ -161,6 +163,10 @@ void request_settle(struct cluster *c, struct vm *vm)
 	case REQ_RESUME:
 		settle_resume(c, vm);
 		break;
+	case REQ_RESET: /* ended by its result, or when there is nothing to be reset any more */
+		if (!vm->guest.asked && (!vm->op || op_get(c, vm->op)->kind != OP_VM_RESET))
+			end_with_reason(c, vm, HV_FAILED);
+		break;
 	case REQ_REMOVE: /* ended by the removal */
 	case REQ_NONE:
 		break;
@@ -190,6 +196,8 @@ static const char *goes_on(const struct vm *vm, enum vm_request r)
 		return "it is not paused any more";
 	case REQ_RESUME:
 		return "it is resumed as soon as that is possible";
+	case REQ_RESET:
+		return "it is not reset any more";
 	case REQ_NONE:
 		break;
 	}
@@ -207,6 +215,8 @@ static void overdue(struct cluster *c, struct vm *vm, const struct operation *re
 
 	if (r == REQ_PAUSE && !vm->op)
 		vm->want_paused = false; /* a pause is asked for once, not for ever */
+	if (r == REQ_RESET)
+		guest_ask_reset(c, vm, false);
 	request_end(c, vm, HV_TIMEOUT, text);
 }
 

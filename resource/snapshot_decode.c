@@ -13,6 +13,7 @@
 #include "resource/rule.h"
 #include "resource/storage.h"
 #include "resource/snapshot.h"
+#include "resource/snapshot_guest.h"
 
 #define TRY(cond, why)                                                                             \
 	do {                                                                                       \
@@ -32,7 +33,7 @@ static bool get_reason(struct reason *r, const Hv__SnapReason *m)
 {
 	if (!m)
 		return true;
-	if (m->code > REASON_LAST)
+	if (!reason_known(m->code))
 		return false;
 	r->code = (enum reason_code)m->code;
 	r->subject = text_or_null(m->subject);
@@ -224,6 +225,7 @@ static bool get_vm(struct cluster *c, const Hv__SnapVm *m, const char **ret_why)
 	TRY(m->mem_mib <= UINT32_MAX && m->vcpus <= HV_MAX_CPUS,
 	    "snapshot: a VM's size is out of range");
 	TRY(storage_paths_valid(m->storage, m->n_storage), "snapshot: bad storage of a VM");
+	TRY(!m->guest || snapshot_guest_valid(m->guest), "snapshot: bad health of a guest");
 	vm = vm_new();
 	storage_needs(vm, m->storage, m->n_storage);
 	vm->name = hv_xstrdup(m->name);
@@ -233,6 +235,8 @@ static bool get_vm(struct cluster *c, const Hv__SnapVm *m, const char **ret_why)
 	get_vm_numbers(vm, m);
 	free(vm->lock);
 	vm->lock = text_or_null(m->lock);
+	if (m->guest)
+		snapshot_get_guest(&vm->guest, m->guest);
 	if (!get_reason(&vm->reason, m->reason) || !vm_index(c, vm)) {
 		vm_free(vm);
 		*ret_why = "snapshot: a VM twice, or its reason is unknown";
@@ -252,6 +256,7 @@ static bool op_complete(const Hv__SnapOp *m)
 	case OP_VM_RESUME:
 	case OP_VM_PAUSE:
 	case OP_VM_PROBE:
+	case OP_VM_RESET:
 		return *m->vm && m->node;
 	case OP_FENCE:
 	case OP_FENCE_TEST:

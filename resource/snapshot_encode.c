@@ -9,6 +9,7 @@
 #include "proto/snapshot.pb-c.h"
 #include "resource/cluster_priv.h"
 #include "resource/snapshot.h"
+#include "resource/snapshot_guest.h"
 
 #define STR(s) ((s) ? (s) : (char *)"")
 
@@ -198,7 +199,7 @@ static void put_node(Hv__SnapNode *m, Hv__SnapReason *r, const struct node *n)
 	m->reason = r;
 }
 
-static void put_vm(Hv__SnapVm *m, Hv__SnapReason *r, const struct vm *vm)
+static void put_vm(Hv__SnapVm *m, Hv__SnapReason *r, Hv__SnapGuest *g, const struct vm *vm)
 {
 	hv__snap_vm__init(m);
 	m->uuid = vm->uuid;
@@ -241,6 +242,10 @@ static void put_vm(Hv__SnapVm *m, Hv__SnapReason *r, const struct vm *vm)
 	m->given_up = vm->given_up;
 	m->relocating = vm->relocating;
 	m->home = vm->home;
+	if (!guest_is_plain(&vm->guest)) {
+		snapshot_put_guest(g, &vm->guest);
+		m->guest = g;
+	}
 	put_reason(r, &vm->reason);
 	m->reason = r;
 }
@@ -333,7 +338,8 @@ static void put_nodes(Hv__Snapshot *s, Hv__SnapReason *reasons, const struct clu
 	s->n_nodes = c->n_nodes;
 }
 
-static void put_vms(Hv__Snapshot *s, Hv__SnapReason *reasons, const struct cluster *c)
+static void put_vms(Hv__Snapshot *s, Hv__SnapReason *reasons, Hv__SnapGuest *guests,
+		    const struct cluster *c)
 {
 	void **p;
 	Hv__SnapVm *m;
@@ -342,7 +348,7 @@ static void put_vms(Hv__Snapshot *s, Hv__SnapReason *reasons, const struct clust
 		return;
 	m = messages(c->vms.count, sizeof(*m), &p);
 	for (size_t i = 0; i < c->vms.count; i++)
-		put_vm(&m[i], &reasons[i], c->vms.items[i]);
+		put_vm(&m[i], &reasons[i], &guests[i], c->vms.items[i]);
 	s->vms = (Hv__SnapVm **)p;
 	s->n_vms = c->vms.count;
 }
@@ -448,6 +454,7 @@ uint8_t *brain_encode(const struct cluster *c, size_t *ret_len)
 {
 	_cleanup_free_ Hv__SnapReason *reasons =
 	    hv_xcalloc(c->n_nodes + c->vms.count, sizeof(*reasons));
+	_cleanup_free_ Hv__SnapGuest *guests = hv_xcalloc(c->vms.count, sizeof(*guests));
 	Hv__Snapshot s = HV__SNAPSHOT__INIT;
 	uint8_t *buf;
 
@@ -466,7 +473,7 @@ uint8_t *brain_encode(const struct cluster *c, size_t *ret_len)
 	s.digest = cluster_digest(c);
 	s.next_journal = c->journal_next;
 	put_nodes(&s, reasons, c);
-	put_vms(&s, reasons + c->n_nodes, c);
+	put_vms(&s, reasons + c->n_nodes, guests, c);
 	put_rules(&s, c);
 	put_lists(&s, c);
 	*ret_len = hv__snapshot__get_packed_size(&s);

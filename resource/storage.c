@@ -4,6 +4,7 @@
 #include "proto/mutant.h"
 #include "resource/arm.h"
 #include "resource/fencing.h"
+#include "resource/guest_health.h"
 #include "resource/journal.h"
 #include "resource/moves.h"
 #include "resource/node_machine.h"
@@ -127,6 +128,21 @@ static bool listed(const char *path, Hv__StorageSeen *const *list, size_t count)
 	return false;
 }
 
+/* Guests that waited for it are not judged by their silence while they did. */
+static void guests_had_trouble(struct cluster *c, const struct node *n,
+			       Hv__StorageSeen *const *list, size_t count)
+{
+	for (size_t i = 0; n->n_bad_storage && i < n->owned.count; i++) {
+		struct vm *vm = n->owned.items[i];
+		bool had = storage_fault_of(vm, n), has = false;
+
+		for (size_t k = 0; had && k < vm->n_storage; k++)
+			has |= listed(vm->storage[k], list, count);
+		if (had && !has)
+			guest_storage_works(c, vm);
+	}
+}
+
 void storage_seen(struct cluster *c, struct node *n, Hv__StorageSeen *const *list, size_t count)
 {
 	tell_new(c, n, list, count);
@@ -134,6 +150,7 @@ void storage_seen(struct cluster *c, struct node *n, Hv__StorageSeen *const *lis
 		if (!listed(n->bad_storage[i].path, list, count))
 			journal_why(c, SEV_NOTICE, "node", n->name, "storage bad", "storage good",
 				    WHY(STORAGE_GOOD, .subject = n->bad_storage[i].path));
+	guests_had_trouble(c, n, list, count);
 	storage_set(n, list, count);
 }
 

@@ -3,6 +3,7 @@
 
 #include "proto/mutant.h"
 #include "resource/failover.h"
+#include "resource/guest_health.h"
 #include "resource/journal.h"
 #include "resource/leaving.h"
 #include "resource/operation.h"
@@ -59,6 +60,7 @@ void vm_move(struct cluster *c, struct vm *vm, enum vm_state to, struct why why)
 	journal_why(c, vm_severity(to), "vm", vm->name, vm_state_name(vm->state), vm_state_name(to),
 		    why);
 	reason_copy(&vm->reason, why, c->now_us);
+	guest_moves(c, vm, to);
 	vm_set_state(c, vm, to);
 	vm_set_retry(c, vm, 0);
 	vm->since_us = c->now_us;

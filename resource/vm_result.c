@@ -2,6 +2,7 @@
 /* What an executor answered. `observed` is believed first, the result code second. */
 #include "proto/mutant.h"
 #include "resource/failover.h"
+#include "resource/guest_health.h"
 #include "resource/node_machine.h"
 #include "resource/operation.h"
 #include "resource/vm_machine.h"
@@ -26,6 +27,8 @@ static bool result_good(enum op_kind kind, const Hv__OpResult *res)
 		return seen == HV__OBSERVED__OBSERVED_PAUSED;
 	case OP_VM_PROBE:
 		return seen != HV__OBSERVED__OBSERVED_UNKNOWN;
+	case OP_VM_RESET:
+		return seen == HV__OBSERVED__OBSERVED_RUNNING && res->rc == HV_OK;
 	case OP_NONE:
 	case OP_FENCE:
 	case OP_FENCE_TEST:
@@ -248,6 +251,9 @@ static void resume_result(struct cluster *c, struct vm *vm, const Hv__OpResult *
 		vm_running(c, vm, why_same(&vm->reason));
 	else if (res->observed == HV__OBSERVED__OBSERVED_ABSENT)
 		vm_absent(c, vm, gone);
+	else if (res->observed == HV__OBSERVED__OBSERVED_PAUSED && !vm->arriving)
+		vm_move(c, vm, VM_PAUSED, /* its storage has failed again */
+			WHY(PAUSED_OUTSIDE, .subject = node_name(c, vm->node), .text = res->text));
 	else
 		vm_again_later(c, vm,
 			       WHY(BACKOFF, .text = res->text,
@@ -318,6 +324,9 @@ static void own_result(struct cluster *c, struct vm *vm, struct operation *op,
 		return;
 	case OP_VM_PROBE:
 		probe_result(c, vm, res);
+		return;
+	case OP_VM_RESET:
+		guest_reset_result(c, vm, op, res);
 		return;
 	case OP_NONE:
 	case OP_FENCE:

@@ -122,6 +122,8 @@ static void vm_settle_busy(struct cluster *c, struct vm *vm)
 		return;
 	if (stop && (op->kind == OP_VM_START || op->kind == OP_VM_MIGRATE))
 		op_cancel(c, op);
+	if (stop && op->kind == OP_VM_RESET)
+		op_cancel(c, op);
 	if (vm->stale_ops && op->kind == OP_VM_START)
 		op_cancel(c, op); /* a copy turned up meanwhile: it goes first */
 	if (op->kind == OP_VM_STOP && (back || (req && (req->flags & OP_F_FORCE))))

@@ -59,6 +59,7 @@ static void vm_commands(void)
 		body_.node = "host2");
 	COMMAND(VM_PAUSE, vm_pause, VmPause, HV__VM_PAUSE__INIT, body_.name = "web");
 	COMMAND(VM_RESUME, vm_resume, VmResume, HV__VM_RESUME__INIT, body_.name = "web");
+	COMMAND(VM_RESET, vm_reset, VmReset, HV__VM_RESET__INIT, body_.name = "web");
 	COMMAND(VM_STOP, vm_stop, VmStop, HV__VM_STOP__INIT, body_.name = "web",
 		body_.force = true);
 	COMMAND(VM_LOCK, vm_lock, VmLock, HV__VM_LOCK__INIT, body_.name = "db",
@@ -71,6 +72,10 @@ static void set_commands(void)
 {
 	Hv__KeyValue kv = HV__KEY_VALUE__INIT, *kvs[] = {&kv};
 
+	kv.key = "heartbeat_s";
+	kv.value = "30";
+	COMMAND(VM_SET, vm_set, VmSet, HV__VM_SET__INIT, body_.name = "web", body_.attributes = kvs,
+		body_.n_attributes = 1);
 	kv.key = "priority";
 	kv.value = "5";
 	COMMAND(VM_SET, vm_set, VmSet, HV__VM_SET__INIT, body_.name = "web", body_.attributes = kvs,

@@ -236,6 +236,7 @@ static void see(struct scenario_run *r, const struct vms_event *e)
 		break;
 	case VMS_MOVE_TRIED:
 	case VMS_PAUSED:
+	case VMS_RESET:
 		break;
 	}
 }

@@ -59,6 +59,7 @@ enum sim_stream {
 	STREAM_HYPERVISOR, /* durations and outcomes of calls, guests */
 	STREAM_FENCE,	   /* of fences */
 	STREAM_WATCHDOG,   /* which hosts have one, and what is done to those who feed them */
+	STREAM_GUEST,	   /* what is in the VMs */
 	STREAM_COUNT
 };
 struct prng *sim_stream(struct sim *s, enum sim_stream which);

@@ -13,6 +13,8 @@
  *   vms_job.c      what they do
  *   vms_move.c     live migrations between two libvirtds, phase by phase
  *   vms_fence.c    fence devices
+ *   vms_guest.c    what is in the VMs, and how hypervisord sees it
+ *   vms_guest_check.c  what befalls it, what may be done about it, and must
  *   vms_chance.c   what guests, libvirt, storage and people at a host's console do by themselves
  *   vms_admin.c    administrators' commands
  *   vms_back.c     who sets everything back when all is healed
@@ -46,8 +48,31 @@
 
 enum dom { DOM_ABSENT, DOM_RUNNING, DOM_PAUSED, DOM_INCOMING };
 
+/* What is in a VM, and what this host's hypervisord remembers of it. */
+struct sim_guest {
+	bool agent, dead;		 /* it has one; and that has died */
+	bool hung;			 /* neither answers nor works, until it is reset */
+	bool busy;			 /* does I/O all the time, or none */
+	bool answered;			 /* its agent has, since it was started or reset */
+	uint64_t ready_us;		 /* its agent answers from then on */
+	uint64_t answered_us, worked_us; /* last time */
+	Hv__GuestTrouble trouble;
+	bool storage_back;
+	/* hypervisord */
+	uint32_t heartbeat_s, idle_s; /* as it was told; 0: does not look */
+	bool heard;		      /* it has answered since its start */
+	bool inherits;		      /* was there before: the cluster knows whether it has */
+	bool blind;		      /* could not look the last time */
+	uint64_t silent_us, still_us, counted_us, blind_us;
+	Hv__GuestHeartbeat beat, told_beat;
+	bool idle, told_idle, told_back;
+	Hv__GuestTrouble told_trouble;
+	uint64_t gen; /* of its looks */
+};
+
 /* One VM on one host. */
 struct domain {
+	struct sim_guest guest;
 	enum dom state;
 	bool whole;	  /* INCOMING: all of its memory has arrived */
 	bool outdated;	  /* INCOMING, whole: its source ran on since */
@@ -147,6 +172,7 @@ enum vms_event_kind {
 	VMS_MOVED, /* gone from `host`, whole on `other` */
 	VMS_RESUMED,
 	VMS_PAUSED,
+	VMS_RESET,  /* its guest; ok: not by an administrator */
 	VMS_FENCED, /* vm -1: `host` was switched off by `other`; not ok: it was off */
 };
 struct vms_event {
@@ -209,7 +235,15 @@ struct duel_view {
 	bool there;
 	uint64_t at_us, vms[2], priority[2];
 };
+struct reset_log {
+	uint64_t at_us[32];
+	size_t n;
+};
 struct vms_world {
+	unsigned guests; /* permille of the chance steps; 0: nothing befalls them */
+	bool agents[VMS], busy[VMS];
+	uint64_t guest_gen, resets;
+	struct reset_log reset_log[VMS];
 	uint64_t self_resets[SIM_HOSTS]; /* by quorum_loss=self-fence, or their watchdog */
 	struct watchdogs watch;
 	struct duel_view duel[2];
@@ -298,6 +332,10 @@ struct mind {
 	/* what the checks remember of each VM */
 	uint64_t vm_epoch[VMS];
 	hv_node_id vm_node[VMS];
+	hv_node_id guest_on[VMS];
+	uint64_t guest_well_us[VMS]; /* runs there, and has its storage, since (cluster time) */
+	bool guest_waits[VMS];	     /* for its storage */
+	uint64_t guests_index;	     /* of the state that hypervisord was told of last */
 	bool wanted[VMS];
 	struct {
 		uint32_t attempt, able; /* who could have run the agent: bit of each host */
@@ -425,8 +463,34 @@ char **vms_storage_of(int k, size_t *ret_n);
 void vms_storage_bad(struct sim *s, struct host *h, int k, uint64_t ms);
 void vms_storage_good(struct sim *s, struct host *h); /* all of it */
 void vms_storage_tell(struct mind *m);
+bool vms_storage_works(struct sim *s, hv_node_id host, int k);
 /* An operation that this entry has begun: not where the storage that it needs has failed. */
 void vms_storage_check(struct mind *m, uint64_t index, const struct operation *op);
+
+/* ---- vms_guest.c */
+bool vms_guest_answers(struct sim *s, const struct host *h, int k);
+bool vms_guest_works(struct sim *s, const struct host *h, int k);
+void vms_guest_changes(struct sim *s, struct host *h, int k, enum dom from, enum dom to);
+void vms_guest_moves(struct sim *s, hv_node_id src, hv_node_id dst, int k);
+void vms_guest_sync(struct mind *m); /* what the state says of them to hypervisord */
+void vms_guests_anew(struct mind *m);
+void vms_guest_hangs(struct sim *s, struct host *h, int k, bool hangs);
+void vms_guest_agent_dies(struct sim *s, struct host *h, int k);
+void vms_guest_busy(struct sim *s, struct host *h, int k, bool busy);
+void vms_guest_stops(struct sim *s, struct host *h, int k, Hv__GuestTrouble t);
+void vms_guest_storage_back(struct sim *s, struct host *h, int k, uint64_t after_us);
+
+/* ---- vms_guest_check.c */
+void vms_guest_setup(struct sim *s);
+void vms_guest_step(struct sim *s);
+void vms_guest_heal(struct sim *s);
+void vms_guest_check_reset(struct sim *s, struct host *h, int k, enum reset_if cause);
+void vms_guest_forgiven(struct sim *s, int k);
+void vms_guest_watch(struct mind *m);
+void vms_guest_told(struct mind *m, const Hv__Event *ev);
+void vms_guest_check_begun(struct mind *m, uint64_t index, const struct operation *op);
+/* Of a VM of the state of all, when all is healed; NULL: it is as it should be. */
+const char *vms_guest_wrong(struct sim *s, const struct vm *vm, int k, char *buf, size_t size);
 
 /* ---- vms_room.c */
 /* `unplanned`: also what nobody could reckon with. */

@@ -253,6 +253,7 @@ static uint64_t duration(struct sim *s, const struct call *call)
 	case OP_VM_RESUME:
 	case OP_VM_PAUSE:
 	case OP_VM_PROBE:
+	case OP_VM_RESET:
 	case OP_NONE:
 	case OP_NODE_DRAIN:
 	case OP_NODE_SHUTDOWN:

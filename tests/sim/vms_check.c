@@ -190,6 +190,10 @@ static void follow_command(struct mind *m, const Hv__Command *cmd)
 		return;
 	case HV__COMMAND__BODY_VM_START:
 		want(m, vm_named(m, cmd->vm_start->name), true);
+		vms_guest_forgiven(m->s, vm_named(m, cmd->vm_start->name));
+		return;
+	case HV__COMMAND__BODY_VM_RESET:
+		vms_guest_forgiven(m->s, vm_named(m, cmd->vm_reset->name));
 		return;
 	case HV__COMMAND__BODY_VM_STOP:
 		want(m, vm_named(m, cmd->vm_stop->name), false);
@@ -274,6 +278,7 @@ static void check_begun(struct mind *m, uint64_t index)
 		check_hands_off(m, index, op);
 		check_fence_turn(m, index, op);
 		vms_storage_check(m, index, op);
+		vms_guest_check_begun(m, index, op);
 		k = op->vm ? vms_find(m->s, op->vm) : -1;
 		if (op->kind == OP_VM_START && k >= 0 && !m->wanted[k])
 			sim_fail(m->s, "node %u, entry %llu: %s is started, and is to be stopped",
@@ -316,9 +321,11 @@ void vms_check_step(struct mind *m, uint64_t index, const Hv__Event *ev)
 			brakes_command(m, ev->command);
 		}
 	}
+	vms_guest_told(m, ev);
 	check_begun(m, index);
 	brakes_step(m, index, ev);
 	check_vms(m, false);
+	vms_guest_watch(m);
 	check_state(m, index);
 }
 
@@ -332,6 +339,8 @@ void vms_check_installed(struct mind *m, uint64_t index)
 	memset(m->fence_tried, 0, sizeof(m->fence_tried));
 	brakes_installed(m);
 	check_vms(m, true);
+	vms_guest_watch(m);
+	memset(m->guest_well_us, 0, sizeof(m->guest_well_us)); /* nobody knows since when */
 }
 
 /* ---- at the hypervisors: I7, no overcommit */
@@ -479,7 +488,7 @@ static const char *vms_wrong(struct sim *s, const struct cluster *c, char *buf, 
 
 		if (vm && vm_state_wrong(s, c, vm, k, buf, size))
 			return buf;
-		if (vm_wrong(s, vm, k, buf, size))
+		if (vm_wrong(s, vm, k, buf, size) || (vm && vms_guest_wrong(s, vm, k, buf, size)))
 			return buf;
 		if (!vm && w->asked[k].added && !w->asked[k].removed) {
 			snprintf(buf, size, "I5: %s was added, answered, and is not there",

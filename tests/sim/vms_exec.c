@@ -111,6 +111,8 @@ static void propose_result(struct mind *m, struct job *j)
 	r.rc = j->rc;
 	r.text = j->rc == HV_OK ? "" : "simulated";
 	r.observed = j->observed;
+	if (j->kind == OP_VM_RESET && j->rc == HV_OK)
+		r.evidence = "/simulated/evidence";
 	if (op && op->vm && j->observed == HV__OBSERVED__OBSERVED_ABSENT)
 		r.cause = intake_cause(m->intake, op->vm);
 	r.began_us = cluster_time_at(&m->time, j->began_us);
@@ -188,6 +190,8 @@ void exec_result(struct mind *m, const struct call *call, const struct outcome *
 	j->fenced = out->fenced;
 	j->began_us = call->began_us;
 	j->ended_us = mind_mono(m);
+	if (call->kind == OP_VM_RESET && out->rc == HV_OK)
+		intake_guest_reset(m->intake, vms_of(m->s)->uuid[call->vm]);
 	if (call->vm >= 0 && out->observed != HV__OBSERVED__OBSERVED_UNKNOWN)
 		intake_observed(m->intake, vms_of(m->s)->uuid[call->vm], out->observed);
 }

@@ -21,6 +21,8 @@ struct junk {
 	Hv__VmObserved observed;
 	Hv__DomainSeen seen, *seen_list[1];
 	Hv__HostHealth health;
+	Hv__GuestHealth guest_health;
+	Hv__GuestSeen guest;
 	Hv__Command cmd;
 	Hv__VmAdd add;
 	Hv__FenceAdd fence;
@@ -129,6 +131,23 @@ static void health(struct junk *j)
 	j->health.text = "";
 }
 
+/* Of a host that never was, or in words that nobody knows. */
+static void guest(struct junk *j)
+{
+	bool stranger = prng_chance(&j->r, 500);
+
+	hv__guest_health__init(&j->guest_health);
+	hv__guest_seen__init(&j->guest);
+	j->ev.body_case = HV__EVENT__BODY_GUEST_HEALTH;
+	j->ev.guest_health = &j->guest_health;
+	j->guest_health.node = stranger ? 77 : (uint32_t)prng_range(&j->r, 1, j->hosts);
+	j->guest_health.guest = &j->guest;
+	j->guest.uuid = (char *)some_uuid(j);
+	j->guest.heartbeat = stranger ? HV__GUEST_HEARTBEAT__HEARTBEAT_LOST : 17;
+	j->guest.idle = true;
+	j->guest.trouble = HV__GUEST_TROUBLE__TROUBLE_PANICKED;
+}
+
 static void malformed_command(struct junk *j)
 {
 	hv__command__init(&j->cmd);
@@ -221,7 +240,8 @@ static void propose(struct sim *s, struct host *h, struct junk *j)
 void vms_garbage_step(struct sim *s)
 {
 	static void (*const kinds[])(struct junk * j) = {
-	    result, result, report, observed, old_event, health, malformed_command, malformed};
+	    result,   result, report, observed, old_event, health, guest, malformed_command,
+	    malformed};
 	struct junk j = {.hosts = s->n};
 	struct host *h = admin_host(s);
 	uint64_t pick;

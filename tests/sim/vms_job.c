@@ -224,6 +224,9 @@ void job_carry_out(struct sim *s, struct host *h, size_t n)
 	case OP_VM_PROBE:
 		do_probe(s, h, n);
 		return;
+	case OP_VM_RESET:
+		job_reset(s, h, n);
+		return;
 	case OP_FENCE:
 	case OP_FENCE_TEST:
 	case OP_NONE:

@@ -226,6 +226,7 @@ static bool vms_settled(struct mind *m)
 	}
 	mind_guard_look(m);
 	mind_watch_look(m);
+	vms_guest_sync(m);
 	m->unsettled = false;
 	proposer_flush(m->proposer, mind_cluster_us(m), host_wall_ms(m->s, m->h));
 	return true;
@@ -288,6 +289,7 @@ static void chance(struct sim *s, struct host *h, uint64_t arg)
 	vms_chance_step(s);
 	admin_step(s);
 	vms_garbage_step(s);
+	vms_guest_step(s);
 	sim_at(s, prng_range(sim_stream(s, STREAM_ADMIN), 10 * MS, 400 * MS) * s->swarm.pace,
 	       chance, NULL, 0);
 }
@@ -318,6 +320,7 @@ static void vms_start(struct sim *s)
 	vms_fence_setup(s);
 	vms_watch_setup(s);
 	vms_chance_setup(s);
+	vms_guest_setup(s);
 	if (!s->scenario)
 		sim_at(s, 3 * SEC, chance, NULL, 0);
 }
@@ -346,6 +349,7 @@ static void vms_heal_all(struct sim *s)
 {
 	vms_watch_heal(s);
 	vms_chance_heal(s);
+	vms_guest_heal(s);
 	admin_heal(s);
 }
 

@@ -198,6 +198,7 @@ static bool finish(struct sim *s, struct move *v)
 	if (!target_there(s, v) || d->state != DOM_INCOMING || d->whole)
 		return false;
 	d->whole = true;
+	vms_guest_moves(s, v->src, v->dst, v->vm);
 	if (v->hot && !v->was_paused) {
 		d->stray = true;
 		vms_set(s, t, v->vm, DOM_RUNNING, HV__CAUSE__CAUSE_MIGRATED);

@@ -213,6 +213,7 @@ void vms_set(struct sim *s, struct host *h, int k, enum dom to, Hv__Cause cause)
 		vms_note(s, VMS_PAUSED, k, h->id, 0, true);
 	}
 	vms_tell(s, h, k, cause);
+	vms_guest_changes(s, h, k, from, to);
 }
 
 void vms_power_off(struct sim *s, struct host *h)
@@ -276,4 +277,5 @@ void vms_inventory(struct mind *m)
 	m->inventory_sent = true;
 	w->hyper[m->h->id - 1].bad = false;
 	health(m);
+	vms_guests_anew(m);
 }

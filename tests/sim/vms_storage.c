@@ -19,6 +19,13 @@ char **vms_storage_of(int k, size_t *ret_n)
 	return (char **)(k % 3 == 1 ? &paths[1] : &paths[0]);
 }
 
+bool vms_storage_works(struct sim *s, hv_node_id host, int k)
+{
+	const bool *bad = vms_of(s)->hyper[host - 1].storage_bad;
+
+	return k % 3 == 2 ? !bad[0] && !bad[1] : !bad[k % 3 == 1];
+}
+
 void vms_storage_tell(struct mind *m)
 {
 	const struct hyper *y = &vms_of(m->s)->hyper[m->h->id - 1];

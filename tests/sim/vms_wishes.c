@@ -168,7 +168,7 @@ void vms_wishes_over(struct sim *s, struct host *h)
 static bool acts_on_vm(enum op_kind kind)
 {
 	return kind == OP_VM_START || kind == OP_VM_STOP || kind == OP_VM_MIGRATE ||
-	       kind == OP_VM_PAUSE || kind == OP_VM_RESUME;
+	       kind == OP_VM_PAUSE || kind == OP_VM_RESUME || kind == OP_VM_RESET;
 }
 
 /* Where the operation puts it: 0 nowhere new. */

@@ -71,6 +71,11 @@ void vm_resume(struct world *w, const char *name)
 		_m.name = (char *)name);
 }
 
+void vm_reset(struct world *w, const char *name)
+{
+	COMMAND(w, vm_reset, VM_RESET, Hv__VmReset _m = HV__VM_RESET__INIT; _m.name = (char *)name);
+}
+
 void vm_set(struct world *w, const char *name, const char *key, const char *value)
 {
 	Hv__KeyValue kv = HV__KEY_VALUE__INIT, *list[] = {&kv};

@@ -377,6 +377,7 @@ static bool answer(struct world *w, const struct operation *o)
 	case OP_VM_START:
 	case OP_VM_RESUME:
 	case OP_VM_PROBE:
+	case OP_VM_RESET:
 		result_of(w, o, HV_OK, RUNNING, "");
 		return true;
 	case OP_VM_STOP:

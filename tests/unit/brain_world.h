@@ -75,6 +75,7 @@ void vm_remove(struct world *w, const char *name, bool stop_first);
 void vm_migrate(struct world *w, const char *name, const char *node);
 void vm_pause(struct world *w, const char *name);
 void vm_resume(struct world *w, const char *name);
+void vm_reset(struct world *w, const char *name);
 void vm_set(struct world *w, const char *name, const char *key, const char *value);
 void vm_lock(struct world *w, const char *name, const char *reason); /* "": unlock */
 void node_drain(struct world *w, const char *node);

@@ -105,7 +105,10 @@ static void some_result(struct chaos *x, bool good)
 		else if (good)
 			result_of(x->w, o, HV_OK, ABSENT, "");
 		else
-			result_of(x->w, o, upto(x, 2) ? HV_OK : HV_HYPERVISOR,
+			result_of(x->w, o,
+				  upto(x, 2)   ? HV_OK
+				  : upto(x, 3) ? HV_HYPERVISOR
+					       : HV_REFUSED,
 				  (Hv__Observed)upto(x, 5), "as it happens");
 		return;
 	}
@@ -137,7 +140,10 @@ static void some_command(struct chaos *x)
 		vm_migrate(w, name, on);
 		return;
 	case 8:
-		upto(x, 2) ? vm_pause(w, name) : vm_resume(w, name);
+		if (upto(x, 3) == 0)
+			vm_reset(w, name);
+		else
+			upto(x, 2) ? vm_pause(w, name) : vm_resume(w, name);
 		return;
 	case 9:
 		node_drain(w, node_name_of(x));
@@ -161,6 +167,35 @@ static void some_command(struct chaos *x)
 	}
 }
 
+static void some_guest(struct chaos *x)
+{
+	static const char *const wishes[][2] = {
+	    {"heartbeat_s", "10"},	 {"heartbeat_s", "0"},	  {"guest_panic", "reset"},
+	    {"guest_watchdog", "reset"}, {"io_error", "resume"},  {"reset_limit", "2"},
+	    {"heartbeat_uptime_s", "5"}, {"reset_window_s", "60"}};
+	const char *name = vm_name(x);
+	unsigned wish = upto(x, 3 * ARRAY_SIZE(wishes));
+	Hv__Event ev = HV__EVENT__INIT;
+	Hv__GuestHealth body = HV__GUEST_HEALTH__INIT;
+	Hv__GuestSeen seen = HV__GUEST_SEEN__INIT;
+
+	if (wish < ARRAY_SIZE(wishes)) {
+		vm_set(x->w, name, wishes[wish][0], wishes[wish][1]);
+		return;
+	}
+	seen.uuid = (char *)uuid_of(name);
+	seen.heartbeat = (Hv__GuestHeartbeat)upto(x, 4);
+	seen.trouble = upto(x, 3) ? 0 : (Hv__GuestTrouble)upto(x, 5);
+	seen.idle = upto(x, 2);
+	seen.storage_back = upto(x, 2);
+	seen.own_resets = upto(x, 2);
+	body.node = vm(x->w, name) && upto(x, 4) ? vm(x->w, name)->node : 1 + upto(x, NODES);
+	body.guest = &seen;
+	ev.body_case = HV__EVENT__BODY_GUEST_HEALTH;
+	ev.guest_health = &body;
+	step(x->w, &ev, body.node ? body.node : 1);
+}
+
 static void some_event(struct chaos *x)
 {
 	unsigned what = upto(x, 100);
@@ -176,6 +211,8 @@ static void some_event(struct chaos *x)
 		health(x->w, 1 + upto(x, NODES), upto(x, 3));
 	else if (what < 36)
 		tick(x->w, upto(x, 20000));
+	else if (what < 42)
+		some_guest(x);
 	else if (what < 70)
 		some_result(x, upto(x, 3));
 	else
