@@ -130,6 +130,7 @@ enum hv_rc cmd_vm_stop(struct cli *cli);
 enum hv_rc cmd_vm_migrate(struct cli *cli);
 enum hv_rc cmd_vm_pause(struct cli *cli);
 enum hv_rc cmd_vm_resume(struct cli *cli);
+enum hv_rc cmd_vm_reset(struct cli *cli);
 enum hv_rc cmd_vm_set(struct cli *cli);
 enum hv_rc cmd_vm_lock(struct cli *cli);
 enum hv_rc cmd_vm_unlock(struct cli *cli);

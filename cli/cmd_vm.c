@@ -129,3 +129,14 @@ enum hv_rc cmd_vm_resume(struct cli *cli)
 	command.vm_resume = &resume;
 	return vm_command(cli, &command, "resumed", NULL);
 }
+
+enum hv_rc cmd_vm_reset(struct cli *cli)
+{
+	Hv__Command command = HV__COMMAND__INIT;
+	Hv__VmReset reset = HV__VM_RESET__INIT;
+
+	reset.name = (char *)cli->args[0];
+	command.body_case = HV__COMMAND__BODY_VM_RESET;
+	command.vm_reset = &reset;
+	return vm_command(cli, &command, "reset", NULL);
+}

@@ -149,6 +149,25 @@ static void show_attributes(const struct out *o, const Hv__VmShowResponse *r)
 	}
 }
 
+static void show_guest(const struct out *o, const Hv__VmShowResponse *r)
+{
+	char ago[FORMAT_LEN];
+
+	if (*r->vm->guest && strcmp(r->vm->guest, "off") != 0)
+		out_printf(o, *r->vm->guest_text ? YELLOW : PLAIN, "  guest: %s\n", r->vm->guest);
+	if (*r->vm->guest_text)
+		out_wrapped(o, 2, r->vm->guest_text);
+	if (!r->reset_wall_ms)
+		return;
+	out_printf(o, r->reset_held ? RED : PLAIN,
+		   "  guest reset %s, %u time%s within its window%s\n",
+		   format_ago(ago, r->reset_wall_ms, cli_wall_ms()), r->resets,
+		   r->resets == 1 ? "" : "s", r->reset_held ? ", and not any more" : "");
+	if (*r->evidence)
+		out_printf(o, PLAIN, "  what was kept before: %s on %s\n", r->evidence,
+			   r->evidence_node);
+}
+
 static void show_vm(struct cli *cli, const Hv__VmShowResponse *r)
 {
 	const struct out *o = &cli->out;
@@ -166,6 +185,7 @@ static void show_vm(struct cli *cli, const Hv__VmShowResponse *r)
 	out_printf(o, PLAIN, "\n  uuid %s, had %" PRIu64 " owner%s so far\n", vm->uuid, vm->epoch,
 		   vm->epoch == 1 ? "" : "s");
 	show_attributes(o, r);
+	show_guest(o, r);
 	if (vm->attempts)
 		out_printf(o, YELLOW, "  %u start%s failed in a row\n", vm->attempts,
 			   vm->attempts == 1 ? "" : "s");

@@ -57,12 +57,24 @@ static const struct command commands[] = {
 	 NULL, 1, 1, ACTS, cmd_vm_pause},
 	{"vm", "resume", "VM", "let a paused VM go on",
 	 NULL, 1, 1, ACTS, cmd_vm_resume},
+	{"vm", "reset", "VM", "press a VM's reset button; what was on its screen is kept first",
+	 "The guest is not asked. Its resets within reset_window_s count from 0 again: so the cluster helps\n"
+	 "one again that it had given up resetting.",
+	 1, 1, ACTS, cmd_vm_reset},
 	{"vm", "set", "VM KEY=VALUE...", "change attributes of a VM",
 	 "failback=on|off         goes back to a node that its rules prefer\n"
+	 "guest_panic=report|reset     a guest that panics is shown, or reset\n"
+	 "guest_watchdog=report|reset  the same, when its watchdog device fires\n"
+	 "heartbeat_s=N           is reset when its guest agent has not answered for N seconds, 0: never,\n"
+	 "heartbeat_idle_s=N      and it did no disk or network I/O for so long,\n"
+	 "heartbeat_uptime_s=N    and it has run for so long where it is\n"
+	 "io_error=wait|resume    paused by an I/O error, it waits, or goes on when its storage works\n"
 	 "live_migration=on|off   is moved live, or shut down and started elsewhere\n"
 	 "managed=on|off          the cluster acts on it, or only watches it\n"
 	 "max_relocate=N          other nodes that its start is tried on, 0 to 32, or unlimited\n"
 	 "priority=N              higher is recovered first\n"
+	 "reset_limit=N           resets of its guest within reset_window_s, then it is left as it is, 1 to 10\n"
+	 "reset_window_s=N        60 to 86400\n"
 	 "start_retries=N         further tries to start it on a node, 0 to 100\n"
 	 "stop_timeout_s=N        how long the guest may take to shut down, 0: as the setting says\n\n"
 	 "'hvcluster vm show' shows them.",

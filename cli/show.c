@@ -106,7 +106,10 @@ void show_vms(struct cli *cli, Hv__VmInfo *const *vms, size_t n, unsigned indent
 		else
 			table_cell(&t, PLAIN, "%s", "");
 		table_cell(&t, DIM, "%s", format_ago(buf, vm->since_wall_ms, now));
-		table_cell(&t, PLAIN, "%s", is_as_meant(vm) ? "" : vm->reason);
+		table_cell(&t, *vm->guest_text ? YELLOW : PLAIN, "%s",
+			   *vm->guest_text   ? vm->guest_text
+			   : is_as_meant(vm) ? ""
+					     : vm->reason);
 	}
 	table_print(&t, &cli->out);
 }
@@ -123,6 +126,7 @@ char *op_title(const Hv__OpInfo *op)
 	    {"vm-resume", "resuming"},
 	    {"vm-pause", "pausing"},
 	    {"vm-probe", "check"},
+	    {"vm-reset", "reset"},
 	    {"fence", "fencing"},
 	    {"fence-test", "test of fencing"},
 	    {"node-drain", "drain"},

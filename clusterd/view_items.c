@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/view_items.h"
 
+#include "resource/guest_health.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,9 +108,22 @@ Hv__NodeInfo *view_node_info(const struct view *v, const struct node *n)
 	return i;
 }
 
+static const char *guest_word(const struct guest *g)
+{
+	static const char *const beats[] = {"unknown", "never", "ok", "lost"};
+	static const char *const troubles[] = {"", "panicked", "watchdog", "no-space", "io-error"};
+
+	if (g->trouble && (size_t)g->trouble < ARRAY_SIZE(troubles))
+		return troubles[g->trouble];
+	if (!g->heartbeat_s)
+		return "off";
+	return (size_t)g->heartbeat < ARRAY_SIZE(beats) ? beats[g->heartbeat] : "unknown";
+}
+
 Hv__VmInfo *view_vm_info(const struct view *v, const struct vm *vm)
 {
 	Hv__VmInfo *i = hv_xcalloc(1, sizeof(*i));
+	_cleanup_free_ char *text = NULL;
 
 	hv__vm_info__init(i);
 	i->name = view_str(vm->name);
@@ -127,6 +142,9 @@ Hv__VmInfo *view_vm_info(const struct view *v, const struct vm *vm)
 	i->attempts = vm->attempts;
 	if (vm->retry_us > v->now_us)
 		i->retry_in_ms = (vm->retry_us - v->now_us) / HV_US_PER_MS;
+	i->guest = view_str(guest_word(&vm->guest));
+	text = guest_trouble_text(v->c, vm);
+	i->guest_text = view_str(text);
 	return i;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/view_items.h"
+
+#include "resource/guest_plan.h"
 #include "fence/fence_plan.h"
 
 #include <string.h>
@@ -77,6 +79,17 @@ static void add_attributes(const struct vm *vm, struct view_budget *b, Hv__VmSho
 	}
 }
 
+static void add_resets(const struct view *v, const struct vm *vm, Hv__VmShowResponse *show)
+{
+	const struct guest *g = &vm->guest;
+
+	show->resets = guest_resets_counted(v->c, vm);
+	show->reset_held = g->held;
+	show->reset_wall_ms = g->reset_wall_ms;
+	show->evidence_node = view_str(g->evidence ? view_node_name(v, g->evidence_node) : "");
+	show->evidence = view_str(g->evidence);
+}
+
 enum hv_rc view_vm_show(const struct view *v, const Hv__VmShowRequest *req, Hv__ControlResponse *r)
 {
 	struct view_budget budget = {.left = VIEW_BYTES};
@@ -93,6 +106,7 @@ enum hv_rc view_vm_show(const struct view *v, const Hv__VmShowRequest *req, Hv__
 	show->stop_timeout_s = vm->stop_timeout_s;
 	show->lock = view_str(vm->lock);
 	add_attributes(vm, &budget, show);
+	add_resets(v, vm, show);
 	view_rules_of(v, vm, &budget, &show->rules, &show->n_rules);
 	if (req->xml && vm->xml_len) {
 		show->xml = hv_xstrndup((const char *)vm->xml, vm->xml_len);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/view_items.h"
 
+#include "resource/guest_health.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +74,14 @@ static void add_copy(const struct view *v, const struct vm *vm, hv_node_id node,
 				 vm->name, view_node_name(v, node), what, vm->name));
 }
 
+static void add_guest(const struct view *v, const struct vm *vm, Hv__StatusResponse *s)
+{
+	_cleanup_free_ char *text = guest_trouble_text(v->c, vm);
+
+	if (text)
+		add_string(&s->warnings, &s->n_warnings, hv_xasprintf("VM %s: %s", vm->name, text));
+}
+
 static void add_vms(const struct view *v, struct view_budget *b, Hv__StatusResponse *s)
 {
 	size_t n = cluster_vm_count(v->c);
@@ -80,6 +90,8 @@ static void add_vms(const struct view *v, struct view_budget *b, Hv__StatusRespo
 	for (size_t i = 0; i < n; i++) {
 		const struct vm *vm = cluster_vm_at(v->c, i);
 
+		if (vm->ails && s->n_warnings < MAX_WARNINGS)
+			add_guest(v, vm, s);
 		if (vm->seen_on)
 			add_copy(v, vm, vm->seen_on, "was seen, its owner is asked", s);
 		if (!needs_attention(vm))

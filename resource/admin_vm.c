@@ -207,6 +207,7 @@ struct answer admin_vm_start(struct cluster *c, const char *actor, const Hv__VmS
 				 node_name(c, vm->node));
 	}
 	vm_forget_failures(c, vm);
+	guest_forget_resets(c, vm);
 	vm->prefer = vm->node ? 0 : node;
 	if (vm->state != VM_RUNNING)
 		vm_reason(c, vm, asked(actor));

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Starts that fail: how often a VM is tried where, and when it is given up. */
 #include "resource/failover.h"
-#include "resource/guest_health.h"
 #include "resource/vm_machine.h"
 
 static bool vm_avoids(const struct vm *vm, hv_node_id node)
@@ -57,7 +56,6 @@ void vm_forget_failures(struct cluster *c, struct vm *vm)
 	vm->local_tries = vm->relocations = 0;
 	vm->given_up = false;
 	vm->n_avoid = 0;
-	guest_forget_resets(c, vm);
 	if (vm->retry_us)
 		vm_set_retry(c, vm, 0);
 	vm_touch(c, vm);

@@ -102,6 +102,7 @@ static void see_let_go(const struct mind *m, const struct vm *vm, int k)
 static void gone(struct mind *m, int k)
 {
 	m->vm_epoch[k] = m->vm_node[k] = 0;
+	vms_guest_forgiven(m->s, k);
 	if (vms_of(m->s)->let_go[k].yes && mind_current(m))
 		vms_left_behind(m->s, k);
 }
