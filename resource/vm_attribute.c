@@ -192,7 +192,8 @@ static bool parse(const struct attribute *a, const char *s, int64_t *ret)
 		*ret = VM_RELOCATE_UNLIMITED;
 		return true;
 	}
-	if (!parse_number(s, &v) || v < a->min || v > a->max || (v && v < a->least_but_0))
+	if (!parse_number(s, &v) || v < a->min || v > a->max ||
+	    (v && a->least_but_0 && v < a->least_but_0))
 		return false;
 	*ret = v;
 	return true;
