@@ -2,7 +2,7 @@
 
 A drill takes `drill` (see drill.py), does something terrible and returns; then the oracle judges, whatever the
 drill itself found. Only those marked `telling` are part of ./check: each other one gets the mark `drill`.
-DRILLS_TABLE=FILE writes the table as JSON, too.
+DRILLS_TABLE=FILE holds the table as JSON, with what was found, while the run goes on.
 """
 
 import json
@@ -60,12 +60,22 @@ def pytest_pyfunc_call(pyfuncitem):
         row["silence"], row["fences"] = made.summary()
     finally:
         row["took"] = time.time() - row["began"]
+    row["why"] = complaints + ([f"{type(failure).__name__}: {failure}"[:2000]] if failure else [])
+    if not row["why"]:
+        row["verdict"] = "ok"
+    write_table()
     if complaints:
         raise AssertionError("the oracle: " + "; ".join(complaints)) from failure
     if failure:
         raise failure
-    row["verdict"] = "ok"
     return True
+
+
+def write_table():
+    """After each drill, so that a long run can be watched."""
+    if os.environ.get("DRILLS_TABLE"):
+        with open(os.environ["DRILLS_TABLE"], "w", encoding="utf-8") as file:
+            json.dump(ROWS, file, indent=1)
 
 
 def table():
@@ -85,6 +95,3 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.section(f"drills: {sum(row['verdict'] == 'ok' for row in ROWS)} of {len(ROWS)} passed")
     for line in lines:
         terminalreporter.write_line("  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip())
-    if os.environ.get("DRILLS_TABLE"):
-        with open(os.environ["DRILLS_TABLE"], "w", encoding="utf-8") as file:
-            json.dump(ROWS, file, indent=1)

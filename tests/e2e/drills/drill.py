@@ -1,6 +1,7 @@
 """What a drill has in its hands. See Drill; how one is written: HACKING.md, "Drills"."""
 
 import contextlib
+import json
 import subprocess
 import sys
 import time
@@ -50,20 +51,22 @@ class Drill:
         """Adds guests, the first `linux` of which have a disk that they stamp (QEMU does not lock it: nothing is
         hidden); waits until each speaks; all on host `on`, if given. Their names."""
         made = names(count, stem)
-        others = [host for host in self.lab.hosts if on and host != on]
-        for host in others:
-            self.cluster.run("node", "drain", host, "--wait")
         paths = self.lab.mkguest("--shareable", *made[:linux]) if linux else []
         paths += self.lab.mkguest(*made[linux:], tiny=True) if made[linux:] else []
         self.linux += made[:linux]
         self.expected.running |= set(made)
-        self.cluster.add(*paths)
+        for name, path in zip(made, paths):
+            self.cluster.run("vm", "add", path, *(["--stopped"] if on else []))
+            if on:
+                self.cluster.run("vm", "start", name, "--on", on)
         self.cluster.wait_running(made)
-        for host in others:
-            self.cluster.run("node", "resume", host)
-        wait_until(lambda: all(self.lab.beats(name) for name in made), 60, "a heartbeat from each guest")
-        self.began = time.time()
+        wait_until(lambda: all(self.lab.beats(name) for name in made), 120, "a heartbeat from each guest")
+        self.mark()
         return made
+
+    def mark(self):
+        """From now on silences count: what was before was preparation."""
+        self.began = time.time()
 
     # --- saying what is done
 
@@ -74,6 +77,36 @@ class Drill:
         self.expected.own += [(since, time.time(), host) for host in hosts]
         if self.cluster.host in hosts:
             self.cluster.host = next((host for host in self.lab.hosts if host not in self.dark()), self.cluster.host)
+
+    def on(self, *hosts, wait=True):
+        """These hosts get power again, and are members again."""
+        self.lab.on(*hosts)
+        for host in hosts if wait else ():
+            self.cluster.wait_node(host, "online", timeout=90)
+
+    def signal(self, host, program, name="KILL"):
+        self.lab.signal(host, program, name)
+
+    def stand_still(self, host, program, seconds):
+        """SIGSTOP, and SIGCONT after so long; whether the host still lives then."""
+        self.lab.signal(host, program, "STOP")
+        time.sleep(seconds)
+        if host in self.dark():
+            return False
+        self.lab.exec(host, "pkill", "-CONT", "-x", program[:15], check=False)  # it may lose its power just now
+        return host not in self.dark()
+
+    def all_online(self, timeout=90):
+        """Every host that has power is a member whose hypervisor layer works."""
+        def good():
+            dark = self.dark()
+            done = self.cluster.run("status", "--json", check=False)
+            if done.returncode != 0:
+                return False
+            nodes = {node["name"]: node for node in json.loads(done.stdout)["nodes"]}
+            return all(nodes.get(host, {}).get("state") == "online" and nodes[host]["hypervisor_ok"]
+                       for host in self.lab.hosts if host not in dark)
+        wait_until(good, timeout, "every host with power online", step=0.3)
 
     def dark(self):
         """The hosts that are off now."""
