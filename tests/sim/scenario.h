@@ -9,6 +9,7 @@
  *   scenario_cmd.c     requests to the cluster, as an administrator makes them
  *   scenario_world.c   the state that is given at t = 0; scenario_given.c: its VMs
  *   scenario_run.c     the timeline; scenario_ops.c: events; scenario_hosts.c: power and network
+ *   scenario_guest.c   what is in VMs
  *   scenario_watch.c   what holds in every scenario, whatever the file says
  *   scenario_check.c   expectations of states; scenario_facts.c: of what happened
  *   scenario_main.c    hvsim scenario FILE...
@@ -69,7 +70,18 @@ enum sc_vm_state {
 	SC_VM_MAYBE_ON_BOTH,
 };
 enum sc_yes { SC_UNSAID, SC_NO, SC_YES };
+#define SC_GUEST_ATTRIBUTES 8
+struct sc_raw {
+	char *key, *value;
+};
+/* Our own: what is in it, and what is to be done about its health (scenario_guest.c). */
+struct sc_guest {
+	bool there, agent, busy;
+	struct sc_raw attributes[SC_GUEST_ATTRIBUTES];
+	size_t n_attributes;
+};
 struct sc_vm {
+	struct sc_guest guest;
 	char *name;
 	int node, migrating_to; /* index of a node, -1 none */
 	bool wanted, managed;
@@ -116,6 +128,21 @@ enum sc_op {
 	SC_SET_LOCK,
 	SC_HA_DISARM,
 	SC_HA_ARM,
+	SC_VM_RESET, /* our own, as all that follow */
+	SC_GUEST_HANGS,
+	SC_GUEST_GOES_ON,
+	SC_GUEST_AGENT_DIES,
+	SC_GUEST_BUSY,
+	SC_GUEST_IDLE,
+	SC_GUEST_PANICS,
+	SC_GUEST_WATCHDOG,
+	SC_GUEST_NO_SPACE,
+	SC_GUEST_IO_ERROR,
+	SC_GUEST_STORAGE_BACK,
+	SC_STORAGE_BAD, /* of a node, from here on */
+	SC_STORAGE_GOOD,
+	SC_LIBVIRT_HANGS,
+	SC_LIBVIRT_ANSWERS,
 };
 enum sc_answer { SC_ANY_ANSWER, SC_REJECTED, SC_ACCEPTED };
 struct sc_event {
@@ -199,6 +226,8 @@ struct sc_check {
 	size_t n_attempts;
 	struct sc_step attempt_order[SC_ORDER];
 	size_t n_attempt_order;
+	struct sc_attempts *resets; /* of guests, by the cluster itself */
+	size_t n_resets;
 	struct sc_attempts *distinct; /* max: the first so many tries are on a node each */
 	size_t n_distinct;
 	struct sc_finals *one_of; /* exactly one holds */
@@ -209,9 +238,6 @@ struct sc_check {
 
 /* Our own: "cluster": {"fence_window_s": "60"}, settings as `hvcluster set` takes them. */
 #define SC_RAW 16
-struct sc_raw {
-	char *key, *value;
-};
 struct sc_settings {
 	struct sc_raw raw[SC_RAW];
 	size_t n_raw;

@@ -114,9 +114,22 @@ size_t cmd_vm_add(struct scenario_run *r, int vm, bool started)
 	c.mem_mib = v->mem_mib ? v->mem_mib : 1;
 	c.vcpus = v->cpus ? (uint32_t)v->cpus : 1;
 	c.priority = (int32_t)v->priority;
+	if (v->guest.there)
+		c.storage = vms_storage_of(vm, &c.n_storage);
 	c.started = started;
 	cmd.body_case = HV__COMMAND__BODY_VM_ADD;
 	cmd.vm_add = &c;
+	return cmd_send(r, &cmd, 0);
+}
+
+size_t cmd_vm_reset(struct scenario_run *r, int vm)
+{
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__VmReset c = HV__VM_RESET__INIT;
+
+	c.name = VM_NAME(r, vm);
+	cmd.body_case = HV__COMMAND__BODY_VM_RESET;
+	cmd.vm_reset = &c;
 	return cmd_send(r, &cmd, 0);
 }
 
@@ -158,7 +171,8 @@ bool cmd_vm_attributes(struct scenario_run *r, int vm)
 
 	return set_number(r, vm, "start_retries", v->start_retries) &&
 	       set_number(r, vm, "max_relocate", v->max_relocate) &&
-	       set_yes(r, vm, "failback", v->failback) && set_yes(r, vm, "live_migration", v->live);
+	       set_yes(r, vm, "failback", v->failback) &&
+	       set_yes(r, vm, "live_migration", v->live) && guest_attributes(r, vm);
 }
 
 size_t cmd_vm_migrate(struct scenario_run *r, int vm, const char *node)

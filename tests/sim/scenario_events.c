@@ -4,16 +4,23 @@
 
 #include <string.h>
 
-static const char *const op_words[] = {
-    "power_on",	    "power_off",      "net_down",	 "net_up",	  "one_way",
-    "both_ways",    "shutdown",	      "reboot",		 "fence_node",	  "fence_confirm",
-    "node_release", "maintenance_on", "maintenance_off", "migrate",	  "stop_request",
-    "set_want",	    "vm_add",	      "vm_remove",	 "external_move", "set_lock",
-    "ha_disarm",    "ha_arm"};
+static const char *const op_words[] = {"power_on",	  "power_off",	      "net_down",
+				       "net_up",	  "one_way",	      "both_ways",
+				       "shutdown",	  "reboot",	      "fence_node",
+				       "fence_confirm",	  "node_release",     "maintenance_on",
+				       "maintenance_off", "migrate",	      "stop_request",
+				       "set_want",	  "vm_add",	      "vm_remove",
+				       "external_move",	  "set_lock",	      "ha_disarm",
+				       "ha_arm",	  "vm_reset",	      "guest_hangs",
+				       "guest_goes_on",	  "guest_agent_dies", "guest_busy",
+				       "guest_idle",	  "guest_panics",     "guest_watchdog",
+				       "guest_no_space",  "guest_io_error",   "guest_storage_back",
+				       "storage_bad",	  "storage_good",     "libvirt_hangs",
+				       "libvirt_answers"};
 
 static bool node_event(enum sc_op op)
 {
-	return op <= SC_MAINTENANCE_OFF;
+	return op <= SC_MAINTENANCE_OFF || op >= SC_STORAGE_BAD;
 }
 
 /* The VM to add: an object, or its members beside "op". One that is listed already is only late. */

@@ -260,6 +260,7 @@ static bool read_check(struct reader *r, json_t *o, struct sc_check *c)
 					   "max_moves",
 					   "order",
 					   "start_attempts",
+					   "guest_resets",
 					   "start_attempt_order",
 					   "start_attempt_nodes_distinct_first",
 					   "exactly_one_of",
@@ -285,6 +286,9 @@ static bool read_check(struct reader *r, json_t *o, struct sc_check *c)
 		return false;
 	if (member(o, "start_attempts") &&
 	    !read_attempts(r, member(o, "start_attempts"), &c->attempts, &c->n_attempts))
+		return false;
+	if (member(o, "guest_resets") &&
+	    !read_attempts(r, member(o, "guest_resets"), &c->resets, &c->n_resets))
 		return false;
 	return !distinct || read_attempts(r, distinct, &c->distinct, &c->n_distinct);
 }

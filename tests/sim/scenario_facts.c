@@ -81,35 +81,40 @@ static void check_attempt_order(struct scenario_run *r, const struct sc_check *c
 			 c->attempt_order[i].text, i + 1);
 }
 
-static uint64_t count_tries(const struct scenario_run *r, const struct sc_check *c,
-			    const struct sc_attempts *a)
+static uint64_t count_of(const struct scenario_run *r, const struct sc_check *c,
+			 const struct sc_attempts *a, enum fact_kind kind)
 {
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < r->n_facts; i++) {
 		const struct fact *f = &r->facts[i];
 
-		n += f->kind == FACT_TRY && f->vm == a->vm && within(r, f, &c->span) &&
+		n += f->kind == kind && f->vm == a->vm && within(r, f, &c->span) &&
 		     (!a->nodes || has_node(a->nodes, f->node));
 	}
 	return n;
 }
 
+static void check_count(struct scenario_run *r, const struct sc_check *c,
+			const struct sc_attempts *a, enum fact_kind kind, const char *what)
+{
+	uint64_t n = count_of(r, c, a, kind);
+
+	if (n < a->min || n > a->max)
+		run_fail(r, "%s: %llu%s %s expected, found %llu", VM_NAME(r, a->vm),
+			 (unsigned long long)(n < a->min ? a->min : a->max),
+			 a->min == a->max ? ""
+			 : n < a->min	  ? " or more"
+					  : " or fewer",
+			 what, (unsigned long long)n);
+}
+
 static void check_attempts(struct scenario_run *r, const struct sc_check *c)
 {
-	for (size_t i = 0; i < c->n_attempts; i++) {
-		const struct sc_attempts *a = &c->attempts[i];
-		uint64_t n = count_tries(r, c, a);
-
-		if (n < a->min || n > a->max)
-			run_fail(r, "%s: %llu%s tries to start expected, found %llu",
-				 VM_NAME(r, a->vm),
-				 (unsigned long long)(n < a->min ? a->min : a->max),
-				 a->min == a->max ? ""
-				 : n < a->min	  ? " or more"
-						  : " or fewer",
-				 (unsigned long long)n);
-	}
+	for (size_t i = 0; i < c->n_attempts; i++)
+		check_count(r, c, &c->attempts[i], FACT_TRY, "tries to start");
+	for (size_t i = 0; i < c->n_resets; i++)
+		check_count(r, c, &c->resets[i], FACT_RESET, "resets of its guest");
 }
 
 static void check_distinct(struct scenario_run *r, const struct sc_check *c,

@@ -53,6 +53,7 @@ bool given_add_vms(struct scenario_run *r)
 
 		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012u", (unsigned)(k % VMS));
 		vms_define(&r->s, (int)k, vm->name, uuid, vm->mem_mib ? vm->mem_mib : 1);
+		guest_prepare(r, (int)k);
 		r->wanted[k] = !vm->late && vm->wanted;
 		r->unmanaged[k] = !vm->managed;
 		r->there[k] = !vm->late;

@@ -48,6 +48,7 @@ bool read_nodes(struct reader *r, json_t *list);
 bool read_vms(struct reader *r, json_t *list);
 bool read_vm(struct reader *r, json_t *o, bool late);
 /* "want": running, stopped; or left to itself. */
+bool read_guest(struct reader *r, json_t *o, struct sc_guest *g); /* scenario_guest.c */
 bool read_want(struct reader *r, json_t *o, bool *ret_wanted, bool *ret_unmanaged);
 bool read_rules(struct reader *r, json_t *list);
 bool read_events(struct reader *r, json_t *list);

@@ -106,6 +106,8 @@ static size_t vm_request(struct scenario_run *r, const struct sc_event *e)
 		return vm_add(r, e);
 	case SC_VM_REMOVE:
 		return vm_remove(r, e);
+	case SC_VM_RESET:
+		return cmd_vm_reset(r, e->vm);
 	case SC_SET_LOCK:
 		return cmd_vm_lock(r, e->vm, e->lock ? e->lock : "");
 	case SC_POWER_ON:
@@ -124,6 +126,20 @@ static size_t vm_request(struct scenario_run *r, const struct sc_event *e)
 	case SC_EXTERNAL_MOVE:
 	case SC_HA_DISARM:
 	case SC_HA_ARM:
+	case SC_GUEST_HANGS:
+	case SC_GUEST_GOES_ON:
+	case SC_GUEST_AGENT_DIES:
+	case SC_GUEST_BUSY:
+	case SC_GUEST_IDLE:
+	case SC_GUEST_PANICS:
+	case SC_GUEST_WATCHDOG:
+	case SC_GUEST_NO_SPACE:
+	case SC_GUEST_IO_ERROR:
+	case SC_GUEST_STORAGE_BACK:
+	case SC_STORAGE_BAD:
+	case SC_STORAGE_GOOD:
+	case SC_LIBVIRT_HANGS:
+	case SC_LIBVIRT_ANSWERS:
 		break;
 	}
 	return NO_REQUEST;
@@ -179,6 +195,22 @@ static bool by_hand(struct scenario_run *r, const struct sc_event *e)
 	case SC_EXTERNAL_MOVE:
 		external_move(r, e);
 		return true;
+	case SC_GUEST_HANGS:
+	case SC_GUEST_GOES_ON:
+	case SC_GUEST_AGENT_DIES:
+	case SC_GUEST_BUSY:
+	case SC_GUEST_IDLE:
+	case SC_GUEST_PANICS:
+	case SC_GUEST_WATCHDOG:
+	case SC_GUEST_NO_SPACE:
+	case SC_GUEST_IO_ERROR:
+	case SC_GUEST_STORAGE_BACK:
+	case SC_STORAGE_BAD:
+	case SC_STORAGE_GOOD:
+	case SC_LIBVIRT_HANGS:
+	case SC_LIBVIRT_ANSWERS:
+		run_guest_event(r, e);
+		return true;
 	case SC_SHUTDOWN:
 	case SC_REBOOT:
 	case SC_FENCE_NODE:
@@ -194,6 +226,7 @@ static bool by_hand(struct scenario_run *r, const struct sc_event *e)
 	case SC_SET_LOCK:
 	case SC_HA_DISARM:
 	case SC_HA_ARM:
+	case SC_VM_RESET:
 		break;
 	}
 	return false;

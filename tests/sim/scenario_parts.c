@@ -184,7 +184,8 @@ static bool read_attributes(struct reader *r, json_t *o, struct sc_vm *vm)
 	       read_yes(r, o, "live_migratable", &vm->live) &&
 	       read_i64(r, o, "start_retries", 0, 100, &vm->start_retries) &&
 	       read_i64(r, o, "max_relocate", 0, 32, &vm->max_relocate) &&
-	       read_faults(r, member(o, "faults"), vm);
+	       read_faults(r, member(o, "faults"), vm) &&
+	       read_guest(r, member(o, "guest"), &vm->guest);
 }
 
 static bool read_vm_state(struct reader *r, json_t *o, struct sc_vm *vm)
@@ -214,15 +215,25 @@ static bool read_vm_state(struct reader *r, json_t *o, struct sc_vm *vm)
 
 bool read_vm(struct reader *r, json_t *o, bool late)
 {
-	static const char *const keys[] = {"name",	    "node",
-					   "migrating_to",  "want",
-					   "state",	    "cpus",
-					   "mem_mib",	    "load_cpu",
-					   "load_mem_mib",  "priority",
-					   "failback",	    "managed",
-					   "unmanaged",	    "live_migratable",
-					   "start_retries", "max_relocate",
-					   "faults",	    NULL};
+	static const char *const keys[] = {"name",
+					   "node",
+					   "migrating_to",
+					   "want",
+					   "state",
+					   "cpus",
+					   "mem_mib",
+					   "load_cpu",
+					   "load_mem_mib",
+					   "priority",
+					   "failback",
+					   "managed",
+					   "unmanaged",
+					   "live_migratable",
+					   "start_retries",
+					   "max_relocate",
+					   "faults",
+					   "guest",
+					   NULL};
 	struct scenario *sc = r->sc;
 	struct sc_vm *vm = &sc->vms[sc->n_vms];
 	bool managed = true, unmanaged = false, by_want = false;

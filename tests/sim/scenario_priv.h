@@ -15,6 +15,7 @@ enum fact_kind {
 	FACT_START, /* it runs on `node`: started there, or arrived from `from` */
 	FACT_STOP,  /* a copy on `node` ended */
 	FACT_MOVE,  /* live, from `node`; it arrives on `to` */
+	FACT_RESET, /* its guest, on `node`, by the cluster itself */
 	FACT_FENCE, /* `node` went off by a device, or by itself */
 };
 struct fact {
@@ -134,6 +135,12 @@ size_t cmd_vm_set(struct scenario_run *r, int vm, const char *key, const char *v
 bool cmd_vm_attributes(struct scenario_run *r, int vm);
 size_t cmd_vm_migrate(struct scenario_run *r, int vm, const char *node);
 size_t cmd_vm_remove(struct scenario_run *r, int vm);
+/* ---- scenario_guest.c */
+void guest_prepare(struct scenario_run *r, int vm);
+bool guest_attributes(struct scenario_run *r, int vm); /* as the file says; false: not taken */
+void run_guest_event(struct scenario_run *r, const struct sc_event *e);
+
+size_t cmd_vm_reset(struct scenario_run *r, int vm);
 size_t cmd_vm_lock(struct scenario_run *r, int vm, const char *reason);
 size_t cmd_setting(struct scenario_run *r, const char *key, const char *value);
 size_t cmd_rule(struct scenario_run *r, const struct sc_rule *rule, unsigned number);

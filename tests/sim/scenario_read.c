@@ -418,6 +418,7 @@ static void check_free(struct sc_check *c)
 	free(c->apart);
 	free(c->attempts);
 	free(c->distinct);
+	free(c->resets);
 	free(c->one_set);
 	for (size_t i = 0; i < c->n_one_of; i++)
 		finals_done(&c->one_of[i]);
@@ -428,6 +429,15 @@ static void check_free(struct sc_check *c)
 		free(c->attempt_order[i].text);
 }
 
+static void vm_done(struct sc_vm *vm)
+{
+	free(vm->name);
+	for (size_t i = 0; i < vm->guest.n_attributes; i++) {
+		free(vm->guest.attributes[i].key);
+		free(vm->guest.attributes[i].value);
+	}
+}
+
 void scenario_free(struct scenario *sc)
 {
 	if (!sc)
@@ -435,7 +445,7 @@ void scenario_free(struct scenario *sc)
 	for (size_t i = 0; i < sc->n_nodes; i++)
 		free(sc->nodes[i].name);
 	for (size_t i = 0; i < sc->n_vms; i++)
-		free(sc->vms[i].name);
+		vm_done(&sc->vms[i]);
 	for (size_t i = 0; i < sc->n_events; i++)
 		free(sc->events[i].lock);
 	for (size_t i = 0; i < sc->n_checks; i++)

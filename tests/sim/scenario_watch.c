@@ -236,7 +236,10 @@ static void see(struct scenario_run *r, const struct vms_event *e)
 		break;
 	case VMS_MOVE_TRIED:
 	case VMS_PAUSED:
+		break;
 	case VMS_RESET:
+		if (e->ok)
+			fact_add(r, FACT_RESET, e->vm, e->host, e->at_us);
 		break;
 	}
 }

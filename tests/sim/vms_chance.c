@@ -121,6 +121,14 @@ static void libvirt_ends(struct sim *s, struct host *h, int k, uint64_t ms)
 	sim_at(s, ms / 8 * MS + MS, libvirt_well, h, 0);
 }
 
+void vms_libvirt(struct sim *s, struct host *h, bool hangs)
+{
+	if (hangs)
+		libvirt_hangs(s, h, 0, 100000000);
+	else
+		libvirt_well(s, h, 0);
+}
+
 static void hvd_well(struct sim *s, struct host *h, uint64_t arg)
 {
 	struct hyper *y = &vms_of(s)->hyper[h->id - 1];
