@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hypervisor/looks.h"
 
+#include "hypervisor/domain_log.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -51,16 +53,29 @@ static void look_free(struct look *k)
 	free(k);
 }
 
+/*
+ * A look may be faster than the event that says why a VM is gone, or come instead of it. One that
+ * somebody moved to another host must not be started here again before that host has spoken.
+ */
+static Hv__Cause cause_of(Hv__Observed observed, Hv__Cause cause, const char *name)
+{
+	if (observed == HV__OBSERVED__OBSERVED_ABSENT && cause == HV__CAUSE__CAUSE_NONE &&
+	    domain_log_left(name))
+		return HV__CAUSE__CAUSE_MIGRATED;
+	return cause;
+}
+
 /* One VM's state is told; one that cannot be told is no news, the next inventory will tell. */
 static void look_done(struct pool_task *task)
 {
 	struct look *k = (struct look *)task;
 	struct looks *ls = k->ls;
+	Hv__Observed observed = k->sight.observed;
 	const struct fact *f = NULL;
 
-	if (!k->given_up && k->sight.observed != HV__OBSERVED__OBSERVED_UNKNOWN)
-		f = facts_look(ls->facts, k->uuid, k->name, k->sight.observed, k->sight.cause,
-			       k->mark);
+	if (!k->given_up && observed != HV__OBSERVED__OBSERVED_UNKNOWN)
+		f = facts_look(ls->facts, k->uuid, k->name, observed,
+			       cause_of(observed, k->sight.cause, k->name), k->mark);
 	if (f)
 		ls->hooks.news(f, ls->hooks.user);
 	look_free(k);
@@ -118,8 +133,10 @@ static void tell_changes(struct looks *ls, const struct look *k)
 		if (f->observed == HV__OBSERVED__OBSERVED_ABSENT ||
 		    inventory_find(&k->inv, f->uuid))
 			continue;
-		f = facts_look(ls->facts, f->uuid, "", HV__OBSERVED__OBSERVED_ABSENT,
-			       HV__CAUSE__CAUSE_NONE, k->mark);
+		f = facts_look(
+		    ls->facts, f->uuid, "", HV__OBSERVED__OBSERVED_ABSENT,
+		    cause_of(HV__OBSERVED__OBSERVED_ABSENT, HV__CAUSE__CAUSE_NONE, f->name),
+		    k->mark);
 		if (f && !k->full)
 			ls->hooks.news(f, ls->hooks.user);
 	}

@@ -4,8 +4,10 @@
 #include "hypervisor/domain_log.h"
 #include "hypervisor/lifecycle.h"
 #include "hypervisor/pool.h"
+#include "hypervisor/reach.h"
 #include "pki/pki.h"
 
+#include <errno.h>
 #include <libvirt/virterror.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +20,9 @@ struct call {
 	atomic_uint users;
 	struct conn *conn;
 	char *uri;
-	char *host; /* the name that its certificates must have; NULL: in clear text */
+	char *host; /* the name that its certificates must have */
+	char port[REACH_PORT_LEN];
+	bool clear_text, repeat;
 	unsigned int flags;
 	char uuid[HV_UUID_LEN + 1];
 	/* written by the thread, read once `ended` is set */
@@ -73,8 +77,9 @@ static int migrate_to(virDomainPtr d, const struct call *call)
 	virTypedParameterPtr p = NULL;
 	int n = 0, max = 0, r = -1;
 
-	if (!call->host || virTypedParamsAddString(&p, &n, &max, VIR_MIGRATE_PARAM_TLS_DESTINATION,
-						   call->host) == 0)
+	if (call->clear_text ||
+	    virTypedParamsAddString(&p, &n, &max, VIR_MIGRATE_PARAM_TLS_DESTINATION, call->host) ==
+		0)
 		r = virDomainMigrateToURI3(d, call->uri, p, (unsigned)n, call->flags);
 	virTypedParamsFree(p, n);
 	return r;
@@ -86,12 +91,31 @@ static void add_tls_hint(struct call *call)
 	static const char hint[] = "; see 'hvcluster pki show' on both hosts";
 	size_t len = strlen(call->error);
 
-	if (!call->host || (!strstr(call->error, "ertificate") && !strstr(call->error, "TLS") &&
-			    !strstr(call->error, "x509") && !strstr(call->error, ".pem")))
+	if (call->clear_text ||
+	    (!strstr(call->error, "ertificate") && !strstr(call->error, "TLS") &&
+	     !strstr(call->error, "x509") && !strstr(call->error, ".pem")))
 		return;
 	if (len > sizeof(call->error) - sizeof(hint))
 		len = sizeof(call->error) - sizeof(hint);
 	memcpy(call->error + len, hint, sizeof(hint));
+}
+
+/*
+ * False: the call has failed before it was made. Only a repeated one is worth it: libvirtd logs an
+ * error about a connection that says nothing.
+ */
+static bool target_reached(struct call *call)
+{
+	int err = reach(call->host, call->port);
+
+	if (err == 0)
+		return true;
+	call->began_us = call->ended_us = job_now_us();
+	call->rpc = err == ECONNREFUSED;
+	snprintf(call->error, sizeof(call->error),
+		 "libvirtd of %.100s (port %s) cannot be reached: %s", call->host, call->port,
+		 strerror(err));
+	return false;
 }
 
 /* The whole migration, on a connection of its own. */
@@ -101,6 +125,8 @@ static void migrate(struct call *call)
 	_cleanup_domain_ virDomainPtr d = NULL;
 	const virError *e;
 
+	if (call->repeat && !target_reached(call))
+		return;
 	conn_lease(call->conn, &lease);
 	d = lease.v ? virDomainLookupByUUIDString(lease.v, call->uuid) : NULL;
 	call->began_us = job_now_us();
@@ -110,7 +136,8 @@ static void migrate(struct call *call)
 		return;
 	e = virGetLastError();
 	call->rpc = !lease.v || (e && e->domain == VIR_FROM_RPC);
-	snprintf(call->error, sizeof(call->error), "%s", conn_error());
+	snprintf(call->error, sizeof(call->error), "%s%s",
+		 call->rpc ? "a libvirtd went away in the middle: " : "", conn_error());
 	add_tls_hint(call);
 }
 
@@ -125,23 +152,7 @@ static void *run_call(void *data)
 	return NULL;
 }
 
-/* The host of "qemu+tls://[user@]HOST[:PORT]/system", HOST perhaps in brackets. */
-static char *host_of(const char *uri)
-{
-	const char *begin = strstr(uri, "://") + 3, *at;
-	size_t len = strcspn(begin, "/");
-
-	at = memchr(begin, '@', len);
-	if (at) {
-		len -= (size_t)(at + 1 - begin);
-		begin = at + 1;
-	}
-	if (*begin == '[')
-		return hv_xstrndup(begin + 1, strcspn(begin + 1, "]/"));
-	return hv_xstrndup(begin, strcspn(begin, ":/"));
-}
-
-static struct call *call_start(struct job *j, struct conn *c, bool defined)
+static struct call *call_start(struct job *j, struct conn *c, bool defined, bool repeat)
 {
 	struct call *call = hv_xcalloc(1, sizeof(*call));
 
@@ -153,10 +164,11 @@ static struct call *call_start(struct job *j, struct conn *c, bool defined)
 		      VIR_MIGRATE_ABORT_ON_ERROR | VIR_MIGRATE_AUTO_CONVERGE;
 	if (j->unsafe)
 		call->flags |= VIR_MIGRATE_UNSAFE;
-	if (!j->clear_text) {
+	if (!j->clear_text)
 		call->flags |= VIR_MIGRATE_TLS;
-		call->host = host_of(j->target_uri);
-	}
+	call->clear_text = j->clear_text;
+	call->repeat = repeat;
+	reach_address(j->target_uri, &call->host, call->port);
 	if (defined)
 		call->flags |= VIR_MIGRATE_UNDEFINE_SOURCE;
 	if (thread_start(run_call, call))
@@ -180,6 +192,7 @@ void migrate_release(struct job *j)
 /* ---- progress */
 
 struct progress {
+	bool known;	/* libvirt has said what is under way */
 	bool migrating; /* out of this host */
 	unsigned long long total, remaining, bps;
 	unsigned long long iteration;
@@ -193,6 +206,7 @@ static void get_progress(virDomainPtr d, struct progress *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (virDomainGetJobStats(d, &type, &p, &n, 0) != 0)
 		return;
+	ret->known = true;
 	virTypedParamsGetInt(p, n, VIR_DOMAIN_JOB_OPERATION, &operation);
 	ret->migrating =
 	    type != VIR_DOMAIN_JOB_NONE && operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT;
@@ -219,20 +233,20 @@ static void show_progress(struct job *j, const struct progress *p)
 
 /* ---- steps */
 
-/* Once, when the end is asked for or the time is over; then libvirt is asked to abort, repeatedly.
- */
+/* When the end is asked for or the time is over, libvirt is asked to abort, repeatedly. */
 static void end_early(struct job *j, struct migration *m, virDomainPtr d)
 {
 	uint64_t now = job_now_us();
 
-	if (m->why == HV_OK && atomic_load(&j->cancel))
-		m->why = atomic_load(&j->superseded) ? HV_SUPERSEDED : HV_CANCELLED;
-	else if (m->why == HV_OK && job_expired(j))
-		m->why = HV_TIMEOUT;
-	else if (m->why == HV_OK)
-		return;
-	if (m->aborted_us == 0)
-		j->deadline_us = now + MIGRATE_SETTLE_MS * HV_US_PER_MS;
+	if (m->why == HV_OK) {
+		if (atomic_load(&j->cancel))
+			m->why = atomic_load(&j->superseded) ? HV_SUPERSEDED : HV_CANCELLED;
+		else if (job_expired(j))
+			m->why = HV_TIMEOUT;
+		else
+			return;
+		j->deadline_us = now + MIGRATE_SETTLE_MS * HV_US_PER_MS; /* once: it ends */
+	}
 	if (d && now - m->aborted_us >= HV_US_PER_S) {
 		atomic_store(&j->doing, "virDomainAbortJob");
 		virDomainAbortJob(d);
@@ -240,26 +254,31 @@ static void end_early(struct job *j, struct migration *m, virDomainPtr d)
 	}
 }
 
-/* A libvirtd that was restarted is back in a moment; it is not worth an attempt of the cluster's.
+/*
+ * A libvirtd that was restarted is back in a moment; it is not worth an attempt of the cluster's.
+ * Nor is what the next call may meet: the other one has not yet cleared away what had arrived
+ * there.
  */
 static bool once_more(const struct job *j, struct migration *m)
 {
 	uint64_t now = job_now_us();
 
-	if (!m->rpc || m->why != HV_OK || atomic_load(&j->cancel))
+	if ((!m->rpc && !m->first_us) || m->why != HV_OK || atomic_load(&j->cancel))
 		return false;
 	if (!m->first_us)
 		m->first_us = now;
 	return now - m->first_us < MIGRATE_RETRY_MS * HV_US_PER_MS;
 }
 
-static enum job_step failed(struct job *j, struct migration *m)
+static enum job_step again(struct job *j, struct migration *m)
 {
-	if (once_more(j, m)) {
-		m->rpc = false;
-		j->phase = LOOK;
-		return job_wait(j, MIGRATE_PAUSE_MS);
-	}
+	m->rpc = false;
+	j->phase = LOOK;
+	return job_wait(j, MIGRATE_PAUSE_MS);
+}
+
+static enum job_step failed(struct job *j, const struct migration *m)
+{
 	switch ((int)m->why) {
 	case HV_TIMEOUT:
 		return job_finish(j, HV_TIMEOUT,
@@ -294,7 +313,8 @@ static enum job_step settle(struct job *j, struct migration *m, const struct sig
 	case HV__OBSERVED__OBSERVED_ABSENT:
 		return gone(j, m);
 	case HV__OBSERVED__OBSERVED_RUNNING:
-	case HV__OBSERVED__OBSERVED_PAUSED:
+		return once_more(j, m) ? again(j, m) : failed(j, m);
+	case HV__OBSERVED__OBSERVED_PAUSED: /* it waits to be resumed, which is more urgent */
 		return failed(j, m);
 	case HV__OBSERVED__OBSERVED_INCOMING:
 	case HV__OBSERVED__OBSERVED_UNKNOWN:
@@ -328,15 +348,18 @@ static enum job_step enter_settle(struct job *j, struct migration *m, const stru
 static enum job_step watch(struct job *j, struct migration *m, virDomainPtr d,
 			   const struct sight *s)
 {
-	struct progress p;
+	struct progress p = {0};
 
-	if (!d)
+	if (s->observed == HV__OBSERVED__OBSERVED_ABSENT)
 		return enter_settle(j, m, s);
-	get_progress(d, &p);
-	if (!p.migrating)
+	if (d)
+		get_progress(d, &p);
+	if (p.known && !p.migrating)
 		return enter_settle(j, m, s);
-	show_progress(j, &p);
 	end_early(j, m, d);
+	if (!p.known) /* a call that failed does not say that it is over */
+		return job_wait(j, LIFECYCLE_AGAIN_MS);
+	show_progress(j, &p);
 	j->ended_us = 0; /* not yet, whatever became of our call */
 	return job_wait(j, MIGRATE_PROGRESS_MS);
 }
@@ -380,6 +403,8 @@ static enum job_step begin(struct job *j, struct migration *m, virDomainPtr d, s
 		j->began_us = job_now_us();
 		return watch(j, m, d, s);
 	}
+	if (!p.known)
+		return lifecycle_again(j, LIFECYCLE_AGAIN_MS, "libvirt does not say what it is at");
 	if (atomic_load(&j->cancel))
 		return lifecycle_cancelled(j);
 	if (job_expired(j))
@@ -387,7 +412,7 @@ static enum job_step begin(struct job *j, struct migration *m, virDomainPtr d, s
 	fault = tls_fault(j);
 	if (fault)
 		return job_finish(j, HV_REFUSED, "no encrypted migration: %s", fault);
-	m->call = call_start(j, c, s->defined);
+	m->call = call_start(j, c, s->defined, m->first_us > 0);
 	if (!m->call)
 		return job_finish(j, HV_LIMIT, "no thread could be made for the migration");
 	j->phase = CALLING;
@@ -404,7 +429,10 @@ static enum job_step look(struct job *j, struct migration *m, virDomainPtr d, st
 		return job_finish(j, HV_REFUSED, "it is just arriving by migration");
 	case HV__OBSERVED__OBSERVED_PAUSED:
 		if (!j->paused_ok)
-			return job_finish(j, HV_REFUSED, "it is paused");
+			return job_finish(j, HV_REFUSED,
+					  s->cause == HV__CAUSE__CAUSE_MIGRATED
+					      ? "a migration that lost its libvirtd left it paused"
+					      : "it is paused");
 		break;
 	case HV__OBSERVED__OBSERVED_RUNNING:
 		break;

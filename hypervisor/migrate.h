@@ -15,9 +15,11 @@
  * VIR_MIGRATE_PAUSED: the destination never runs before its RESUME. libvirt documents that when the
  * last message of a migration is lost the source goes on while the destination may run; paused, it
  * does not. A call that failed because one of the two libvirtds went away, and left the VM running
- * here, is repeated for MIGRATE_RETRY_MS: a restart takes less. A guest that dirties its memory too
- * fast is slowed down (auto-converge). At the deadline the migration is aborted, and
- * MIGRATE_SETTLE_MS are given for the domain to become definite again.
+ * here, is repeated for MIGRATE_RETRY_MS, if the target takes connections (reach.h): a restart
+ * takes less. When the source's libvirtd dies after all has been sent, it leaves the VM paused
+ * here, and perhaps a paused copy there: that is a failure, and the cluster resumes it here. A
+ * guest that dirties its memory too fast is slowed down (auto-converge). At the deadline the
+ * migration is aborted, and MIGRATE_SETTLE_MS are given for the domain to become definite again.
  */
 #ifndef HV_HYPERVISOR_MIGRATE_H
 #define HV_HYPERVISOR_MIGRATE_H

@@ -107,18 +107,34 @@ void observe_state(int state, int reason, struct sight *ret)
 	unknown(ret, "libvirt does not know its state");
 }
 
+/*
+ * A libvirtd that was restarted between Perform and Confirm leaves the source paused and forgets
+ * the migration: all had been sent, and what became of it there was not told. It will stay so. Two
+ * looks that agree, for in between a migration may have ended.
+ */
+static bool left_paused(virDomainPtr d)
+{
+	int state, reason;
+
+	return virDomainGetState(d, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED &&
+	       reason == VIR_DOMAIN_PAUSED_MIGRATION;
+}
+
 /* Paused for a migration: the destination's copy, or the source in the last moment? */
 static void tell_ends_apart(virDomainPtr d, struct sight *s)
 {
 	virTypedParameterPtr params = NULL;
 	int n = 0, type = 0, operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
+	bool known = virDomainGetJobStats(d, &type, &params, &n, 0) == 0;
 
-	if (virDomainGetJobStats(d, &type, &params, &n, 0) == 0) {
+	if (known) {
 		virTypedParamsGetInt(params, n, VIR_DOMAIN_JOB_OPERATION, &operation);
 		virTypedParamsFree(params, n);
 	}
 	if (operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT)
 		see(s, HV__OBSERVED__OBSERVED_RUNNING, HV__CAUSE__CAUSE_NONE);
+	else if (known && type == VIR_DOMAIN_JOB_NONE && left_paused(d))
+		see(s, HV__OBSERVED__OBSERVED_PAUSED, HV__CAUSE__CAUSE_MIGRATED);
 	else if (operation != VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN)
 		unknown(s, "libvirt has stopped it for a migration that cannot be seen");
 }

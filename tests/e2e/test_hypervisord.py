@@ -121,3 +121,17 @@ def test_libvirtd_frozen_in_a_migration(lab, guest, host):
     assert "result 1 attempt 1 OK ABSENT" in out, out
     assert ("health ill" in out) == (host == "host1")
     assert states(lab, name) == {"host2": "paused"}
+
+
+def test_libvirtd_frozen_in_a_migration_that_outlived_hypervisord(lab, guest):
+    """Nobody holds the call any more, and the one that looks loses its connection: that is not the end of the migration."""
+    name, uuid = guest
+    lab.exec("host1", "virsh", "-q", "migrate-setspeed", name, "12")
+    drive(lab, "host1", f"migrate {uuid} {name} {URI}", "until progress", "sleep 500", "kill", "quit")
+    timers = [later(2, lab.signal, "host1", "libvirtd", "STOP"), later(8, lab.signal, "host1", "libvirtd", "CONT")]
+    out = drive(lab, "host1", f"migrate {uuid} {name} {URI}", "wait 1")
+    for timer in timers:
+        timer.join()
+    assert "health ill" in out, "it was not frozen for long enough, or the migration was over"
+    assert "result 1 attempt 1 OK ABSENT" in out, out
+    assert states(lab, name) == {"host2": "paused"}
