@@ -3,8 +3,7 @@
 
 #include "proto/mutant.h"
 
-#define LOOKS_A_STALL 3
-#define FEEDS_A_TIMEOUT 4
+#define LOOKS_A_TOKEN 2
 #define OPEN_AGAIN_US (5 * HV_US_PER_S)
 
 struct feeder {
@@ -71,7 +70,7 @@ static uint64_t lease_us(const struct feeder *f)
 
 static uint64_t feed_every_us(const struct feeder *f)
 {
-	return f->cfg.timing.watchdog_ms * HV_US_PER_MS / FEEDS_A_TIMEOUT;
+	return f->cfg.timing.watchdog_ms * HV_US_PER_MS / TIMING_FEEDS;
 }
 
 static void try_to_open(struct feeder *f, uint64_t now_us)
@@ -83,9 +82,9 @@ static void try_to_open(struct feeder *f, uint64_t now_us)
 	f->fed_us = now_us;
 }
 
-void feeder_resume(struct feeder *f, uint64_t heartbeat_us, uint64_t now_us)
+void feeder_resume(struct feeder *f, uint64_t from_us, uint64_t now_us)
 {
-	bool valid = heartbeat_us && heartbeat_us <= now_us && now_us - heartbeat_us < lease_us(f);
+	bool valid = from_us && from_us <= now_us && now_us - from_us < lease_us(f);
 
 	if (valid || MUTANT(crash_loop_feeds))
 		try_to_open(f, now_us);
@@ -146,28 +145,28 @@ static void feed(struct feeder *f, uint64_t now_us)
 	f->ops.feed(f->user);
 }
 
-static void keep_record(struct feeder *f, uint64_t heartbeat_us)
+static void keep_record(struct feeder *f, uint64_t from_us)
 {
-	if (!f->open || heartbeat_us == f->recorded_us)
+	if (!f->open || from_us == f->recorded_us)
 		return;
-	f->recorded_us = heartbeat_us;
-	f->ops.record(f->user, heartbeat_us);
+	f->recorded_us = from_us;
+	f->ops.record(f->user, from_us);
 }
 
 /* In force, and the lease is valid. */
-static void go_on(struct feeder *f, const struct feeder_now *now)
+static void go_on(struct feeder *f, const struct feeder_now *now, uint64_t until_us)
 {
 	f->stuck = f->hungry = false;
 	if (!f->open && !f->retiring)
 		try_to_open(f, now->now_us);
 	if (f->open)
 		feed(f, now->now_us);
-	keep_record(f, now->heartbeat_back_us);
+	keep_record(f, until_us - lease_us(f));
 }
 
 static uint64_t next_look_us(const struct feeder *f, uint64_t now_us)
 {
-	uint64_t wait_us = f->cfg.stall_us / LOOKS_A_STALL;
+	uint64_t wait_us = f->cfg.token_us / LOOKS_A_TOKEN;
 
 	return now_us + (wait_us < feed_every_us(f) ? wait_us : feed_every_us(f));
 }
@@ -180,14 +179,15 @@ uint64_t feeder_look(struct feeder *f, const struct cluster *c, const struct fee
 					   .active = now->current,
 					   .heartbeat_sent_us = now->heartbeat_back_us,
 					   .lease_us = lease_us(f),
-					   .stall_us = f->cfg.stall_us};
+					   .token_us = f->cfg.token_us,
+					   .left_us = f->cfg.left_us};
 	uint64_t until_us = selfguard_lease_step(&f->lease, &in);
 	bool on = cluster_watchdogs_on(c);
 	/* Not yet the node that joined with this process: its figures are an earlier one's. */
 	bool ours = now->current && n && n->incarnation == f->incarnation && !n->away_index;
 
 	if (on && until_us)
-		go_on(f, now);
+		go_on(f, now, until_us);
 	else if (on)
 		f->hungry = f->open;
 	if (ours && on)

@@ -15,8 +15,8 @@
  *     again, lease or not: nobody counts on it.
  *   - Before it is closed for good (feeder_retire()) the state forgets our figures, too.
  *
- * It is fed at every quarter of its timeout; looked at more often, since a stall is noticed by the
- * time between two looks.
+ * It is fed at every quarter of its timeout; looked at more often, since a heartbeat counts for
+ * the lease when it is seen to be back.
  */
 #ifndef HV_CLUSTERD_FEEDER_H
 #define HV_CLUSTERD_FEEDER_H
@@ -33,16 +33,16 @@ struct feeder_ops {
 	void (*feed)(void *user);
 	/* False: it cannot be stopped. */
 	bool (*close)(void *user);
-	/* For the next process: the heartbeat (CLOCK_MONOTONIC) that our lease counts from; 0: the
-	 * device is closed. */
-	void (*record)(void *user, uint64_t heartbeat_us);
+	/* For the next process: when (CLOCK_MONOTONIC) our lease counts from; 0: the device is
+	 * closed. */
+	void (*record)(void *user, uint64_t from_us);
 	uint64_t (*propose)(void *user, const Hv__Event *ev); /* as intake.h */
 	bool (*pending)(void *user, uint64_t mark);
 };
 struct feeder_config {
 	struct timing timing;
-	uint64_t stall_us; /* fence/selfguard.h */
-	bool both_go_on;   /* two_node without a witness */
+	uint64_t token_us, left_us; /* fence/selfguard.h */
+	bool both_go_on;	    /* two_node without a witness */
 };
 struct feeder_now {
 	uint64_t now_us, suspended_us; /* read for this very call */
@@ -55,7 +55,7 @@ struct feeder *feeder_new(const struct feeder_config *cfg, const struct feeder_o
 void feeder_free(struct feeder *f); /* leaves the device as it is */
 void feeder_set_self(struct feeder *f, hv_node_id self, uint64_t incarnation);
 /* At the start, with the record that was found (0: none; in this process's CLOCK_MONOTONIC). */
-void feeder_resume(struct feeder *f, uint64_t heartbeat_us, uint64_t now_us);
+void feeder_resume(struct feeder *f, uint64_t from_us, uint64_t now_us);
 /* Looks, feeds, proposes. Returns when to be called again, 0: when something changes. */
 uint64_t feeder_look(struct feeder *f, const struct cluster *c, const struct feeder_now *now);
 /* Ask the cluster to forget it, and then close it. */

@@ -13,7 +13,6 @@
 #define RECORD_DIR "/run/hvcluster"
 #define LEAST_TIMEOUT_S 5
 #define LEAVE_NS (3ULL * 1000000000)
-#define STALL_OF_TOKEN(ms) ((uint64_t)(ms)*HV_US_PER_MS * 8 / 10)
 
 static uint64_t suspended_us(void)
 {
@@ -81,11 +80,11 @@ static bool dog_close(void *user)
 	return stopped;
 }
 
-static void dog_record(void *user, uint64_t heartbeat_us)
+static void dog_record(void *user, uint64_t from_us)
 {
 	struct clusterd *d = user;
 
-	watchdog_record(d->dog, heartbeat_us ? heartbeat_us + suspended_us() : 0, d->watchdog_s);
+	watchdog_record(d->dog, from_us ? from_us + suspended_us() : 0, d->watchdog_s);
 }
 
 static uint64_t dog_propose(void *user, const Hv__Event *ev)
@@ -153,7 +152,8 @@ enum hv_rc clusterd_watch_start(struct clusterd *d)
 		return HV_BAD_CONFIG;
 	}
 	cfg = (struct feeder_config){.timing = d->timing,
-				     .stall_us = STALL_OF_TOKEN(d->list.token_ms),
+				     .token_us = d->list.token_ms * HV_US_PER_MS,
+				     .left_us = timing_left_us(d->list.consensus_ms),
 				     .both_go_on = d->list.two_node};
 	d->feeder = feeder_new(&cfg, &feeder_ops, d);
 	resume(d);

@@ -44,21 +44,60 @@ uint64_t selfguard_due_us(const struct selfguard *g, const struct selfguard_inpu
 	return due;
 }
 
+/* ---- the lease */
+
+/* The latest that was back before this one was sent; NULL: unknown. */
+static const struct selfguard_heard *back_before(const struct selfguard_lease *l, uint64_t sent_us)
+{
+	if (l->newer.sent_us && sent_us >= l->newer.seen_us)
+		return &l->newer;
+	if (l->older.sent_us && sent_us >= l->older.seen_us)
+		return &l->older;
+	return NULL;
+}
+
+/* From when the lease counts by a heartbeat that is seen for the first time; 0: it does not. */
+static uint64_t counts_from(const struct selfguard_lease *l, const struct selfguard_lease_input *in)
+{
+	uint64_t sent_us = in->heartbeat_sent_us;
+	const struct selfguard_heard *e = back_before(l, sent_us);
+
+	if (!e || sent_us < l->floor_us)
+		return 0;
+	if (sent_us > e->sent_us + in->left_us && !MUTANT(stale_ring_counts))
+		return e->sent_us + in->left_us;
+	return sent_us;
+}
+
+static void hear(struct selfguard_lease *l, const struct selfguard_lease_input *in)
+{
+	uint64_t sent_us = in->heartbeat_sent_us, from_us;
+
+	if (!sent_us || sent_us == l->newer.sent_us)
+		return;
+	from_us = counts_from(l, in);
+	if (from_us && from_us + in->lease_us <= in->now_us)
+		l->floor_us = in->now_us + in->token_us;
+	else if (from_us > l->from_us)
+		l->from_us = from_us;
+	if (sent_us >= l->newer.seen_us)
+		l->older = l->newer;
+	l->newer = (struct selfguard_heard){sent_us, in->now_us};
+}
+
 uint64_t selfguard_lease_step(struct selfguard_lease *l, const struct selfguard_lease_input *in)
 {
-	bool stood_still = l->begun && (in->now_us - l->stepped_us > in->stall_us ||
-					in->suspended_us > l->suspended_us + SUSPENDED_US);
-	uint64_t until_us = in->heartbeat_sent_us + in->lease_us;
-
-	if (stood_still)
-		l->floor_us = in->now_us + in->lease_us;
+	if (l->begun && in->suspended_us > l->suspended_us + SUSPENDED_US) {
+		l->floor_us = in->now_us + in->token_us;
+		l->from_us = 0;
+	}
 	l->begun = true;
-	l->stepped_us = in->now_us;
 	l->suspended_us = in->suspended_us;
+	hear(l, in);
 	if (MUTANT(fed_without_lease))
 		return in->now_us + in->lease_us;
-	if (!in->active || !in->heartbeat_sent_us || in->heartbeat_sent_us < l->floor_us ||
-	    in->now_us >= until_us)
+	if (!in->active || !in->heartbeat_sent_us || !l->from_us ||
+	    in->now_us >= l->from_us + in->lease_us)
 		return 0;
-	return until_us;
+	return l->from_us + in->lease_us;
 }

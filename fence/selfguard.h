@@ -64,29 +64,54 @@ uint64_t selfguard_due_us(const struct selfguard *g, const struct selfguard_inpu
  * that it sent less than `lease_us` ago has come back through CPG in that epoch. When it was *sent*
  * counts: what a stopped process reads later of what it sent before proves nothing.
  *
- * TILT. When this process was not stepped for `stall_us`, or the host was suspended, corosync on
- * this host may have stood still too, may take a ring for its own that the others have long left,
- * and may even deliver our own message in it once more (the token was in the socket). It finds out
- * within a token's time. So after such a gap only a heartbeat counts that was sent a whole lease
- * after it (the lease is longer than token + consensus). `stall_us` is below the token's time: who
- * stood still for less is not expelled.
+ * A stale ring. Whoever stood still (host, corosync) may have been left by the others, and may not
+ * know it: the ring's token waits in the socket, and corosync, once it goes on, orders and delivers
+ * with it what this node has sent until then. That token is one (what the others sent again of it
+ * is dropped by its number), and the others leave a silent host after `consensus` at the earliest:
+ * after token and consensus, unless a ring was being formed anyway. So of a heartbeat that has come
+ * back no more is believed than this: let `e` be the latest one that was back before it was sent.
+ * `e` was ordered by another token than the stale one, so we were in the ring when `e` was sent,
+ * and the others had not left us `left_us` (consensus, by the worst pair of clocks) later. The
+ * lease counts from when the heartbeat was sent, but from no later than `e` + `left_us`.
+ *
+ * token 1 s, consensus 1.2 s (left_us 1.08 s), lease 2.7 s, a heartbeat every 0.4 s:
+ *
+ *     t = 0.0   a heartbeat is sent, comes back, is seen
+ *     t = 0.1   the host stands still, for less than the token: nobody leaves it
+ *     t = 1.05  it goes on, and sends the next one: 1.05 s after one that was back, it counts whole
+ *     t = 1.45  and so does the next. Nothing was lost
+ *
+ *     t = 0.0   as before
+ *     t = 0.1   the host stands still, or its ring does, for longer
+ *     t = 2.1   the heartbeat of now comes back: by a stale token for all we know. The lease counts
+ *               from t = 1.08: 1.68 s are left of it
+ *     t = 2.5   the next one was sent when that one was back, and counts whole
+ *
+ * TILT. Where that leaves nothing, since it stood still for longer than the lease, or where the
+ * host was suspended (no clock of ours ran), only a heartbeat counts that is sent a token's time
+ * later: by then a corosync that was left has noticed, whatever was said here about its token.
  *
  *     t = 0.0   fed; the host is frozen
- *     t = 3.0   it thaws. The lease (2 s) is over; heartbeats that come back now do not count
- *     t = 5.0   one that was sent now counts again, if we are still a member. Else never, and the
- *               watchdog resets the host at t = 0 + T
+ *     t = 5.0   it thaws. The lease (2.7 s) is over
+ *     t = 6.0   a heartbeat that is sent now counts again, if we are still a member. Else never,
+ *               and the watchdog resets the host at t = 0 + T
  */
 struct selfguard_lease {
+	struct selfguard_heard {
+		uint64_t sent_us, seen_us; /* seen_us: at which step we knew that it was back */
+	} newer, older;
 	bool begun;
-	uint64_t stepped_us, suspended_us; /* the step before */
-	uint64_t floor_us;		   /* what was sent before does not count */
+	uint64_t suspended_us; /* at the step before */
+	uint64_t floor_us;     /* what was sent before does not count */
+	uint64_t from_us;      /* from when the lease counts; 0: there is none */
 };
 struct selfguard_lease_input {
 	uint64_t now_us;	    /* CLOCK_MONOTONIC, read for this very check */
 	uint64_t suspended_us;	    /* CLOCK_BOOTTIME less CLOCK_MONOTONIC */
 	bool active;		    /* as above */
 	uint64_t heartbeat_sent_us; /* the latest that came back in this epoch; 0: none */
-	uint64_t lease_us, stall_us;
+	uint64_t lease_us, token_us;
+	uint64_t left_us; /* fence/timing.h, timing_left_us() */
 };
 /* Until when it is valid (CLOCK_MONOTONIC); 0: it is not. */
 uint64_t selfguard_lease_step(struct selfguard_lease *l, const struct selfguard_lease_input *in);

@@ -143,6 +143,8 @@
 	X(fed_without_lease, vms, "a watchdog is fed by whoever lives, a member or not")           \
 	X(lease_by_receipt, vms,                                                                   \
 	  "a lease counts from when one's heartbeat was read, not from when it was sent")          \
+	X(stale_ring_counts, vms,                                                                  \
+	  "a heartbeat that a ring brought back which the others had left counts whole")           \
 	X(deadline_without_second_t, vms,                                                          \
 	  "a host whose clusterd was stopped before it fed is not waited for")                     \
 	X(counted_while_the_other_had_quorum, vms,                                                 \

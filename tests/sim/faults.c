@@ -391,6 +391,7 @@ void faults_undo(struct sim *s)
 
 		host_power_on(s, h);
 		host_hang(s, h, false);
+		net_stop(s, h, false);
 		net_corosync(s, h, false);
 		h->try_again_us = 0;
 		disk_well(s, h, 0);

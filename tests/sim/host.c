@@ -447,7 +447,7 @@ void host_power_on(struct sim *s, struct host *h)
 		return;
 	sim_trace(s, "host %u: power on", h->id);
 	h->power = true;
-	h->hung = h->corosync_down = h->held = false;
+	h->hung = h->corosync_down = h->held = h->stopped = h->stale_token = false;
 	h->seen_all = false;
 	h->powered_us = s->now_us;
 	h->clock.sim_us = s->now_us;
@@ -462,7 +462,7 @@ void host_power_off(struct sim *s, struct host *h)
 	if (!h->power)
 		return;
 	sim_trace(s, "host %u: power off", h->id);
-	if (s->options && s->options->lossy)
+	if (lossy(s))
 		sim_fail(s, "host %u is switched off, and nothing was wrong", h->id);
 	h->power = false;
 	s->mind->power_off(s, h);

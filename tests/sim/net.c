@@ -65,12 +65,18 @@ static void arrive(struct sim *s, struct host *h, uint64_t arg)
 	net_deliver_upto(s, h, h->reach);
 }
 
+static void send_to(struct sim *s, const struct ring *r, hv_node_id from, struct host *h)
+{
+	uint64_t us = sim_range(s, 20, 250, 100, 5 * MS);
+
+	sim_at(s, lossy_delay(s, from, h, us), arrive, h, r->seq << 32 | r->ordered.n);
+}
+
 static void ring_add(struct sim *s, struct ring *r, const struct item *it)
 {
 	items_push(&r->ordered, it);
 	for (size_t i = 0; i < r->hosts.n; i++)
-		sim_at(s, sim_range(s, 20, 250, 100, 5 * MS) + lossy_delay(s), arrive,
-		       sim_host(s, r->hosts.ids[i]), r->seq << 32 | r->ordered.n);
+		send_to(s, r, it->host, sim_host(s, r->hosts.ids[i]));
 }
 
 struct item net_conf_item(const struct ring *r)
@@ -109,6 +115,7 @@ static void order_next(struct sim *s, struct host *h, uint64_t arg)
 
 	if (!net_alive(h) || !r || r->stalled || h->outgoing_pos == h->outgoing.n)
 		return;
+	lossy_token(s);
 	if (h->try_again_us > s->now_us) {
 		sim_at(s, h->try_again_us - s->now_us, order_next, h, 0);
 		return;
@@ -179,7 +186,7 @@ void net_leave(struct sim *s, struct host *h)
 
 bool net_alive(const struct host *h)
 {
-	return h->power && !h->hung && !h->corosync_down && !h->held;
+	return h->power && !h->hung && !h->corosync_down && !h->held && !h->stopped;
 }
 
 void net_host_off(struct sim *s, struct host *h)
@@ -210,6 +217,43 @@ void net_corosync(struct sim *s, struct host *h, bool down)
 	}
 	net_host_off(s, h);
 	process_disconnected(s, h);
+}
+
+/*
+ * The token that waited in its socket: it orders what its process has said meanwhile, and delivers
+ * it, to nobody else any more. That token is one.
+ */
+static void handle_stale_token(struct sim *s, struct host *h, uint64_t ring)
+{
+	size_t left = h->outgoing.n - h->outgoing_pos;
+
+	while (left-- && net_alive(h) && h->ring && h->ring->seq == ring && h->ring->stalled &&
+	       h->outgoing_pos < h->outgoing.n) {
+		struct item it = h->outgoing.items[h->outgoing_pos];
+
+		if (it.kind != ITEM_MESSAGE)
+			return;
+		h->outgoing_pos++;
+		blob_ref(it.data);
+		process_receive(s, h, &it);
+		blob_unref(it.data);
+	}
+}
+
+void net_stop(struct sim *s, struct host *h, bool stop)
+{
+	if (!h->power || h->stopped == stop || (stop && !net_alive(h)))
+		return;
+	sim_trace(s, "host %u: corosync %s", h->id, stop ? "stands still" : "goes on");
+	h->stopped = stop;
+	if (stop) {
+		h->stale_token = net_silent(s);
+		return;
+	}
+	if (h->stale_token && h->ring)
+		sim_at(s, prng_range(sim_stream(s, STREAM_WATCHDOG), 100, 5 * MS),
+		       handle_stale_token, h, h->ring->seq);
+	net_changed(s, true);
 }
 
 void net_hold(struct sim *s, struct host *h, bool down)

@@ -57,7 +57,9 @@ static void enter(struct sim *s, struct host *h, struct ring *r)
 	bool joins = false;
 
 	h->ring = r;
+	h->stale_token = false;
 	h->pos = h->reach = 0;
+	h->arrives_us = 0;
 	if (old)
 		ring_drop_if_empty(s, old);
 	net_order_later(s, h);
@@ -200,6 +202,18 @@ void net_changed(struct sim *s, bool host_came)
 	       host_came ? sim_range(s, 50 * MS, SEC, 2 * MS, 30 * MS)
 			 : sim_range(s, 300 * MS, 2500 * MS, 1 * MS, 30 * MS),
 	       regroup, NULL, 0);
+}
+
+bool net_silent(struct sim *s)
+{
+	bool first = !s->regroup_due && !disturbed(s);
+
+	stall_broken(s);
+	if (!first)
+		return false;
+	s->regroup_due = true;
+	sim_at(s, prng_range(sim_stream(s, STREAM_WORLD), 2200 * MS, 2500 * MS), regroup, NULL, 0);
+	return true;
 }
 
 /* ---- loss one way */

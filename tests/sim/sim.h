@@ -214,8 +214,11 @@ struct host {
 	struct host_clock clock;
 	char name[HV_NAME_MAX + 1]; /* "host7", unless a scenario names it */
 	bool power, hung, corosync_down;
-	bool held;	       /* its process has taken corosync down */
-	bool ghost;	       /* CPG keeps a member of it that has left */
+	bool stopped;	  /* its corosync stands still; its process does not */
+	bool stale_token; /* and has a token to handle when it goes on, of a ring that the others
+			     may have left by then */
+	bool held;	  /* its process has taken corosync down */
+	bool ghost;	  /* CPG keeps a member of it that has left */
 	uint64_t try_again_us; /* CPG takes no messages until then */
 	uint64_t connections;
 	unsigned group;	     /* network partition */
@@ -225,6 +228,7 @@ struct host {
 	struct ring *ring;
 	size_t pos;	       /* items of the ring delivered */
 	size_t reach;	       /* items of the ring received */
+	uint64_t arrives_us;   /* lossy.c: the last of what is on its way to it */
 	struct items outgoing; /* not yet ordered */
 	size_t outgoing_pos;
 	struct process proc;
@@ -273,6 +277,11 @@ struct sim {
 	hv_node_id lonely; /* heard, or hears, one way only; 0: none */
 	bool one_way_flaps;
 	uint32_t one_way_count;
+	struct lossy {				/* lossy.c */
+		uint64_t held_from_us, held_us; /* the token: since when, until when */
+		uint64_t rotation_us;		/* until when it goes round as it is */
+		uint64_t messages, tokens;	/* lost */
+	} lossy;
 	uint64_t disturbed_us; /* since when the lonely host could have known, and has not gone */
 
 	struct check *check;
@@ -301,6 +310,7 @@ void net_leave(struct sim *s, struct host *h); /* its process has ended or leave
 void net_host_off(struct sim *s, struct host *h);
 void net_corosync(struct sim *s, struct host *h, bool down);
 void net_hold(struct sim *s, struct host *h, bool down); /* by its own process */
+void net_stop(struct sim *s, struct host *h, bool stop); /* corosync stands still, or goes on */
 bool net_alive(const struct host *h);			 /* its corosync runs */
 void net_done(struct sim *s);
 void net_deliver_upto(struct sim *s, struct host *h, size_t reach); /* within its ring */
@@ -310,6 +320,8 @@ struct item net_conf_item(const struct ring *r); /* its data is the caller's */
 /* ring.c */
 void net_changed(struct sim *s,
 		 bool host_came); /* hosts or partitions changed: rings will form anew */
+/* Somebody is silent: no new ring before token and consensus. False: one is being formed. */
+bool net_silent(struct sim *s);
 void net_one_way(struct sim *s, hv_node_id lonely, bool flaps);
 void net_one_way_over(struct sim *s);
 void ring_stall(struct sim *s, struct ring *r); /* its token is lost */
@@ -371,7 +383,11 @@ void until_quiet(struct sim *s); /* world.c: everyone has agreed that nothing mo
 
 /* lossy.c */
 void lossy_start(struct sim *s);
-uint64_t lossy_delay(struct sim *s); /* of one message to one host; 0 unless --lossy */
+/* All nothing unless --lossy. */
+bool lossy(const struct sim *s);
+uint64_t lossy_delay(struct sim *s, hv_node_id from, struct host *to, uint64_t usual_us);
+void lossy_token(struct sim *s); /* it comes to somebody who has something to say */
+void lossy_end(struct sim *s);	 /* what was lost is added up */
 
 /* swarm.c */
 void swarm_configure(struct sim *s);

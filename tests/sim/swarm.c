@@ -36,6 +36,9 @@ static const struct fault_kind {
 };
 _Static_assert(ARRAY_SIZE(kinds) <= SIM_FAULTS, "SIM_FAULTS is too small");
 
+#define LOSSY_US (3600 * SEC)
+#define LOSSY_HOSTS 9
+
 static void choose_cluster(struct sim *s, struct prng *r)
 {
 	static const struct {
@@ -65,6 +68,8 @@ static void choose_cluster(struct sim *s, struct prng *r)
 		s->device = s->device && (s->n % 2 == 0 || lms) && s->n > 1;
 		s->two_node = s->n == 2 && !s->device;
 	}
+	if (s->options->lossy && !s->options->n_nodes && s->n > LOSSY_HOSTS)
+		s->n = LOSSY_HOSTS; /* 32 would take half of the time */
 	if (s->options->duel) {
 		s->n = 2;
 		s->two_node = true;
@@ -75,8 +80,6 @@ static void choose_cluster(struct sim *s, struct prng *r)
 	/* A device's vote excludes it (votequorum(5)). */
 	s->wait_for_all = s->two_node || (wait_for_all && !s->device);
 }
-
-#define LOSSY_US (3600 * SEC)
 
 static uint64_t one_of_ms(struct prng *r, const unsigned *ms, size_t n)
 {

@@ -205,7 +205,8 @@ struct watchdog {
 struct watchdogs {
 	bool on;
 	struct timing timing;
-	uint64_t stall_us;
+	uint64_t token_us, left_us; /* as fence/selfguard.h has them */
+	uint32_t consensus_ms;
 	struct watchdog hosts[SIM_HOSTS];
 	uint64_t resets;
 };

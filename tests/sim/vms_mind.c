@@ -271,14 +271,18 @@ static uint64_t vms_next(struct mind *m)
 static void vms_poll(struct mind *m)
 {
 	uint64_t next = intake_next_us(m->intake);
+	bool feeder = m->feeder_due_us && mind_mono(m) >= m->feeder_due_us;
 
 	if (!m->inventory_sent && m->s->now_us - m->h->proc.started_us > 300 * MS)
 		vms_inventory(m);
 	if ((next && mind_mono(m) >= next) ||
 	    (m->guard_due_us && mind_mono(m) >= m->guard_due_us) ||
-	    (m->feeder_due_us && mind_mono(m) >= m->feeder_due_us) ||
 	    (m->proof_due_us && mind_mono(m) >= m->proof_due_us) ||
 	    (m->due_us && mind_cluster_us(m) >= m->due_us))
+		m->unsettled = true;
+	if (feeder && lossy(m->s))
+		mind_watch_look(m); /* alone: hours of nothing else */
+	else if (feeder)
 		m->unsettled = true;
 }
 
@@ -290,7 +294,9 @@ static void chance(struct sim *s, struct host *h, uint64_t arg)
 	admin_step(s);
 	vms_garbage_step(s);
 	vms_guest_step(s);
-	sim_at(s, prng_range(sim_stream(s, STREAM_ADMIN), 10 * MS, 400 * MS) * s->swarm.pace,
+	sim_at(s,
+	       prng_range(sim_stream(s, STREAM_ADMIN), 10 * MS, 400 * MS) * s->swarm.pace *
+		   (lossy(s) ? 3 : 1),
 	       chance, NULL, 0);
 }
 

@@ -11,6 +11,9 @@
 
 #define LOOK_US (500 * MS)
 #define PEEK_US (100) /* for a message on its way */
+#define TOKEN_MS 1000
+#define CONSENSUS_MS 1200
+#define TOKEN_STORM_US (50 * MS)
 
 static struct prng *chance(struct sim *s)
 {
@@ -96,13 +99,19 @@ static bool ambushed(struct sim *s, struct host *h)
 	       host_mono_us(s, h) - sent >= (uint64_t)t->lease_ms * d->ambush_permille;
 }
 
-/* What comes back was sent before the ring broke: the lease is over soon after. */
+/*
+ * What comes back was sent before the ring broke, or before the others could have left it: the
+ * lease is over soon after.
+ */
 static void check_lease(struct sim *s, const struct host *h)
 {
+	const struct watchdogs *w = &vms_of(s)->watch;
 	const struct ring *r = h->ring;
-	uint64_t lease_us = TIMING_WORST_MS(vms_of(s)->watch.timing.lease_ms) * MS;
+	uint64_t most_us = TIMING_WORST_MS(w->timing.lease_ms) * MS;
 
-	if (r && r->stalled && s->now_us - r->stalled_us > lease_us)
+	if (h->stale_token)
+		most_us += (uint64_t)w->consensus_ms * MS;
+	if (r && r->stalled && s->now_us - r->stalled_us > most_us)
 		sim_fail(s, "I6: node %u feeds its watchdog %llu ms after its ring broke", h->id,
 			 (unsigned long long)((s->now_us - r->stalled_us) / MS));
 }
@@ -177,8 +186,10 @@ void mind_watch_start(struct mind *m)
 					      .propose = ops_propose,
 					      .pending = ops_pending};
 	const struct watchdogs *w = &vms_of(m->s)->watch;
-	struct feeder_config cfg = {
-	    .timing = w->timing, .stall_us = w->stall_us, .both_go_on = m->s->two_node};
+	struct feeder_config cfg = {.timing = w->timing,
+				    .token_us = w->token_us,
+				    .left_us = w->left_us,
+				    .both_go_on = m->s->two_node};
 
 	if (!w->on || !dog_of(m->s, m->h)->there)
 		return;
@@ -307,7 +318,7 @@ static void wake_late(struct sim *s, struct host *h, uint64_t incarnation)
 static void bad_late_reader(struct sim *s, struct host *h, uint64_t until_us)
 {
 	bool said = h->outgoing_pos < h->outgoing.n;
-	uint64_t stop_us = vms_of(s)->watch.stall_us * prng_range(chance(s), 30, 95) / 100;
+	uint64_t stop_us = vms_of(s)->watch.token_us * prng_range(chance(s), 30, 95) / 100;
 
 	if (s->healing || !process_runs(h))
 		return;
@@ -324,6 +335,24 @@ static void thaw(struct sim *s, struct host *h, uint64_t powers)
 {
 	if (h->power && h->powers == powers)
 		host_hang(s, h, false);
+}
+
+static void corosync_goes_on(struct sim *s, struct host *h, uint64_t powers)
+{
+	if (h->power && h->powers == powers)
+		net_stop(s, h, false);
+}
+
+/* Where the watchdog does not bite before: what was said meanwhile comes back all at once. */
+static void bad_corosync(struct sim *s, struct host *h, struct prng *r)
+{
+	uint64_t us = vms_of(s)->watch.timing.lease_ms * MS + timeout_us(s) * 3 / 4;
+
+	us = us * prng_range(r, 20, 110) / 100;
+	if (s->storm)
+		return;
+	net_stop(s, h, true);
+	sim_at(s, us, corosync_goes_on, h, h->powers);
 }
 
 static void one_bad_moment(struct sim *s, struct host *unused, uint64_t arg)
@@ -350,6 +379,9 @@ static void one_bad_moment(struct sim *s, struct host *unused, uint64_t arg)
 	} else if (what < 85) {
 		if (sim_inject(s, "watchdog: host cut off for long"))
 			cut(s, h, prng_range(&r, 2, 8) * timeout_us(s));
+	} else if (what < 93) {
+		if (sim_inject(s, "watchdog: corosync stands still"))
+			bad_corosync(s, h, &r);
 	} else if (sim_inject(s, "watchdog: host frozen, nearly too long")) {
 		host_hang(s, h, true);
 		sim_at(s, timeout_us(s) * prng_range(&r, 20, 98) / 100, thaw, h, h->powers);
@@ -366,8 +398,20 @@ void vms_watch_give(struct sim *s, hv_node_id host, const struct timing *t)
 		sim_at(s, LOOK_US, check_i6, NULL, 0);
 	w->on = true;
 	w->timing = *t;
-	w->stall_us = 800 * MS;
+	w->token_us = TOKEN_MS * MS;
+	w->consensus_ms = CONSENSUS_MS;
+	w->left_us = timing_left_us(w->consensus_ms);
 	w->hosts[host - 1].there = true;
+}
+
+/* As clusterd demands it; the shortest that it takes are among them. */
+static void fit_to_ring(struct timing *t)
+{
+	if (t->lease_ms < timing_least_lease_ms(TOKEN_MS, CONSENSUS_MS))
+		t->lease_ms = timing_least_lease_ms(TOKEN_MS, CONSENSUS_MS);
+	if (t->watchdog_ms < t->lease_ms + TIMING_FEED_MARGIN_MS || t->watchdog_ms == 4000)
+		t->watchdog_ms = t->lease_ms + TIMING_FEED_MARGIN_MS;
+	hv_assert(!timing_wrong(t, TOKEN_MS, CONSENSUS_MS));
 }
 
 void vms_watch_setup(struct sim *s)
@@ -377,13 +421,15 @@ void vms_watch_setup(struct sim *s)
 	struct watchdogs *w = &vms_of(s)->watch;
 	struct prng *r = chance(s);
 	struct timing t = {0};
-	bool on = prng_chance(r, 400), nothing_else = prng_chance(r, 600);
+	bool on = prng_chance(r, lossy(s) ? 800 : 400), nothing_else = prng_chance(r, 600);
 
 	if (s->scenario || !on)
 		return;
 	t.watchdog_ms = s->storm ? 1000 : timeouts[prng_range(r, 0, 3)];
 	t.lease_ms = s->storm ? 300 : leases[prng_range(r, 0, 2)];
 	t.device_ms = s->device ? (s->storm ? 200 : 4000) : 0;
+	if (lossy(s))
+		fit_to_ring(&t);
 	s->rings_apart = !s->options->calm;
 	for (size_t i = 0; i < s->n; i++) {
 		int ppm = (int)prng_range(r, 0, 100000) - 50000;
@@ -395,7 +441,9 @@ void vms_watch_setup(struct sim *s)
 		vms_watch_give(s, s->hosts[i].id, &t);
 		w->hosts[i].rate_ppm = ppm;
 	}
-	w->stall_us = s->storm ? 50 * MS : 800 * MS;
+	if (s->storm)
+		w->token_us =
+		    TOKEN_STORM_US; /* rings are left within milliseconds: none is stale */
 	sim_trace(s, "watchdogs: %u ms, lease %u ms%s", t.watchdog_ms, t.lease_ms,
 		  nothing_else ? ", no fence devices" : "");
 	if (w->on && !s->options->calm)

@@ -94,6 +94,7 @@ bool sim_run(uint64_t seed, const struct sim_options *o, struct sim_result *ret)
 		s.mind->end(&s);
 	sim_trace(&s, "%llu events", (unsigned long long)ret->events);
 	ret->simulated_us = s.now_us;
+	lossy_end(&s);
 	sim_end(&s);
 	return !s.failed;
 }

@@ -61,7 +61,7 @@ static void make(uint32_t watchdog_ms)
 					      .record = dev_record,
 					      .propose = propose,
 					      .pending = pending};
-	struct feeder_config cfg = {.timing = {watchdog_ms, 2000, 0}, .stall_us = S};
+	struct feeder_config cfg = {.timing = {watchdog_ms, 2000, 0}, .token_us = S, .left_us = S};
 
 	if (!s.c)
 		s = small_online();
@@ -109,6 +109,7 @@ static void arm(bool disarm)
 static void at_work(void)
 {
 	make(5000);
+	look(999500, 999400, true);
 	look(1000000, 999900, true);
 	commit();
 	look(1000500, 1000400, true);
@@ -120,6 +121,8 @@ Test(feeder, opens_with_a_lease_and_says_so, .fini = done)
 	look(1000000, 0, false);
 	look(1000200, 0, true);
 	cr_assert_eq(opens, 0, "no heartbeat has come back yet");
+	look(1000250, 1000220, true);
+	cr_assert_eq(opens, 0, "it was the first one");
 	cr_assert_gt(look(1000400, 1000300, true), 1000400 * MS);
 	cr_assert_eq(opens, 1);
 	cr_assert(says == 1 && said.watchdog_ms == 5000 && said.lease_ms == 2000 && said.node == 1);
@@ -228,6 +231,7 @@ Test(feeder, a_device_that_does_not_open_is_tried_again, .fini = done)
 {
 	make(5000);
 	open_works = false;
+	look(999600, 999500, true);
 	look(1000000, 999900, true);
 	look(1000250, 1000200, true);
 	cr_assert_eq(opens, 1);

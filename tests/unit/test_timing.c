@@ -57,3 +57,31 @@ Test(timing, the_watchdog_waits_longer_than_the_lease)
 	t.watchdog_ms = 40000;
 	cr_assert_not_null(timing_wrong(&t, 500, 600), "two clocks would differ by too much");
 }
+
+Test(timing, a_ring_may_stand_for_more_than_two_pauses_of_a_token_each)
+{
+	for (uint32_t token = 100; token <= 10000; token += 100) {
+		uint32_t lease = timing_least_lease_ms(token, token + token / 5);
+		uint32_t watchdog = lease + TIMING_FEED_MARGIN_MS;
+
+		if (TIMING_LEFT_MS(watchdog, lease, 0) <= TIMING_LONGEST_MS)
+			cr_assert_gt(TIMING_STAND_MS(watchdog, lease, token), 2 * token, "token %u",
+				     token);
+	}
+}
+
+Test(timing, who_is_silent_is_not_left_before_consensus_by_any_clock)
+{
+	cr_assert_eq(timing_left_us(1200), 1085000);
+	cr_assert_leq(timing_left_us(600) * 105, 600000 * 95);
+}
+
+Test(timing, a_lease_lasts_until_the_heartbeat_after_the_next)
+{
+	struct timing t = {.watchdog_ms = 5000, .lease_ms = timing_least_lease_ms(100, 120)};
+
+	cr_assert_eq(t.lease_ms, 1200);
+	cr_assert_null(timing_wrong(&t, 100, 120));
+	t.lease_ms = 1100;
+	cr_assert_not_null(timing_wrong(&t, 100, 120));
+}
