@@ -175,7 +175,7 @@ static int run(const struct options *o)
 		fprintf(stderr, "hvsim: %s: %s\n", o->json, strerror(errno));
 		return 2;
 	}
-	return t.failed ? 1 : 0;
+	return t.failed ? 1 : t.stopped ? 2 : 0;
 }
 
 static int trace(struct options *o)

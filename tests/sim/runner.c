@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -15,6 +16,7 @@ static uint64_t running_seed;
 static char panicked[256];
 static bool panics_quietly;
 static int panic_fd = -1;
+static volatile sig_atomic_t stopped; /* SIGINT, SIGTERM: what was run counts, and is told */
 
 struct message {       /* of a child to its parent, in one piece: pointers are the same in both */
 	bool ok, died; /* its sender ends with it */
@@ -136,6 +138,8 @@ static bool runner_start(struct runner *r)
 	fflush(stdout);
 	r->pid = fork();
 	if (r->pid == 0) {
+		signal(SIGINT, SIG_IGN); /* from a terminal it comes to all */
+		signal(SIGTERM, SIG_DFL);
 		close(fds[0]);
 		child(r, fds[1]);
 	}
@@ -242,20 +246,40 @@ static void collect(struct runner *r, struct totals *t, struct progress *p)
 		runner_go(r);
 }
 
+static void on_stop(int number)
+{
+	stopped = 1;
+}
+
+/* Seeds under way are given up. */
+static void stop_all(struct runner *runners, unsigned jobs)
+{
+	for (unsigned i = 0; i < jobs; i++) {
+		if (!runners[i].pid)
+			continue;
+		kill(runners[i].pid, SIGTERM);
+		close(runners[i].fd);
+		waitpid(runners[i].pid, NULL, 0);
+	}
+}
+
 void run_many(uint64_t first, uint64_t last, unsigned jobs, const struct sim_options *o,
 	      struct totals *ret)
 {
 	struct runner runners[JOBS_MAX];
 	struct pollfd fds[JOBS_MAX];
 	struct progress p = {isatty(STDOUT_FILENO), 0, last - first + 1, now_s(), now_s()};
+	const struct sigaction stop = {.sa_handler = on_stop};
 	bool any = true;
 
 	hv_assert(jobs <= JOBS_MAX);
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
 	for (unsigned i = 0; i < jobs; i++) {
 		runners[i] = (struct runner){o, first + i, last, jobs, 0, -1};
 		runner_go(&runners[i]);
 	}
-	while (any) {
+	while (any && !stopped) {
 		any = false;
 		for (unsigned i = 0; i < jobs; i++) {
 			fds[i] = (struct pollfd){runners[i].pid ? runners[i].fd : -1, POLLIN, 0};
@@ -267,6 +291,9 @@ void run_many(uint64_t first, uint64_t last, unsigned jobs, const struct sim_opt
 			if (fds[i].fd >= 0 && fds[i].revents)
 				collect(&runners[i], ret, &p);
 	}
+	ret->stopped = stopped;
+	if (stopped)
+		stop_all(runners, jobs);
 }
 
 /* ---- sums */
@@ -304,8 +331,8 @@ void totals_print(const struct totals *t, FILE *f)
 		(double)t->simulated_us / 3.6e9, (double)cpu / 1e6,
 		(unsigned long long)(t->simulated_us / cpu), (double)seeds * 1e6 / (double)cpu,
 		(unsigned long long)t->injections, (unsigned long long)t->events);
-	fprintf(f, "%llu passed, %llu failed\n", (unsigned long long)t->passed,
-		(unsigned long long)t->failed);
+	fprintf(f, "%llu passed, %llu failed%s\n", (unsigned long long)t->passed,
+		(unsigned long long)t->failed, t->stopped ? "; stopped before the last seed" : "");
 }
 
 bool totals_json(const struct totals *t, uint64_t first, uint64_t last, const char *path)
@@ -317,6 +344,8 @@ bool totals_json(const struct totals *t, uint64_t first, uint64_t last, const ch
 	fprintf(f, "{\"first\": %llu, \"last\": %llu, \"passed\": %llu, \"failed\": %llu, ",
 		(unsigned long long)first, (unsigned long long)last, (unsigned long long)t->passed,
 		(unsigned long long)t->failed);
+	if (t->stopped)
+		fprintf(f, "\"stopped\": true, ");
 	fprintf(f, "\"simulated_s\": %llu, \"cpu_ms\": %llu, \"events\": %llu, \"injections\": {",
 		(unsigned long long)(t->simulated_us / SEC), (unsigned long long)(t->cpu_us / 1000),
 		(unsigned long long)t->events);

@@ -10,6 +10,7 @@ struct totals {
 	uint64_t events, simulated_us, injections;
 	uint64_t cpu_us; /* of all processes together */
 	struct coverage coverage;
+	bool stopped; /* by SIGINT or SIGTERM, before the last seed */
 };
 
 /* One seed in this process. A failure is printed. */
