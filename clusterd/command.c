@@ -2,6 +2,7 @@
 #include "clusterd/command.h"
 
 #include "fence/fence_agent.h"
+#include "hypervisor/domain_guest.h"
 #include "hypervisor/domain_xml.h"
 
 #include <stdio.h>
@@ -107,6 +108,49 @@ static enum hv_rc prepare_vm_add(Hv__VmAdd *add, struct command_plan *plan)
 	return HV_OK;
 }
 
+/* ---- vm set */
+
+/* The guest's health cannot be seen without its device: what the attribute needs in the XML. */
+static const char *missing_device(const struct domain_info *info, const Hv__KeyValue *kv)
+{
+	static const struct {
+		const char *key, *off;
+		enum domain_guest_need need;
+	} needs[] = {
+	    {"heartbeat_s", "0", DOMAIN_NEEDS_AGENT},
+	    {"guest_panic", "report", DOMAIN_NEEDS_PANIC},
+	    {"guest_watchdog", "report", DOMAIN_NEEDS_WATCHDOG},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(needs); i++)
+		if (strcmp(kv->key, needs[i].key) == 0 && strcmp(kv->value, needs[i].off) != 0)
+			return domain_guest_missing(info, needs[i].need);
+	return NULL;
+}
+
+/* Which VM, and whether the attributes are any good, is the brain's to judge. */
+static enum hv_rc prepare_vm_set(const struct cluster *c, const Hv__VmSet *set,
+				 struct command_plan *plan)
+{
+	const struct vm *vm = cluster_vm_by_name(c, set->name);
+	struct domain_info info;
+
+	if (!vm || domain_xml_parse(vm->xml, vm->xml_len, &info, NULL) != HV_OK)
+		return HV_OK;
+	for (size_t i = 0; i < set->n_attributes; i++) {
+		const char *missing = missing_device(&info, set->attributes[i]);
+
+		if (!missing)
+			continue;
+		plan->text =
+		    hv_xasprintf("%s of VM %s: %s", set->attributes[i]->key, vm->name, missing);
+		plan->hint = "hvcluster vm show NAME --xml >FILE; add it there; then 'vm remove "
+			     "NAME' and 'vm add FILE'";
+		return HV_BAD_INPUT;
+	}
+	return HV_OK;
+}
+
 /* ---- fencing */
 
 static bool is_secret(const char *key)
@@ -188,6 +232,8 @@ enum hv_rc command_prepare(const struct cluster *c, Hv__Command *cmd, struct com
 	switch (cmd->body_case) {
 	case HV__COMMAND__BODY_VM_ADD:
 		return prepare_vm_add(cmd->vm_add, ret);
+	case HV__COMMAND__BODY_VM_SET:
+		return prepare_vm_set(c, cmd->vm_set, ret);
 	case HV__COMMAND__BODY_FENCE_ADD:
 		return prepare_fence_add(cmd->fence_add, ret);
 	case HV__COMMAND__BODY_FENCE_CONFIRM:
@@ -207,7 +253,6 @@ enum hv_rc command_prepare(const struct cluster *c, Hv__Command *cmd, struct com
 	case HV__COMMAND__BODY_FENCE_LEVEL:
 	case HV__COMMAND__BODY_OP_CANCEL:
 	case HV__COMMAND__BODY_SETTING_SET:
-	case HV__COMMAND__BODY_VM_SET:
 	case HV__COMMAND__BODY_VM_LOCK:
 	case HV__COMMAND__BODY_RULE_ADD:
 	case HV__COMMAND__BODY_RULE_REMOVE:

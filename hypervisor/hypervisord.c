@@ -10,6 +10,8 @@
  *   link ---- requests ----> job --- steps on ---> pool --- lifecycle, migrate ---> libvirt
  *    ^                        |                                                      |
  *    +------ messages --------+---- facts <------------ events, inventory -----------+
+ *    |                                |                                              |
+ *    +------ messages ------------- guests <------ a pool of its own, which asks ----+
  */
 #include "hypervisor/child.h"
 #include "hypervisor/conn.h"

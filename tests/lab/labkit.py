@@ -87,8 +87,8 @@ class Lab:
 
     def start(self, host, *words, **kwargs):
         """Starts a command in a host; returns the Popen."""
-        return subprocess.Popen(self.command(host, *words), env=self._env, text=True,
-                                stdin=subprocess.DEVNULL, **kwargs)
+        kwargs.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.Popen(self.command(host, *words), env=self._env, text=True, **kwargs)
 
     def off(self, *hosts):
         self.run("off", *hosts)
@@ -110,11 +110,18 @@ class Lab:
         """Options of a host's BMC, as a dict."""
         return dict(line.split("=", 1) for line in self.run("bmc", host).split())
 
-    def mkguest(self, *names, tiny=False, mem=None):
+    def mkguest(self, *names, tiny=False, mem=None, options=()):
         """Makes guests; returns the paths of their XML as hosts see them."""
         words = ["--tiny"] if tiny else []
+        words += options
         words += ["--mem", mem] if mem else []
         return self.run("mkguest", *words, *names).split()
+
+    def in_guest(self, host, name, script, check=True):
+        """Has a shell in a guest run this, through its agent; does not wait for its end."""
+        order = {"execute": "guest-exec", "arguments": {"path": "/bin/sh", "arg": ["-c", script]}}
+        return self.exec(host, "virsh", "-q", "qemu-agent-command", "--timeout", 10, name, json.dumps(order),
+                         check=check)
 
     def guests(self):
         """{name: [host, ...]}: whose QEMU runs where, by the kernel's word."""
