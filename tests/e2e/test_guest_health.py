@@ -123,7 +123,7 @@ def test_a_panic_is_reset_and_a_full_disk_waited_for(lab, cluster):
     add(lab, cluster, "full", ("io_error=resume",), change=small_disk)
     wait_up(lab, cluster, "panic", "full")
     lab.in_guest("host1", "full", "dd if=/dev/zero of=/dev/vdb bs=64k count=96")
-    lab.in_guest("host1", "panic", "echo c >/proc/sysrq-trigger")
+    lab.in_guest("host1", "panic", "sleep 1; echo c >/proc/sysrq-trigger")
     wait_until(lambda: "no space left" in cluster.run("status").stdout, 60, "the full disk in status")
     assert "vdb" in cluster.run("vm", "explain", "full").stdout
     wait_until(lambda: len(evidence(lab, "panic")) == 1, 60, "the panicked guest is reset")
@@ -144,7 +144,7 @@ def test_a_guest_that_hangs_again_and_again_is_left_alone(lab, cluster):
     for boot in (1, 2, 3):
         wait_until(lambda boot=boot: len(boots(lab, "panic")) == boot, BOOT, f"boot {boot}")
         wait_up(lab, cluster, "panic")
-        lab.in_guest("host1", "panic", "echo c >/proc/sysrq-trigger", check=False)
+        lab.in_guest("host1", "panic", "sleep 1; echo c >/proc/sysrq-trigger")
         wait_until(lambda: "sysrq: Trigger a crash" in words(lab, "panic"), 30, "the panic")
     time.sleep(30)
     assert len(evidence(lab, "panic")) == 2 and len(boots(lab, "panic")) == 3
@@ -175,11 +175,11 @@ def test_a_libvirtd_that_hangs_resets_nobody(lab, cluster):
 def test_hypervisord_dies_while_a_guest_is_reset(lab, cluster):
     """Whenever it dies: the guest is reset, and boots no more often than it must."""
     add(lab, cluster, "panic", ("guest_panic=reset", "reset_limit=10"), options=("--panic",))
-    for boot, delay in enumerate((0.05, 0.3, 0.8), 1):
+    for boot, delay in enumerate((1.05, 1.3, 1.8), 1):
         wait_until(lambda boot=boot: len(boots(lab, "panic")) >= boot, BOOT, f"boot {boot}")
         wait_up(lab, cluster, "panic")
         before = len(boots(lab, "panic"))
-        lab.in_guest("host1", "panic", "echo c >/proc/sysrq-trigger", check=False)
+        lab.in_guest("host1", "panic", "sleep 1; echo c >/proc/sysrq-trigger")
         time.sleep(delay)
         lab.signal("host1", "hypervisord")
         wait_until(lambda before=before: len(boots(lab, "panic")) > before, BOOT, "it boots again")

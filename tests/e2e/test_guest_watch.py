@@ -184,6 +184,7 @@ def test_a_guest_that_hangs_is_lost_idle_and_reset_once(lab, drive, guest):
     assert len([name for name in folders if name.startswith(vm.name + "-")]) == 1
 
 
+@pytest.mark.drill
 def test_a_guest_without_its_agent_is_not_reset_while_it_works(lab, drive, guest):
     one = drive()
     vm = guest(one)
@@ -218,11 +219,12 @@ def test_a_libvirtd_that_hangs_says_nothing_of_guests(lab, drive, guest):
     assert len(vm.boots()) == 1
 
 
+@pytest.mark.drill
 def test_a_panic_is_told_and_the_guest_reset(lab, drive, guest):
     one = drive()
     vm = guest(one, "--panic")
     at = vm.wait_up(one)
-    vm.does("echo c >/proc/sysrq-trigger")
+    vm.does("sleep 1; echo c >/proc/sysrq-trigger")
     _, at = one.until("trouble panicked", 20, at)
     assert "not reset" in one.job("reset", vm.uuid, vm.name, "watchdog")
     result = one.job("reset", vm.uuid, vm.name, "panicked")
@@ -267,7 +269,7 @@ def test_what_its_own_devices_reset_is_counted(lab, drive, guest):
     vm.does("dog")
     _, at = one.until("trouble none own-resets 1", 20, at)
     _, at = one.until("heartbeat ok", BOOT, at)
-    vm.does("echo c >/proc/sysrq-trigger")
+    vm.does("sleep 1; echo c >/proc/sysrq-trigger")
     one.until("trouble none own-resets 2", 40, at)
 
 
@@ -280,6 +282,7 @@ def small_disk(xml):
     return xml.replace("</devices>", f"{disk}</devices>")
 
 
+@pytest.mark.drill
 def test_a_disk_that_is_full(lab, drive, guest):
     """QEMU pauses the guest; it is said which disk; when there is room again that is said, and it goes on."""
     lab.exec("host1", "sh", "-c", f"mkdir -p {SMALL}; mount -t tmpfs -o size=8m small {SMALL};"
