@@ -88,6 +88,10 @@ Hv__Observed facts_refine(const struct facts *fs, const char *uuid, Hv__Observed
 		   : observed;
 }
 
+/*
+ * A cause that comes later is remembered, though it is no news: of a guest that panics libvirt may
+ * first say that it was paused, and only then why.
+ */
 static const struct fact *note(struct fact *f, const char *name, Hv__Observed observed,
 			       Hv__Cause cause)
 {
@@ -96,7 +100,7 @@ static const struct fact *note(struct fact *f, const char *name, Hv__Observed ob
 	if (name && name[0])
 		snprintf(f->name, sizeof(f->name), "%s", name);
 	f->observed = observed;
-	if (news)
+	if (news || cause != HV__CAUSE__CAUSE_NONE)
 		f->cause = cause;
 	return news ? f : NULL;
 }

@@ -127,6 +127,19 @@ Test(guests, a_panic_is_told_once_and_ends_when_the_guest_runs)
 	cr_assert_eq(b.told, 3);
 }
 
+/* QEMU's STOP may overtake its GUEST_PANICKED inside libvirt. */
+Test(guests, a_panic_that_is_first_told_as_a_pause_is_told)
+{
+	fact(VM, RUNNING, HV__CAUSE__CAUSE_NONE);
+	fact(VM, PAUSED, HV__CAUSE__CAUSE_ADMIN);
+	cr_assert_eq(b.told, 0);
+	fact(VM, PAUSED, HV__CAUSE__CAUSE_CRASHED);
+	cr_assert_eq(b.told, 1);
+	cr_assert_eq(b.last.trouble, HV__GUEST_TROUBLE__TROUBLE_PANICKED);
+	fact(VM, PAUSED, HV__CAUSE__CAUSE_NONE);
+	cr_assert_eq(b.told, 1, "who knows no cause takes none back");
+}
+
 Test(guests, trouble_ends_when_the_vm_is_gone)
 {
 	fact(VM, PAUSED, HV__CAUSE__CAUSE_WATCHDOG);
