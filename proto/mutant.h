@@ -41,6 +41,8 @@
 	X(donor_by_length, storm3, "the donor is whose log is longest, of whatever epoch")         \
 	X(live_first, storm4,                                                                      \
 	  "the donor is who was active last, before the latest effective epoch")                   \
+	X(live_before_more, vms,                                                                   \
+	  "the donor is who was active last, before who has more of the same epoch")               \
 	/* the log: entries */                                                                     \
 	X(ack_before_durable, storm3, "an entry is acked before it is on the disk")                \
 	X(old_writes_acked, storm3,                                                                \

@@ -77,11 +77,12 @@ static bool point_matches(const Hv__MemberPoint *p, const struct epoch_point *ow
 
 static bool knows_later(const struct epoch_point *own, const Hv__Activate *m)
 {
-	struct rl_epoch prev = peer_epoch_in(m->prev),
-			effective = peer_epoch_in(point_of(m, m->donor)->effective);
+	const Hv__MemberPoint *p = point_of(m, m->donor);
+	struct rl_epoch prev = peer_epoch_in(m->prev);
+	struct epoch_point donor = {.effective = peer_epoch_in(p->effective),
+				    .effective_index = p->effective_index};
 
-	return rl_epoch_cmp(&own->last_epoch, &prev) > 0 ||
-	       rl_epoch_cmp(&own->effective, &effective) > 0;
+	return rl_epoch_cmp(&own->last_epoch, &prev) > 0 || epoch_point_has_more(own, &donor);
 }
 
 /* votequorum may have taken its word back while the activate was on its way. */

@@ -118,6 +118,7 @@ static void point_out(const struct epoch_point *p, Hv__MemberPoint *m, Hv__Epoch
 	m->node = p->node;
 	m->last_epoch = &ids[0];
 	m->effective = &ids[1];
+	m->effective_index = p->effective_index;
 	m->last_index = p->last_index;
 	m->incarnation = p->incarnation;
 	m->feature = p->feature;
@@ -137,7 +138,7 @@ static void activate_send(struct replog *log, const struct activation *a)
 		    ids[HV_MAX_NODES][2];
 	Hv__MemberPoint points[HV_MAX_NODES], *pointers[HV_MAX_NODES];
 	struct node_set lost, in_ring = {.n = 0};
-	uint32_t votes = 0, total = node_list_total(&log->nodes);
+	uint32_t votes = 0, all_votes = 0, total = node_list_total(&log->nodes);
 
 	node_list_minus(&log->nodes, &a->members, &lost);
 	for (size_t i = 0; i < lost.n; i++)
@@ -146,6 +147,7 @@ static void activate_send(struct replog *log, const struct activation *a)
 	for (size_t i = 0; i < a->members.n; i++) {
 		point_out(&a->points[i], &points[i], ids[i]);
 		pointers[i] = &points[i];
+		all_votes += a->points[i].votes;
 		votes += a->alone && a->points[i].needs_state ? 0 : a->points[i].votes;
 	}
 	ring.node = log->ring.node;
@@ -164,7 +166,9 @@ static void activate_send(struct replog *log, const struct activation *a)
 	m.again = a->again;
 	m.prev = a->again ? &prev : NULL;
 	m.minority = lost.n && !epoch_is_whole(votes, total);
-	m.whole_votes = m.minority ? 0 : total;
+	/* Also if some have lost their store: else the others would commit what those who are not
+	 * members may lack together with one of ours. */
+	m.whole_votes = epoch_is_whole(all_votes, total) || !m.minority ? total : 0;
 	m.alone = a->alone;
 	m.n_points = a->members.n;
 	m.points = pointers;
@@ -243,6 +247,7 @@ static struct epoch_point member_point(const struct replog *log, const struct me
 	p.feature = m->feature;
 	p.last_epoch = log->ep.id;
 	p.effective = entries_effective(&log->log);
+	p.effective_index = entries_effective_index(&log->log);
 	p.last_index = m->acked;
 	p.synced = m->synced;
 	p.follows = true;

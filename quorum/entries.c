@@ -56,6 +56,7 @@ static void lineage_from_base(struct entries *e)
 	l->current = e->base_epoch;
 	l->effective = e->base_effective;
 	l->unknown = rl_epoch_cmp(&e->base_epoch, &e->base_effective) != 0;
+	l->effective_index = l->unknown ? 0 : e->base_index;
 	l->barrier.n = 0;
 }
 
@@ -73,23 +74,23 @@ static void lineage_view(struct lineage *l, const struct log_entry *en)
 		hv__event__free_unpacked(ev, NULL);
 }
 
-static void lineage_add(struct lineage *l, const struct log_entry *en)
+static void lineage_add(struct lineage *l, const struct log_entry *en, uint64_t index)
 {
 	if (en->type == RL_VIEW)
 		lineage_view(l, en);
 	else if (en->type == RL_FENCE && en->fenced_node)
 		node_set_remove(&l->barrier, en->fenced_node);
-	else
-		return;
 	if (!l->unknown && !l->barrier.n && rl_epoch_cmp(&en->epoch, &l->current) == 0)
 		l->effective = l->current;
+	if (rl_epoch_cmp(&en->epoch, &l->effective) == 0)
+		l->effective_index = index;
 }
 
 static void lineage_rebuild(struct entries *e)
 {
 	lineage_from_base(e);
 	for (size_t i = 0; i < e->count; i++)
-		lineage_add(&e->lineage, &e->items[e->head + i]);
+		lineage_add(&e->lineage, &e->items[e->head + i], e->base_index + i + 1);
 }
 
 void entries_init(struct entries *e, const struct rl_boot *boot)
@@ -144,6 +145,11 @@ struct rl_epoch entries_effective(const struct entries *e)
 	return e->lineage.effective;
 }
 
+uint64_t entries_effective_index(const struct entries *e)
+{
+	return e->lineage.effective_index;
+}
+
 const struct log_entry *entries_at(const struct entries *e, uint64_t index)
 {
 	hv_assert(index > e->base_index && index <= entries_last_index(e));
@@ -178,7 +184,7 @@ void entries_append(struct entries *e, const struct log_entry *en)
 	e->items[e->head + e->count] = *en;
 	blob_ref(en->blob);
 	e->count++;
-	lineage_add(&e->lineage, en);
+	lineage_add(&e->lineage, en, entries_last_index(e));
 }
 
 void entries_truncate(struct entries *e, uint64_t keep)

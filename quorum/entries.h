@@ -37,6 +37,7 @@ struct log_entry {
 struct lineage {
 	struct rl_epoch current; /* epoch of the last view entry */
 	struct rl_epoch effective;
+	uint64_t effective_index; /* of its last entry; 0: not known */
 	bool unknown; /* minority view whose barrier is not known: never lifted by what follows */
 	struct node_set barrier; /* lost members of `current` without a fence entry */
 };
@@ -62,6 +63,8 @@ void entries_done(struct entries *e);
 uint64_t entries_last_index(const struct entries *e);
 struct rl_epoch entries_last_epoch(const struct entries *e);
 struct rl_epoch entries_effective(const struct entries *e);
+/* The last entry of that epoch: what comes after it has not had an effect. 0: not known. */
+uint64_t entries_effective_index(const struct entries *e);
 /* The entry at `index`, which must be above the base and at most the last. */
 const struct log_entry *entries_at(const struct entries *e, uint64_t index);
 /* The epoch at `index`, base included; false if it is not held. */

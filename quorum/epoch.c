@@ -35,12 +35,30 @@ bool epoch_point_same(const struct epoch_point *a, const struct epoch_point *b)
 	return a->last_index == b->last_index && rl_epoch_cmp(&a->last_epoch, &b->last_epoch) == 0;
 }
 
+/* Both hold the same effective epoch: what one has of it beyond the other may have had an effect.
+ */
+static int cmp_effective_index(const struct epoch_point *a, const struct epoch_point *b)
+{
+	if (!a->effective_index || !b->effective_index || MUTANT(live_before_more))
+		return 0;
+	return cmp_u64(a->effective_index, b->effective_index);
+}
+
+bool epoch_point_has_more(const struct epoch_point *a, const struct epoch_point *b)
+{
+	int c = rl_epoch_cmp(&a->effective, &b->effective);
+
+	return c > 0 || (c == 0 && cmp_effective_index(a, b) > 0);
+}
+
 int epoch_point_cmp(const struct epoch_point *a, const struct epoch_point *b)
 {
 	int c = MUTANT(live_first) ? (int)a->live - (int)b->live : 0;
 
 	if (!c && !MUTANT(donor_by_length))
 		c = rl_epoch_cmp(&a->effective, &b->effective);
+	if (!c && !MUTANT(donor_by_length))
+		c = cmp_effective_index(a, b);
 	if (!c)
 		c = (int)a->live - (int)b->live;
 	if (!c && !MUTANT(donor_by_length))

@@ -31,7 +31,9 @@ struct epoch_point {
 	hv_node_id node;
 	uint64_t incarnation;
 	uint32_t votes, feature;
-	struct rl_epoch effective;  /* latest epoch that was whole or whose barrier was lifted */
+	struct rl_epoch effective; /* latest epoch that was whole or whose barrier was lifted */
+	uint64_t
+	    effective_index; /* its last entry; 0: not known, an earlier release does not say */
 	struct rl_epoch last_epoch; /* of its last entry */
 	uint64_t last_index;
 	bool live;	  /* up without a break since it lifted a minority epoch's barrier */
@@ -42,11 +44,15 @@ struct epoch_point {
 /* Same log? Equal epoch and index of the last entry mean equal entries all the way down. */
 bool epoch_point_same(const struct epoch_point *a, const struct epoch_point *b);
 /*
- * Order of donors, > 0 when `a` is better: effective epoch, live, last epoch, last index, then the
- * lower node id. (Live must not come first: a live node that hung while the others, who have its
- * entries, went on as a whole epoch would take theirs away.)
+ * Order of donors, > 0 when `a` is better: effective epoch, who has more of it, live, last epoch,
+ * last index, then the lower node id. (Live must not come first: a live node that hung while the
+ * others, who have its entries, went on as a whole epoch would take theirs away; nor before how
+ * much it has: one that hung while the others, of the same epoch, committed more, and then went on
+ * behind a barrier, would take that away.)
  */
 int epoch_point_cmp(const struct epoch_point *a, const struct epoch_point *b);
+/* Does `a` hold what may have had an effect, and `b` does not? */
+bool epoch_point_has_more(const struct epoch_point *a, const struct epoch_point *b);
 /* The best of those that do not need state themselves; NULL if there is none. */
 const struct epoch_point *epoch_donor(const struct epoch_point *points, size_t n);
 

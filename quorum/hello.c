@@ -12,6 +12,7 @@ void hello_own_point(const struct replog *log, struct epoch_point *ret)
 	    .incarnation = log->incarnation,
 	    .feature = log->feature,
 	    .effective = entries_effective(&log->log),
+	    .effective_index = entries_effective_index(&log->log),
 	    .last_epoch = entries_last_epoch(&log->log),
 	    .last_index = entries_last_index(&log->log),
 	    .live = log->live,
@@ -34,6 +35,7 @@ void hello_send(struct replog *log)
 	ring.seq = log->ring.seq;
 	h.ring = &ring;
 	h.effective = &effective;
+	h.effective_index = p.effective_index;
 	h.last_epoch = &last;
 	h.last_index = p.last_index;
 	h.first_index = log->log.base_index + 1;
@@ -112,6 +114,7 @@ void hello_in(struct replog *log, struct peer *p, const Hv__PeerMessage *msg)
 	    .votes = cfg ? cfg->votes : 0,
 	    .feature = m->feature,
 	    .effective = peer_epoch_in(m->effective),
+	    .effective_index = m->effective_index,
 	    .last_epoch = peer_epoch_in(m->last_epoch),
 	    .last_index = m->last_index,
 	    .live = m->live,

@@ -135,7 +135,7 @@ int truth; /* ghost: what had effect so far, the longest */
 #define HELLO_CURRENT(m, n)                                                                        \
 	(node[m].h_view != 0 && node[m].h_view == node[n].view && node[m].h_seen == node[n].seen)
 
-hidden byte i, j, k, q, msg, x, top, best;
+hidden byte i, j, k, q, msg, x, more, top, best;
 hidden int walk, key, bestkey;
 
 /* What is claimed: never set, so that spin names the claim that a state breaks. */
@@ -175,7 +175,8 @@ inline leave(n)
 	node[n].asked = 0
 }
 
-/* entries_effective: the last epoch that was whole or whose barrier its own entries lift -> x */
+/* entries_effective: the last epoch that was whole or whose barrier its own entries lift -> x;
+ * entries_effective_index: its last entry -> more */
 inline effective(l)
 {
 	walk = l;
@@ -185,6 +186,16 @@ inline effective(l)
 	:: else ->
 		if
 		:: !epoch[LAST(walk)].minority || (walk & 3) == FENCE -> x = LAST(walk); break
+		:: else -> walk = walk >> 5
+		fi
+	od;
+	walk = l;
+	more = 0;
+	do
+	:: walk == 0 -> break
+	:: else ->
+		if
+		:: LAST(walk) == x -> more = LEN(walk); break
 		:: else -> walk = walk >> 5
 		fi
 	od
@@ -400,8 +411,9 @@ inline activate(n, s)
 			:: else
 			fi;
 			effective(node[i].h_log);
-			/* epoch_point_cmp: effective, live, last epoch, last index, lower node */
-			key = (RANK(x) << 14) | (node[i].h_live << 13) | (RANK(LAST(node[i].h_log)) << 5) |
+			/* epoch_point_cmp: effective, more of it, live, last epoch, last index, lower
+			 * node */
+			key = (RANK(x) << 17) | (more << 14) | (node[i].h_live << 13) | (RANK(LAST(node[i].h_log)) << 5) |
 			      (LEN(node[i].h_log) << 2) | (3 - i);
 #ifdef NO_EPOCH_ORDER
 			key = (LEN(node[i].h_log) << 2) | (3 - i);

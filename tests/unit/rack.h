@@ -9,7 +9,7 @@
 
 #include "quorum/replog.h"
 
-#define RACK_NODES 5
+#define RACK_NODES 6
 
 struct rack_entry {
 	struct rl_entry entry;

@@ -81,7 +81,7 @@ Test(epoch, whole_is_more_than_half_of_the_node_votes)
 	cr_assert_not(epoch_is_whole(1, 2));
 }
 
-Test(epoch, the_donor_is_the_latest_effective_log_then_the_live_one_then_the_longest)
+Test(epoch, the_donor_has_the_latest_effective_epoch_then_most_of_it_then_is_live)
 {
 	struct epoch_point p[4] = {
 	    {.node = 1,
@@ -101,6 +101,15 @@ Test(epoch, the_donor_is_the_latest_effective_log_then_the_live_one_then_the_lon
 	cr_assert_eq(epoch_donor(p, 4)->node, 3);
 	p[1].live = true;
 	cr_assert_eq(epoch_donor(p, 4)->node, 2);
+	p[1].effective_index = 10;
+	cr_assert_eq(epoch_donor(p, 4)->node, 2, "an earlier release does not say how much it has");
+	p[2].effective_index = 12;
+	cr_assert_eq(epoch_donor(p, 4)->node, 3, "more of the epoch comes before live");
+	p[2].last_epoch.number = 7; /* behind a barrier that was not lifted */
+	cr_assert_eq(epoch_donor(p, 4)->node, 3);
+	p[1].effective_index = p[1].last_index = 12;
+	cr_assert_eq(epoch_donor(p, 4)->node, 2,
+		     "what was done behind a barrier counts for nothing");
 	cr_assert_null(epoch_donor(&p[3], 1), "whoever needs state has none to give");
 }
 
@@ -152,10 +161,14 @@ Test(entries, a_minority_epoch_is_effective_once_its_own_fences_lift_the_barrier
 	cr_assert_eq(entries_effective(&e).number, 1);
 	add(&e, 2, RL_FENCE, 3);
 	cr_assert_eq(entries_effective(&e).number, 1, "another node's fence");
+	cr_assert_eq(entries_effective_index(&e), 1, "what comes after it has had no effect");
 	add(&e, 2, RL_FENCE, 2);
 	cr_assert_eq(entries_effective(&e).number, 2);
+	add(&e, 2, RL_COMMAND, 0);
+	cr_assert_eq(entries_effective_index(&e), 5);
 	entries_truncate(&e, 3);
 	cr_assert_eq(entries_effective(&e).number, 1, "taken back with the entry");
+	cr_assert_eq(entries_effective_index(&e), 1);
 	entries_done(&e);
 }
 
