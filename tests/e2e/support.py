@@ -48,6 +48,14 @@ def assert_alive(lab, wanted, timeout=15):
                "two more heartbeats from each guest")
 
 
+def assert_proof_before_starts(report, victim):
+    """By the cluster's own account."""
+    assert report["victim"] == victim
+    assert report["fenced_us"] is not None
+    for vm in report["vms"]:
+        assert vm["began_us"] >= report["fenced_us"], vm
+
+
 def started_at(pid):
     """When a process was started, in seconds since 1970, to about 20 ms."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
@@ -64,3 +72,39 @@ def qemu_starts(lab):
         _, name, pid = line.split()
         found[name] = started_at(pid)
     return found
+
+
+# A storage of a test's own, so that the guests' logs on the shared folder go on.
+EXTRA = "/srv/extra"
+EXTRA_DISK = f"<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/>" \
+       f"<source file='{EXTRA}/NAME.img'/><target dev='vdz' bus='virtio'/></disk>"
+
+
+def mount_extra(lab, host):
+    """The same folder on each host, by a FUSE process of that host, which can be stopped."""
+    lab.exec(host, "mkdir", "-p", "/srv/vms/extra", EXTRA)
+    lab.start(host, "bindfs", "-f", "-o", "subtype=glusterfs,direct_io,nonempty", "/srv/vms/extra", EXTRA)
+    wait_until(lambda: lab.exec(host, "mountpoint", "-q", EXTRA, check=False).returncode == 0, 10,
+               f"{EXTRA} on {host}")
+
+
+def bindfs(lab, host, signal):
+    lab.exec(host, "pkill", f"-{signal}", "-x", "bindfs")
+
+
+def bad_storage(cluster):
+    return {name: node.get("bad_storage", []) for name, node in cluster.nodes().items()
+            if node.get("bad_storage")}
+
+
+def guests_on_extra(lab, cluster, wanted, on="host1"):
+    for host in lab.hosts:
+        mount_extra(lab, host)
+    paths = lab.mkguest(*wanted, tiny=True)
+    for name, path in zip(wanted, paths):
+        lab.exec("host1", "truncate", "-s", "1M", f"{EXTRA}/{name}.img")
+        lab.exec("host1", "sed", "-i", f"s|</devices>|{EXTRA_DISK.replace('NAME', name)}</devices>|", path)
+    for name, path in zip(wanted, paths):
+        cluster.run("vm", "add", path, "--stopped")
+        cluster.run("vm", "start", name, "--on", on, "--wait")
+    wait_until(lambda: all(lab.beats(name) for name in wanted), 30, "a heartbeat from each guest")

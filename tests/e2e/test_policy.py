@@ -38,21 +38,6 @@ def test_a_host_that_is_to_go_down_hands_its_guests_over(lab, cluster):
     assert not fences(cluster), "who goes as announced is not fenced"
 
 
-def test_a_disarmed_cluster_fences_nobody_until_it_is_armed(lab, cluster):
-    wanted = names(2)
-    add_guests(lab, cluster, wanted, on="host2")
-    cluster.run("disarm")
-    assert "DISARMED" in cluster.run("status").stdout
-    lab.off("host2")
-    cluster.wait_node("host2", "lost")
-    time.sleep(5)
-    assert not fences(cluster) and not lab.guests()
-    cluster.run("arm")
-    cluster.wait_running(wanted, timeout=60)
-    assert_once(lab, cluster, wanted)
-    wait_until(lambda: fences(cluster), 5, "a fence once it was armed")
-
-
 @pytest.mark.parametrize("policy", ["stop", "self-fence"])
 def test_a_host_without_quorum_does_not_keep_its_guests(lab, cluster, policy):
     """No fence device is at work here: the host itself ends them."""

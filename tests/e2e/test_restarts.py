@@ -78,14 +78,6 @@ def test_corosync_is_killed(lab, cluster, guests):
     assert_once(lab, cluster, guests, settle=30)
 
 
-def test_a_qemu_that_dies_is_started_again(lab, cluster, guests):
-    victim = guests[0]
-    [host] = lab.guests()[victim]
-    lab.exec(host, "pkill", "-KILL", "-f", f"guest={victim},")
-    wait_until(lambda: len(boots(lab, victim)) == 2, 30, "a second boot")
-    assert_once(lab, cluster, guests)
-
-
 def test_a_damaged_log_store_is_not_believed(lab, cluster, guests):
     """The node says so, takes its state from its peers, and no VM is touched."""
     lab.forbid_restart("host2", "clusterd")

@@ -64,7 +64,7 @@ class Lab:
         return done.stdout
 
     def up(self, count):
-        self.run("up", count)
+        self.run("up", count, timeout=180)
         self.hosts = [f"host{i}" for i in range(1, count + 1)]
         if self._env["LAB_WITNESS"]:
             self.witness = self.hosts.pop()

@@ -191,7 +191,9 @@ def test_disks_judged_on_paper():
     assert "its disk has" in told(*good, ("b", 5, 2, 102, "host2"))[0], "numbers left out"
     assert "no QEMU of its was seen there then" in told(*good, ("b", 1, 2, 102, "host3"))[0]
     assert not told(*good, ("b", 1, 2, 102, "host2"), ("b", 2, 2, 103, "host2")), "its last word was lost"
-    assert "never said" in told(("a", 7, 1, 7, "host1"), ("a", 8, 1, 8, "host1"))[0]
+    assert not told(*good, ("b", 1, 2, 102, "host2"), ("b", 2, 2, 103, "host2"), ("b", 3, 2, 104, "host2")), "too late"
+    hidden = [("c", n, 3, 200 + n, "host2") for n in range(4)]
+    assert not told(*good, *hidden[:3]) and "never said" in told(*good, *hidden)[0], "by a copy that nobody hears"
     late = told(("a", 2, 1, 2, "host1"), ("a", 3, 1, 3, "host1"), ("b", 0, 2, 101, "host2"))
     assert "written after a newer boot began" in late[0], late
 
