@@ -247,7 +247,8 @@ static void keep_screen(virConnectPtr v, virDomainPtr d)
 		virStreamFree(s);
 }
 
-static void take(const char *uri, const char *uuid)
+/* False: libvirt could not even be asked. */
+static bool take(const char *uri, const char *uuid)
 {
 	virConnectPtr v = virConnectOpen(uri);
 	virDomainPtr d = v ? virDomainLookupByUUIDString(v, uuid) : NULL;
@@ -255,7 +256,7 @@ static void take(const char *uri, const char *uuid)
 
 	if (!d) {
 		note("libvirt: %s", libvirts_words());
-		return;
+		return false;
 	}
 	virDomainGetState(d, &state, &reason, 0);
 	note("state: %d, reason: %d (virDomainState)", state, reason);
@@ -263,11 +264,13 @@ static void take(const char *uri, const char *uuid)
 	keep_screen(v, d);
 	virDomainFree(d);
 	virConnectClose(v);
+	return true;
 }
 
 int main(int argc, char **argv)
 {
 	int dir, fd;
+	bool taken;
 
 	if (argc != 5 || !hv_uuid_valid(argv[2]) || !hv_name_valid(argv[3])) {
 		fprintf(stderr,
@@ -286,9 +289,10 @@ int main(int argc, char **argv)
 	if (!about)
 		return 1;
 	note("VM %s (%s)", argv[3], argv[2]);
-	take(argv[1], argv[2]);
+	taken = take(argv[1], argv[2]);
 	keep(dir, argv[3], EVIDENCE_PER_VM);
 	keep(dir, NULL, EVIDENCE_ALL);
-	note("complete");
-	return fclose(about) == 0 ? 0 : 1;
+	if (taken)
+		note("complete");
+	return fclose(about) == 0 && taken ? 0 : 1;
 }

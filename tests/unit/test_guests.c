@@ -310,6 +310,49 @@ Test(child, one_that_cannot_be_started_is_said)
 	cr_assert_str_empty(out);
 }
 
+/* ---- evidence, of the VM that libvirt's own test driver makes up */
+
+#define TEST_VM "6695eb01-f6a4-8304-79aa-97f2502e193f"
+
+static int take_evidence(const char *uri, const char *name, const char *dir,
+			 char path[HV_PATH_MAX + 1])
+{
+	char *argv[] = {(char *)EVIDENCE, (char *)uri, (char *)TEST_VM,
+			(char *)name,	  (char *)dir, NULL};
+	int status = child_run(argv, 30000, path, HV_PATH_MAX + 1);
+
+	path[strcspn(path, "\n")] = '\0';
+	return status;
+}
+
+Test(evidence, five_of_each_vm_are_kept_and_only_root_may_look)
+{
+	char dir[] = "/tmp/test_evidence.XXXXXX", path[HV_PATH_MAX + 1];
+	char first[HV_PATH_MAX + 1], other[HV_PATH_MAX + 1], screen[HV_PATH_MAX + 32];
+	struct stat st;
+
+	cr_assert(mkdtemp(dir));
+	cr_assert_eq(take_evidence("test:///default", "web", dir, other), 0);
+	cr_assert_eq(take_evidence("test:///default", "web-1", dir, first), 0);
+	for (int i = 0; i < 5; i++)
+		cr_assert_eq(take_evidence("test:///default", "web-1", dir, path), 0);
+	cr_assert_neq(stat(first, &st), 0, "the oldest went");
+	cr_assert_eq(stat(other, &st), 0, "another VM's did not");
+	cr_assert_eq(stat(path, &st), 0);
+	cr_assert_eq(st.st_mode & 0777, 0700);
+	snprintf(screen, sizeof(screen), "%s/screen.png", path);
+	cr_assert_eq(stat(screen, &st), 0);
+	cr_assert_eq(st.st_mode & 0777, 0600);
+	cr_assert_gt(st.st_size, 1000);
+	cr_assert_eq(take_evidence("nonsense:///", "web", dir, path), 1);
+	cr_assert_eq(stat(path, &st), 0, "why there is none is in the folder");
+	cr_assert_eq(take_evidence("test:///default", "../up", dir, path), 2);
+	cr_assert_str_empty(path);
+	cr_assert_eq(child_run((char *[]){(char *)"/bin/rm", (char *)"-r", dir, NULL}, 5000, path,
+			       sizeof(path)),
+		     0);
+}
+
 /* ---- libvirt's words */
 
 Test(guest_events, what_a_watchdog_did_decides)
