@@ -59,7 +59,7 @@ def pytest_pyfunc_call(pyfuncitem):
         complaints = made.judge()
         row["silence"], row["fences"] = made.summary()
     finally:
-        row["took"] = time.time() - row["began"]
+        row["took"], row["notes"] = time.time() - row["began"], made.notes
     row["why"] = complaints + ([f"{type(failure).__name__}: {failure}"[:2000]] if failure else [])
     if not row["why"]:
         row["verdict"] = "ok"
@@ -95,3 +95,5 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.section(f"drills: {sum(row['verdict'] == 'ok' for row in ROWS)} of {len(ROWS)} passed")
     for line in lines:
         terminalreporter.write_line("  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip())
+    for note in dict.fromkeys(note for row in ROWS for note in row.get("notes", [])):
+        terminalreporter.write_line(note)

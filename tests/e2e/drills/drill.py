@@ -30,12 +30,18 @@ class Drill:
         self.began = time.time()
         self.out = Path(folder) / "observed"
         self.linux = []
+        self.notes = []
         self.observer = subprocess.Popen([sys.executable, str(HERE / "observer.py"), lab.name, str(self.out)],
                                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         if self.observer.stdout.readline().strip() != "ready":
             raise LabError("the observer did not start")
         if protect:
             self.cluster.protect()
+
+    def note(self, text):
+        """A line below the table at the end of the run."""
+        self.notes.append(text)
+        print(text)
 
     # --- preparing
 

@@ -105,6 +105,9 @@ _start:
         imull   $0x9e3779b1, %eax, %eax         /* spread the low bits, which vary most */
         xorl    %eax, %ebx
         movl    %ebx, boot_id
+        .ifdef  FULL
+        call    fill
+        .endif
 
 beat:
         movw    $text_boot, %si
@@ -146,6 +149,46 @@ beat:
         outw    %ax, %dx
 1:      hlt
         jmp     1b
+
+        .ifdef  FULL
+/* full.rom: memory above the first MiB is written to, a little on each page, so that a migration has
+   something to carry. How much there is the clock's memory tells, in KiB. To reach it from real mode
+   %es gets a limit of 4 GiB by a short visit to protected mode; not every KVM likes that. */
+fill:
+        movb    $0x31, %al
+        call    rtc_read
+        movb    %al, %bh
+        movb    $0x30, %al
+        call    rtc_read
+        movb    %al, %bl
+        movzwl  %bx, %ecx
+        shrl    $2, %ecx
+        lgdtl   %cs:gdt_place
+        movl    %cr0, %eax
+        orb     $1, %al
+        movl    %eax, %cr0
+        jmp     1f
+1:      movw    $8, %bx
+        movw    %bx, %es
+        andb    $0xfe, %al
+        movl    %eax, %cr0
+        jmp     1f
+1:      movl    $0x100000, %edi
+2:      movl    %edi, %es:(%edi)
+        addl    $4096, %edi
+        decl    %ecx
+        jnz     2b
+        xorw    %ax, %ax
+        movw    %ax, %es
+        ret
+
+        .balign 8
+gdt:
+        .quad   0, 0x00cf92000000ffff
+gdt_place:
+        .word   15
+        .long   gdt + 0xf0000
+        .endif
 
 /* Interrupt: acknowledge to both controllers. */
 tick:

@@ -3,7 +3,6 @@
 import pytest
 
 from labkit import wait_until
-from support import add_guests, assert_alive, assert_once, names
 
 REFUSED = 4
 
@@ -17,7 +16,9 @@ def loss_of(report, name):
     return next(loss for loss in report["losses"] if loss["lost"] == name)
 
 
-def test_quorum_says_what_each_loss_would_mean(lab, cluster):
+def test_quorum_says_what_each_loss_would_mean(drill):
+    """the forecast of each loss, and a host is lost"""
+    cluster = drill.cluster
     report = cluster.json("quorum")
     assert report["quorate"] and report["mode"] == "majority"
     assert (report["votes"], report["votes_needed"], report["votes_expected"]) == (3, 2, 3)
@@ -25,7 +26,7 @@ def test_quorum_says_what_each_loss_would_mean(lab, cluster):
     assert loss_of(report, "host2")["quorate"] and not loss_of(report, "host2")["proof_first"]
     assert "may lose 1 more node" in cluster.run("status").stdout
     assert "its VMs start elsewhere" in cluster.run("quorum").stdout
-    lab.off("host3")
+    drill.cut("host3")
     cluster.wait_node("host3", "offline")
     report = cluster.json("quorum")
     assert report["may_lose"] == 0 and not loss_of(report, "host1")["quorate"]
@@ -33,11 +34,13 @@ def test_quorum_says_what_each_loss_would_mean(lab, cluster):
     assert "QUORUM IS LOST" in cluster.run("quorum").stdout
 
 
-def test_two_of_three_hosts_are_destroyed(lab, cluster):
-    wanted = names(3)
-    add_guests(lab, cluster, wanted)
+@pytest.mark.telling
+def test_two_of_three_hosts_are_destroyed(drill):
+    """a majority is destroyed; an administrator says who is gone; then they come back after all"""
+    cluster, lab = drill.cluster, drill.lab
+    wanted = drill.guests(3, linux=0)
     assert force(cluster, "host2", check=False).returncode == REFUSED, "the cluster works"
-    lab.off("host2", "host3")
+    drill.cut("host2", "host3")
     wait_until(lambda: not cluster.status()["quorate"], 20, "quorum lost")
     done = force(cluster, "host2", "host3", check=False)
     assert done.returncode == REFUSED and "10 seconds" in done.stderr
@@ -45,41 +48,37 @@ def test_two_of_three_hosts_are_destroyed(lab, cluster):
     assert cluster.json("quorum")["missing"] == ["host2", "host3"]
     done = force(cluster, "host2", check=False)
     assert done.returncode == REFUSED and "host3" in done.stderr
-    assert len(lab.guests()) == 1, "nothing was started without quorum"
+    assert sum(len(drill.where(vm)) for vm in wanted) == 1, "nothing was started without quorum"
 
     force(cluster, "host2", "host3")
-    cluster.wait_running(wanted)
-    assert_once(lab, cluster, wanted)
-    assert_alive(lab, wanted)
-    assert set(map(tuple, lab.guests().values())) == {("host1",)}
+    drill.speak(wanted, elsewhere_than=["host2", "host3"])
     said = cluster.run("events").stdout
     assert "forced" in said and "root@host1" in said and "host2, host3" in said
     assert force(cluster, "host2", "host3", check=False).returncode == REFUSED
-    cluster.run("vm", "stop", "vm01", "--wait")
+    cluster.run("vm", "stop", wanted[2], "--wait")
+    drill.stopped(wanted[2])
 
     # They were not gone after all: they join, and nothing runs twice.
     lab.on("host2", "host3")
     cluster.wait_node("host2", "online")
     cluster.wait_node("host3", "online")
-    assert cluster.vms()["vm01"]["state"] == "stopped"
-    assert_once(lab, cluster, wanted[1:])
+    assert cluster.vms()[wanted[2]]["state"] == "stopped"
 
 
 @pytest.mark.hosts(2)
-def test_one_of_two_hosts_that_were_both_down(lab, cluster):
-    """two_node waits for both; and a rebooted host does not lead alone by itself."""
-    wanted = names(2)
-    add_guests(lab, cluster, wanted)
+def test_one_of_two_hosts_that_were_both_down(drill):
+    """both of two hosts are down, one boots: it waits for the other, or for an administrator"""
+    cluster, lab = drill.cluster, drill.lab
+    wanted = drill.guests(2, linux=0)
     assert cluster.json("quorum")["mode"].startswith("two_node")
     assert loss_of(cluster.json("quorum"), "host2")["proof_first"]
-    lab.off("host1", "host2")
+    drill.cut("host1", "host2")
+    cluster.host = "host1"
     lab.on("host1")
     wait_until(lambda: cluster.run("quorum", check=False).returncode == 0 and
                cluster.json("quorum")["can_force"], 40, "somebody may force it")
-    assert not lab.guests()
+    assert not any(drill.where(vm) for vm in wanted)
     force(cluster, "host2")
-    cluster.wait_running(wanted)
-    assert_once(lab, cluster, wanted)
+    drill.speak(wanted)
     lab.on("host2")
     cluster.wait_node("host2", "online")
-    assert_once(lab, cluster, wanted)
