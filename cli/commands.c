@@ -75,6 +75,8 @@ static const struct command commands[] = {
 	 "priority=N              higher is recovered first\n"
 	 "reset_limit=N           resets of its guest within reset_window_s, then it is left as it is, 1 to 10\n"
 	 "reset_window_s=N        60 to 86400\n"
+	 "restart_limit=N         restarts on a node after it crashed soon after its start, before another\n"
+	 "                        node is tried, 0 to 100\n"
 	 "start_retries=N         further tries to start it on a node, 0 to 100\n"
 	 "stop_timeout_s=N        how long the guest may take to shut down, 0: as the setting says\n\n"
 	 "'hvcluster vm show' shows them.",

@@ -201,18 +201,21 @@ struct vm {
 				   yes) */
 	bool managed;		/* the cluster acts on it (preset: yes) */
 	uint32_t start_retries; /* further tries on a node after the first (preset: 0) */
+	uint32_t restart_limit; /* restarts on a node after crashes in a row (preset: 3) */
 	uint32_t max_relocate;	/* other nodes that are tried before it is given up;
 				   VM_RELOCATE_UNLIMITED */
 	char **storage;		/* folders and devices that its disks are in, ascending */
 	size_t n_storage;
 	char *lock; /* a job outside needs it as it is: not moved, not stopped; NULL none */
 	/* what follows from them */
-	uint32_t local_tries; /* failed starts on its present node, in a row */
-	uint32_t relocations; /* nodes that its start was taken to since it last ran */
-	bool given_up;	      /* FAILED, and not tried again by itself */
-	bool relocating;      /* is stopped so that it can be started elsewhere */
-	hv_node_id home;      /* goes back there when its maintenance is over, 0 none */
-	struct guest guest;   /* health of what runs in it */
+	uint32_t local_tries;  /* failed starts on its present node, in a row */
+	uint32_t relocations;  /* nodes that its start was taken to since it last ran */
+	uint32_t crashes_here; /* in a row, on its present node */
+	uint32_t crash_moves;  /* to other nodes because of them, in a row */
+	bool given_up;	       /* FAILED, and not tried again by itself */
+	bool relocating;       /* is stopped so that it can be started elsewhere */
+	hv_node_id home;       /* goes back there when its maintenance is over, 0 none */
+	struct guest guest;    /* health of what runs in it */
 	struct reason reason;
 	/* derived, rebuilt on decode, never encoded: */
 	hv_op_id request;    /* the VM_REQUEST in progress, 0 none */
@@ -234,6 +237,7 @@ struct vm_group {
 };
 
 #define VM_RELOCATE_UNLIMITED UINT32_MAX
+#define VM_RESTART_LIMIT 3
 
 /* ---- rules: which VMs may or should run where (rule.h says what each kind means) */
 struct rule_node {

@@ -106,6 +106,7 @@ struct vm *vm_new(void)
 
 	vm->failback = vm->live_migration = vm->managed = true;
 	vm->max_relocate = VM_RELOCATE_UNLIMITED;
+	vm->restart_limit = VM_RESTART_LIMIT;
 	guest_init(&vm->guest);
 	return vm;
 }

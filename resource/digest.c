@@ -123,6 +123,7 @@ uint64_t hash_vm(const struct vm *vm)
 	h = str(mix(mix(h, vm->start_retries), vm->max_relocate), vm->lock ? vm->lock : "");
 	h = mix(mix(mix(h, vm->local_tries), vm->relocations), vm->given_up);
 	h = mix(mix(h, vm->relocating), vm->home);
+	h = mix(mix(mix(h, vm->restart_limit), vm->crashes_here), vm->crash_moves);
 	if (!guest_is_plain(&vm->guest))
 		h = guest(h, &vm->guest);
 	for (size_t i = 0; i < vm->n_storage; i++)

@@ -115,6 +115,8 @@ static void put_vm(struct text *t, const struct vm *vm)
 	put_id(t, "request", vm->request);
 	put_id(t, "attempts", vm->attempts);
 	put_id(t, "restarts", vm->restarts);
+	put_id(t, "crashes-here", vm->crashes_here);
+	put_id(t, "crash-moves", vm->crash_moves);
 	put_id(t, "tries", vm->tries);
 	put_id(t, "migrate-attempts", vm->migrate_attempts);
 	put_id(t, "retry", vm->retry_us);

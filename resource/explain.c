@@ -104,6 +104,11 @@ static void add_limits(struct lines *l, const struct vm *vm)
 	if (vm->relocations && vm->max_relocate != VM_RELOCATE_UNLIMITED)
 		add(l, hv_xasprintf("it was taken to %u other nodes, of %u that it may be taken to",
 				    vm->relocations, vm->max_relocate));
+	if (vm->crashes_here > 1)
+		add(l, hv_xasprintf(
+			   "it crashed %u times in a row where it is: after %u restarts it is "
+			   "started elsewhere",
+			   vm->crashes_here, vm->restart_limit));
 	if (vm->given_up)
 		add(l, hv_xasprintf("it is tried again when a node joins, its limits change, or "
 				    "after 'hvcluster vm start %s'",

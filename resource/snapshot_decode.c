@@ -207,6 +207,9 @@ static void get_vm_numbers(struct vm *vm, const Hv__SnapVm *m)
 	vm->relocations = m->relocations;
 	vm->given_up = m->given_up;
 	vm->relocating = m->relocating;
+	vm->restart_limit = m->restart_limit ? m->restart_limit - 1 : VM_RESTART_LIMIT;
+	vm->crashes_here = m->crashes_here;
+	vm->crash_moves = m->crash_moves;
 	vm->home = m->home;
 	vm->n_avoid = m->n_avoid;
 	for (size_t i = 0; i < m->n_avoid; i++)

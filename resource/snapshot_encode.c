@@ -241,6 +241,9 @@ static void put_vm(Hv__SnapVm *m, Hv__SnapReason *r, Hv__SnapGuest *g, const str
 	m->relocations = vm->relocations;
 	m->given_up = vm->given_up;
 	m->relocating = vm->relocating;
+	m->restart_limit = vm->restart_limit + 1;
+	m->crashes_here = vm->crashes_here;
+	m->crash_moves = vm->crash_moves;
 	m->home = vm->home;
 	if (!guest_is_plain(&vm->guest)) {
 		snapshot_put_guest(g, &vm->guest);

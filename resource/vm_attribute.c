@@ -50,6 +50,7 @@ PLAIN(stop_timeout_s, uint32_t)
 
 LIMIT(max_relocate)
 LIMIT(start_retries)
+PLAIN(restart_limit, uint32_t)
 
 static int64_t get_managed(const struct vm *vm)
 {
@@ -132,6 +133,10 @@ static const struct attribute table[] = {
     NUMBER(priority, -1000000, 1000000, false, "higher is recovered first: -1000000 to 1000000"),
     NUMBER(reset_limit, 1, GUEST_RESETS_MAX, false,
 	   "resets of its guest within reset_window_s, then it is left as it is: 1 to 10"),
+    NUMBER(
+	restart_limit, 0, 100, false,
+	"restarts on a node after it crashed soon after its start, before another is tried: 0 to "
+	"100"),
     SECONDS(reset_window_s, 60, 86400, 0, "see reset_limit: 60 to 86400"),
     NUMBER(start_retries, 0, 100, false,
 	   "further tries to start it on a node, after the first: 0 to 100"),

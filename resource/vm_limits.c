@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Starts that fail: how often a VM is tried where, and when it is given up. */
 #include "resource/failover.h"
+#include "resource/journal.h"
+#include "resource/placement.h"
 #include "resource/vm_machine.h"
 
 static bool vm_avoids(const struct vm *vm, hv_node_id node)
@@ -50,10 +52,42 @@ void vm_start_failed(struct cluster *c, struct vm *vm, const char *text)
 	}
 }
 
+/* Is there another node for it now, or soon? Its own is left out then. */
+static bool goes_elsewhere(struct cluster *c, struct vm *vm, hv_node_id node)
+{
+	hv_node_id other = 0;
+	enum fit fit;
+
+	if (vm_avoids(vm, node) || vm->n_avoid == HV_MAX_NODES)
+		return false;
+	vm->avoid[vm->n_avoid++] = node;
+	vm->prefer = 0;
+	fit = placement_pick(c, vm, false, &other);
+	if ((fit == FIT_OK || fit == FIT_BUSY) && other != node)
+		return true;
+	vm->n_avoid--;
+	vm->prefer = node;
+	return false;
+}
+
+void vm_crashed_again(struct cluster *c, struct vm *vm, hv_node_id node)
+{
+	uint32_t times = vm->crashes_here;
+
+	if (times <= vm->restart_limit || vm->crash_moves >= vm->max_relocate ||
+	    vm->state != VM_PENDING || !goes_elsewhere(c, vm, node))
+		return;
+	vm->crashes_here = 0;
+	vm->crash_moves++;
+	journal_why(c, SEV_WARNING, "vm", vm->name, "restarted", "started elsewhere",
+		    WHY(CRASHES, .subject = node_name(c, node), .number = times));
+}
+
 void vm_forget_failures(struct cluster *c, struct vm *vm)
 {
 	vm->attempts = vm->restarts = 0;
 	vm->local_tries = vm->relocations = 0;
+	vm->crashes_here = vm->crash_moves = 0;
 	vm->given_up = false;
 	vm->n_avoid = 0;
 	if (vm->retry_us)

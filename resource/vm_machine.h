@@ -62,6 +62,11 @@ bool vm_move_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id pa
  * then given up. Without that limit it is tried everywhere, again and again, with growing pauses.
  */
 void vm_start_failed(struct cluster *c, struct vm *vm, const char *text);
+/*
+ * It has crashed on `node`, is absent and waits: after restart_limit restarts there it is started
+ * on another node, max_relocate times at most, if there is one that can take it.
+ */
+void vm_crashed_again(struct cluster *c, struct vm *vm, hv_node_id node);
 /* What is asked anew is tried anew: no pause, no grudge. */
 void vm_forget_failures(struct cluster *c, struct vm *vm);
 /* The cause may have gone: those that were given up are tried again. */

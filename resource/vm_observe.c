@@ -81,17 +81,22 @@ static void owner_has_it_paused(struct cluster *c, struct vm *vm, bool incoming,
 static void owner_lost_it(struct cluster *c, struct vm *vm, struct why gone)
 {
 	bool ran = vm->state == VM_RUNNING || vm->state == VM_PAUSED;
+	bool crashed = gone.code == REASON_CRASHED && gone.number; /* not by a person's hand */
 	hv_node_id node = vm->node;
 
 	if (vm->state == VM_RECOVERING || vm->state == VM_FROZEN)
 		vm_unlock(c, vm, WHY(NODE_RETURNED, .subject = node_name(c, node)));
 	if (ran && c->now_us - vm->since_us > c->tuning.restart_window_us)
-		vm->restarts = 0;
+		vm->restarts = vm->crashes_here = vm->crash_moves = 0;
 	else if (ran && vm->restarts < UINT32_MAX)
 		vm->restarts++;
+	if (ran && crashed && vm->crashes_here < UINT32_MAX)
+		vm->crashes_here++;
 	vm_absent(c, vm, gone);
 	if (vm->state == VM_PENDING)
 		vm->prefer = node; /* it is no worse than any other, and has been its place */
+	if (ran && crashed)
+		vm_crashed_again(c, vm, node);
 	if (ran && vm->state == VM_PENDING && vm->restarts > 1)
 		vm_set_retry(c, vm,
 			     c->now_us + backoff_us(c->tuning.start_retry_us,
@@ -191,11 +196,11 @@ static struct why why_gone(struct cluster *c, const struct vm *vm, const Hv__Dom
 	case HV__CAUSE__CAUSE_GUEST_SHUTDOWN:
 		return WHY(GUEST_STOPPED, .subject = owner);
 	case HV__CAUSE__CAUSE_CRASHED:
-		return WHY(CRASHED, .subject = owner, .text = "crashed");
+		return WHY(CRASHED, .subject = owner, .number = 1, .text = "crashed");
 	case HV__CAUSE__CAUSE_FAILED:
-		return WHY(CRASHED, .subject = owner, .text = "its emulator failed");
+		return WHY(CRASHED, .subject = owner, .number = 1, .text = "its emulator failed");
 	case HV__CAUSE__CAUSE_WATCHDOG:
-		return WHY(CRASHED, .subject = owner, .text = "its watchdog");
+		return WHY(CRASHED, .subject = owner, .number = 1, .text = "its watchdog");
 	case HV__CAUSE__CAUSE_DESTROYED:
 		return WHY(CRASHED, .subject = owner, .text = "destroyed, not by the cluster");
 	case HV__CAUSE__CAUSE_IO_ERROR:

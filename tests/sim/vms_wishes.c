@@ -27,12 +27,12 @@ struct wish {
 static void wish_set(struct wish *q)
 {
 	static const char *const wishes[][2] = {
-	    {"priority", "5"},	       {"priority", "0"},	 {"stop_timeout_s", "3"},
-	    {"failback", "off"},       {"failback", "on"},	 {"start_retries", "2"},
-	    {"max_relocate", "1"},     {"max_relocate", "0"},	 {"max_relocate", "unlimited"},
-	    {"live_migration", "off"}, {"live_migration", "on"}, {"managed", "off"},
-	    {"managed", "on"},	       {"managed", "on"},	 {"managed", "maybe"},
-	    {"colour", "blue"}};
+	    {"priority", "5"},	      {"priority", "0"},      {"stop_timeout_s", "3"},
+	    {"failback", "off"},      {"failback", "on"},     {"start_retries", "2"},
+	    {"max_relocate", "1"},    {"max_relocate", "0"},  {"max_relocate", "unlimited"},
+	    {"restart_limit", "0"},   {"restart_limit", "1"}, {"live_migration", "off"},
+	    {"live_migration", "on"}, {"managed", "off"},     {"managed", "on"},
+	    {"managed", "on"},	      {"managed", "maybe"},   {"colour", "blue"}};
 	size_t i = (size_t)prng_range(q->r, 0, ARRAY_SIZE(wishes) - 1);
 
 	hv__vm_set__init(&q->set);

@@ -418,3 +418,63 @@ Test(guest, attributes_take_what_makes_sense)
 	cr_assert_eq(w->rc, HV_OK);
 	world_free(w);
 }
+
+/* ---- guests whose QEMU ends */
+
+static void crash(struct world *w, Hv__Cause cause)
+{
+	hv_node_id on = vm(w, "web1")->node;
+
+	tick(w, 1000);
+	observed(w, on, "web1", ABSENT, cause);
+	for (unsigned i = 0; i < 20 && vm(w, "web1")->state == VM_PENDING; i++)
+		tick(w, 60000);
+	all_succeed(w);
+	cr_assert_eq(vm(w, "web1")->state, VM_RUNNING);
+}
+
+Test(guest, one_that_crashes_again_and_again_is_tried_elsewhere)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 1);
+	for (unsigned i = 0; i < 3; i++) {
+		crash(w, HV__CAUSE__CAUSE_CRASHED);
+		assert_vm(w, "web1", VM_RUNNING, 1);
+	}
+	crash(w, HV__CAUSE__CAUSE_CRASHED);
+	assert_vm(w, "web1", VM_RUNNING, 2);
+	cr_assert(journal_has(w, "vm web1", "restarted", "started elsewhere"));
+	vm_set(w, "web1", "max_relocate", "1");
+	for (unsigned i = 0; i < 6; i++)
+		crash(w, HV__CAUSE__CAUSE_FAILED);
+	assert_vm(w, "web1", VM_RUNNING, 2);
+	world_free(w);
+}
+
+Test(guest, what_a_guest_or_a_person_ends_says_nothing_of_the_node)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 1);
+	vm_set(w, "web1", "restart_limit", "0");
+	for (unsigned i = 0; i < 4; i++)
+		crash(w, i % 2 ? HV__CAUSE__CAUSE_GUEST_SHUTDOWN : HV__CAUSE__CAUSE_DESTROYED);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	crash(w, HV__CAUSE__CAUSE_CRASHED);
+	assert_vm(w, "web1", VM_RUNNING, 2);
+	world_free(w);
+}
+
+Test(guest, with_no_other_node_it_is_restarted_where_it_is)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 1);
+	node_drain(w, "host2");
+	all_succeed(w);
+	for (unsigned i = 0; i < 8; i++)
+		crash(w, HV__CAUSE__CAUSE_CRASHED);
+	assert_vm(w, "web1", VM_RUNNING, 1);
+	world_free(w);
+}

@@ -16,6 +16,9 @@ struct notes {
 	Hv__Observed last;
 	Hv__Cause cause;
 	bool in_flight;
+	unsigned guests;
+	Hv__GuestHeartbeat beat;
+	bool idle;
 };
 
 static uint64_t note(void *user, const Hv__Event *ev)
@@ -35,6 +38,10 @@ static uint64_t note(void *user, const Hv__Event *ev)
 		n->observed++;
 		n->last = ev->vm_observed->domain->observed;
 		n->cause = ev->vm_observed->domain->cause;
+	} else if (ev->body_case == HV__EVENT__BODY_GUEST_HEALTH) {
+		n->guests++;
+		n->beat = ev->guest_health->guest->heartbeat;
+		n->idle = ev->guest_health->guest->idle;
 	} else if (ev->body_case == HV__EVENT__BODY_HOST_HEALTH) {
 		n->healths++;
 		n->health_ok = ev->host_health->hypervisor_ok;
@@ -354,4 +361,92 @@ Test(intake, what_hypervisord_says_is_made_fit_for_an_event)
 	inventory(in, UUID, (Hv__Observed)77);
 	intake_reconcile(in, s.c, 2000 + INTAKE_DEBOUNCE_US);
 	cr_assert_eq(n.last, HV__OBSERVED__OBSERVED_UNKNOWN);
+}
+
+/* ---- guests */
+
+static void guest(struct intake *in, Hv__GuestHeartbeat beat, bool idle)
+{
+	Hv__GuestSeen g = HV__GUEST_SEEN__INIT;
+
+	g.uuid = UUID;
+	g.heartbeat = beat;
+	g.idle = idle;
+	g.text = "two\nlines";
+	intake_guest(in, &g);
+}
+
+/* The state learns what was proposed last. */
+static void learn(struct small *s, const struct notes *n)
+{
+	Hv__Event ev = HV__EVENT__INIT;
+	Hv__GuestHealth body = HV__GUEST_HEALTH__INIT;
+	Hv__GuestSeen g = HV__GUEST_SEEN__INIT;
+
+	g.uuid = UUID;
+	g.heartbeat = n->beat;
+	g.idle = n->idle;
+	g.text = "two lines";
+	body.node = 1;
+	body.guest = &g;
+	ev.body_case = HV__EVENT__BODY_GUEST_HEALTH;
+	ev.guest_health = &body;
+	small_step(s, &ev);
+}
+
+Test(intake, what_a_guest_does_is_told_when_it_changes)
+{
+	struct notes n = {0};
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = running(in);
+
+	cr_assert_eq(n.guests, 0);
+	guest(in, HV__GUEST_HEARTBEAT__HEARTBEAT_OK, true);
+	intake_reconcile(in, s.c, 1000);
+	cr_assert_eq(n.guests, 1);
+	cr_assert_eq(n.beat, HV__GUEST_HEARTBEAT__HEARTBEAT_OK);
+	cr_assert(!n.idle, "idle is said of silent ones only");
+	learn(&s, &n);
+	intake_state_changed(in, 2000, true);
+	intake_reconcile(in, s.c, 2000);
+	cr_assert_eq(n.guests, 1, "it is known");
+	guest(in, HV__GUEST_HEARTBEAT__HEARTBEAT_LOST, true);
+	n.in_flight = true;
+	intake_reconcile(in, s.c, 3000);
+	cr_assert_eq(n.guests, 1, "one is on its way");
+	n.in_flight = false;
+	intake_state_changed(in, 3000, true);
+	intake_reconcile(in, s.c, 3000);
+	cr_assert_eq(n.guests, 2);
+	cr_assert(n.idle);
+	learn(&s, &n);
+	intake_guest_reset(in, UUID);
+	intake_state_changed(in, 4000, true);
+	intake_reconcile(in, s.c, 4000);
+	cr_assert_eq(n.guests, 3, "bad news are taken back at once");
+	cr_assert_eq(n.beat, HV__GUEST_HEARTBEAT__HEARTBEAT_UNKNOWN);
+}
+
+Test(intake, a_guest_that_was_well_may_be_unknown_for_a_while)
+{
+	struct notes n = {0};
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = running(in);
+
+	guest(in, HV__GUEST_HEARTBEAT__HEARTBEAT_OK, false);
+	intake_reconcile(in, s.c, 1000);
+	learn(&s, &n);
+	intake_hypervisor_gone(in, "restarted", 2000);
+	intake_state_changed(in, 2000, true);
+	intake_reconcile(in, s.c, 2000);
+	cr_assert_eq(n.guests, 1, "nobody can tell");
+	healthy(in, true, 3000);
+	inventory(in, UUID, HV__OBSERVED__OBSERVED_RUNNING);
+	intake_reconcile(in, s.c, 3000);
+	cr_assert_eq(n.guests, 1, "hypervisord asks it again in a moment");
+	cr_assert(intake_next_us(in), "and if it does not, that is told");
+	intake_state_changed(in, 3000 + 11 * HV_US_PER_S, true);
+	intake_reconcile(in, s.c, 3000 + 11 * HV_US_PER_S);
+	cr_assert_eq(n.guests, 2);
+	cr_assert_eq(n.beat, HV__GUEST_HEARTBEAT__HEARTBEAT_UNKNOWN);
 }

@@ -11,6 +11,9 @@
 static struct {
 	unsigned managed, incoming; /* messages */
 	size_t n_managed, n_incoming;
+	unsigned guests;
+	size_t n_guests;
+	uint32_t heartbeat_s;
 	char first_managed[64], first_incoming[64];
 } got;
 
@@ -26,6 +29,11 @@ static void take(void *user, const Hv__HvRequest *r)
 		got.n_incoming = r->incoming->n_uuids;
 		if (got.n_incoming)
 			strcpy(got.first_incoming, r->incoming->uuids[0]);
+	} else if (r->body_case == HV__HV_REQUEST__BODY_GUESTS) {
+		got.guests++;
+		got.n_guests = r->guests->n_guests;
+		if (got.n_guests)
+			got.heartbeat_s = r->guests->guests[0]->heartbeat_s;
 	}
 }
 
@@ -142,4 +150,45 @@ Test(watchlist, what_is_in_others_hands_is_not_refused_to_them)
 	watchlist_reconcile(w, s.c, 1, 1);
 	cr_assert_eq(got.managed, 1);
 	cr_assert_eq(got.n_managed, 0);
+}
+
+static void set(struct small *s, const char *name, const char *key, const char *value)
+{
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__VmSet m = HV__VM_SET__INIT;
+	Hv__KeyValue kv = HV__KEY_VALUE__INIT, *list[] = {&kv};
+
+	kv.key = (char *)key;
+	kv.value = (char *)value;
+	m.name = (char *)name;
+	m.attributes = list;
+	m.n_attributes = 1;
+	cmd.body_case = HV__COMMAND__BODY_VM_SET;
+	cmd.vm_set = &m;
+	small_command(s, &cmd);
+}
+
+Test(watchlist, guests_that_are_to_be_asked_are_those_of_this_host_that_are_opted_in)
+{
+	_cleanup_small_ struct small s = small_online();
+	_cleanup_watchlist_ struct watchlist *w = watchlist_new(&ops, NULL);
+	uint64_t now = 1000000;
+
+	small_vm_add(&s, "a", VM_A, true);
+	small_vm_runs(&s, "a");
+	watchlist_reconcile(w, s.c, 1, now);
+	cr_assert_eq(got.guests, 1);
+	cr_assert_eq(got.n_guests, 0);
+	set(&s, "a", "heartbeat_s", "30");
+	watchlist_reconcile(w, s.c, 1, watchlist_reconcile(w, s.c, 1, now));
+	cr_assert_eq(got.guests, 2);
+	cr_assert_eq(got.n_guests, 1);
+	cr_assert_eq(got.heartbeat_s, 30);
+	watchlist_forget(w);
+	watchlist_reconcile(w, s.c, 2, 2 * now);
+	cr_assert_eq(got.n_guests, 0, "on another host it is another's");
+	watchlist_forget(w);
+	set(&s, "a", "managed", "off");
+	watchlist_reconcile(w, s.c, 1, 3 * now);
+	cr_assert_eq(got.n_guests, 0, "nor one that is not managed");
 }
