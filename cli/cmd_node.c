@@ -15,6 +15,12 @@ static void show_node(struct cli *cli, const Hv__NodeShowResponse *r)
 		   n->votes == 1 ? "" : "s", n->feature, *n->boot_id ? n->boot_id : "unknown");
 	if (*n->health)
 		out_printf(o, PLAIN, "hypervisor: %s\n", n->health);
+	if (*n->disk_lock)
+		out_printf(o, PLAIN, "libvirt's lock manager: %s\n", n->disk_lock);
+	for (size_t i = 0; i < n->n_setup; i++)
+		out_printf(o, YELLOW, "to be mended: %s\n", n->setup[i]);
+	for (size_t i = 0; i < n->n_bad_storage; i++)
+		out_printf(o, RED, "storage %s\n", n->bad_storage[i]);
 	if (*n->watchdog)
 		out_printf(o, PLAIN, "%s\n", n->watchdog);
 	if (n->proof_in_ms)

@@ -254,6 +254,7 @@ static void take(struct hv_client *c, const Hv__HvMessage *msg)
 	case HV__HV_MESSAGE__BODY_INVENTORY:
 	case HV__HV_MESSAGE__BODY_HEALTH:
 	case HV__HV_MESSAGE__BODY_STORAGE:
+	case HV__HV_MESSAGE__BODY_SETUP:
 	case HV__HV_MESSAGE__BODY_GUEST:
 		c->ops.message(c->user, msg);
 		break;

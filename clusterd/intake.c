@@ -3,6 +3,7 @@
 
 #include "clusterd/domain_mirror.h"
 #include "clusterd/guest_mirror.h"
+#include "clusterd/host_setup.h"
 #include "proto/mutant.h"
 
 #include <string.h>
@@ -27,6 +28,7 @@ struct intake {
 	Hv__StorageSeen **bad; /* storage that fails here, ascending */
 	size_t n_bad;
 	bool storage_known;
+	Hv__HostSetup *setup; /* NULL: not said yet */
 	/* report */
 	uint64_t joining_since_us;
 	uint64_t report_mark, health_mark;
@@ -72,6 +74,8 @@ void intake_free(struct intake *in)
 	domain_mirror_free(in->mirror);
 	guest_mirror_free(in->guests);
 	drop_storage(in);
+	if (in->setup)
+		hv__host_setup__free_unpacked(in->setup, NULL);
 	free(in->boot_id);
 	free(in->health_text);
 	free(in);
@@ -185,6 +189,13 @@ void intake_storage(struct intake *in, const Hv__HvStorage *storage)
 		seen->lasts = storage->bad[i]->lasts;
 		in->bad[in->n_bad++] = seen;
 	}
+}
+
+void intake_setup(struct intake *in, const Hv__HostSetup *setup)
+{
+	if (in->setup)
+		hv__host_setup__free_unpacked(in->setup, NULL);
+	in->setup = host_setup_copy(setup);
 }
 
 void intake_hypervisor_gone(struct intake *in, const char *why, uint64_t now_us)
@@ -312,7 +323,8 @@ static void reconcile_health(struct intake *in, const struct node *n, uint64_t n
 
 	if (n->state != NODE_ONLINE || in_flight(in, in->health_mark))
 		return;
-	if (n->hypervisor_ok == in->health_ok && same_size && same_storage(in, n))
+	if (n->hypervisor_ok == in->health_ok && same_size && same_storage(in, n) &&
+	    host_setup_same(in->setup, &n->setup))
 		return;
 	if (n->hypervisor_ok && !in->health_ok && now_us - in->bad_since_us < INTAKE_DEBOUNCE_US) {
 		look_again_at(in, in->bad_since_us + INTAKE_DEBOUNCE_US);
@@ -326,6 +338,7 @@ static void reconcile_health(struct intake *in, const struct node *n, uint64_t n
 	health.storage_told = in->storage_known;
 	health.bad_storage = in->bad;
 	health.n_bad_storage = in->n_bad;
+	health.setup = in->setup;
 	ev.body_case = HV__EVENT__BODY_HOST_HEALTH;
 	ev.host_health = &health;
 	in->health_mark = in->ops.propose(in->user, &ev);

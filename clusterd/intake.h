@@ -66,6 +66,7 @@ uint64_t intake_next_us(const struct intake *in);
 
 /* Does a domain of that uuid exist on this host, running or not, as far as is known? */
 /* All that fails on this host now. */
+void intake_setup(struct intake *in, const Hv__HostSetup *setup);
 void intake_storage(struct intake *in, const Hv__HvStorage *storage);
 bool intake_has(const struct intake *in, const char *uuid);
 

@@ -99,6 +99,9 @@ Hv__NodeInfo *view_node_info(const struct view *v, const struct node *n)
 	for (size_t k = 0; k < n->n_bad_storage; k++)
 		i->bad_storage[k] =
 		    hv_xasprintf("%s: %s", n->bad_storage[k].path, n->bad_storage[k].text);
+	i->setup = hv_xcalloc(VIEW_SETUP_MAX, sizeof(char *));
+	i->n_setup = view_setup_lines(v, n, i->setup);
+	i->disk_lock = view_str(n->setup.disk_lock);
 	i->quarantined = n->quarantined;
 	if (n->quarantine_us > v->now_us)
 		i->quarantine_left_ms = (n->quarantine_us - v->now_us) / HV_US_PER_MS;

@@ -28,6 +28,10 @@ Hv__FenceDeviceInfo *view_fence_info(const struct view *v, const struct node *n,
 struct view_budget {
 	size_t left;
 };
+/* What somebody should mend on a host; the caller frees each. */
+#define VIEW_SETUP_MAX 3
+size_t view_setup_lines(const struct view *v, const struct node *n, char *ret[VIEW_SETUP_MAX]);
+
 bool view_add(struct view_budget *b, void *list, size_t *count, void *item);
 /* The latest `limit` journal lines about one object ("vm web1"), oldest first. */
 void view_events_of(const struct view *v, struct view_budget *b, const char *object, size_t limit,

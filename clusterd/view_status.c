@@ -19,6 +19,19 @@ static void add_string(char ***list, size_t *count, char *s)
 
 /* What is wrong with the cluster as a whole and needs somebody, beyond the states of nodes and VMs.
  */
+static void add_setup(const struct view *v, const struct node *n, Hv__StatusResponse *s)
+{
+	char *lines[VIEW_SETUP_MAX];
+	size_t count = n->state == NODE_ONLINE ? view_setup_lines(v, n, lines) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (s->n_warnings < MAX_WARNINGS)
+			add_string(&s->warnings, &s->n_warnings,
+				   hv_xasprintf("node %s: %s", n->name, lines[i]));
+		free(lines[i]);
+	}
+}
+
 static void add_warnings(const struct view *v, Hv__StatusResponse *s)
 {
 	for (size_t i = 0; i < v->n_warnings; i++)
@@ -41,6 +54,7 @@ static void add_warnings(const struct view *v, Hv__StatusResponse *s)
 	for (size_t i = 0; i < cluster_node_count(v->c) && s->n_warnings < MAX_WARNINGS; i++) {
 		const struct node *n = cluster_node_at(v->c, i);
 
+		add_setup(v, n, s);
 		for (size_t k = 0; k < n->n_bad_storage && s->n_warnings < MAX_WARNINGS; k++)
 			add_string(&s->warnings, &s->n_warnings,
 				   hv_xasprintf("storage %s cannot be used on %s: %s",

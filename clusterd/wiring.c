@@ -413,6 +413,9 @@ static void on_hv_message(void *user, const Hv__HvMessage *msg)
 	case HV__HV_MESSAGE__BODY_GUEST:
 		intake_guest(d->intake, msg->guest);
 		break;
+	case HV__HV_MESSAGE__BODY_SETUP:
+		intake_setup(d->intake, msg->setup);
+		break;
 	case HV__HV_MESSAGE__BODY_PONG:
 	case HV__HV_MESSAGE__BODY_READY:
 	case HV__HV_MESSAGE__BODY__NOT_SET:

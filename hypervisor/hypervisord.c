@@ -29,6 +29,7 @@
 #include "hypervisor/permit.h"
 #include "hypervisor/qemu_proc.h"
 #include "hypervisor/reset.h"
+#include "hypervisor/setup.h"
 #include "hypervisor/start_register.h"
 #include "hypervisor/tell.h"
 
@@ -349,6 +350,17 @@ static void on_storage(void *user)
 	tell_storage(h->link, h->storage);
 }
 
+static void on_setup(const struct setup_seen *seen, void *user)
+{
+	struct hypervisord *h = user;
+
+	if (*seen->hook)
+		qb_log(LOG_WARNING, "%s", seen->hook);
+	if (*seen->certificate)
+		qb_log(LOG_WARNING, "%s", seen->certificate);
+	tell_setup(h->link, seen);
+}
+
 /* In /run: that does not block. */
 static void permit_arrivals(struct hypervisord *h, const Hv__HvIncoming *r)
 {
@@ -554,6 +566,7 @@ static const char *compose(struct hypervisord *h)
 	if (!h->link)
 		return "the socket to clusterd (--fd)";
 	h->storage = storage_new(h->loop, probe, &storage_hooks);
+	setup_new(h->loop, h->pool, on_setup, h);
 	add_signals(h);
 	open_register(h);
 	migrate_init(wake_from_thread);

@@ -121,6 +121,19 @@ void tell_guest(struct link *l, const Hv__GuestSeen *seen)
 	send_body(l, &m, HV__HV_MESSAGE__BODY_GUEST);
 }
 
+void tell_setup(struct link *l, const struct setup_seen *s)
+{
+	Hv__HvMessage m = HV__HV_MESSAGE__INIT;
+	Hv__HostSetup body = HV__HOST_SETUP__INIT;
+
+	body.hook = (char *)s->hook;
+	body.certificate = (char *)s->certificate;
+	body.disk_lock = (char *)s->disk_lock;
+	body.disk_lock_text = (char *)s->disk_lock_text;
+	m.setup = &body;
+	send_body(l, &m, HV__HV_MESSAGE__BODY_SETUP);
+}
+
 void tell_result(struct link *l, const struct job *j, Hv__Observed observed, const char *text)
 {
 	Hv__HvMessage m = HV__HV_MESSAGE__INIT;

@@ -173,3 +173,44 @@ char *pki_fault(const char *root, const char *host, uint64_t now_s)
 	}
 	return NULL;
 }
+
+/* 0: it cannot be read. */
+static uint64_t end_of(const char *path)
+{
+	_cleanup_crt_ gnutls_x509_crt_t crt = NULL;
+	_cleanup_free_ char *why = NULL;
+
+	if (pki_crt_read(path, &crt, &why) != HV_OK)
+		return 0;
+	return (uint64_t)gnutls_x509_crt_get_expiration_time(crt);
+}
+
+static char *ends_soon(const char *path, const char *mend, const char *host, uint64_t now_s)
+{
+	uint64_t end = end_of(path);
+	_cleanup_free_ char *when = day(end);
+
+	if (!end || end > now_s + PKI_EXPIRES_SOON_S)
+		return NULL;
+	return hv_xasprintf(
+	    "%s ends on %s, in %llu days, and migrations then fail: 'hvcluster pki %s "
+	    "%s' where the CA is, then 'hvcluster pki install' on %s",
+	    path, when, (unsigned long long)(end > now_s ? (end - now_s) / 86400 : 0), mend, host,
+	    host);
+}
+
+char *pki_ends_soon(const char *root, const char *host, uint64_t now_s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(uses); i++) {
+		_cleanup_free_ char *ca = hv_xasprintf("%s%s", root, uses[i].ca);
+		_cleanup_free_ char *cert = hv_xasprintf("%s%s", root, uses[i].cert);
+		char *text = ends_soon(cert, "issue", host, now_s);
+
+		if (!text)
+			text =
+			    ends_soon(ca, "init' (a new CA) and 'hvcluster pki issue", host, now_s);
+		if (text)
+			return text;
+	}
+	return NULL;
+}

@@ -72,6 +72,9 @@ enum hv_rc pki_look(const char *ca, const char *cert, const char *key, const cha
  */
 char *pki_fault(const char *root, const char *host, uint64_t now_s);
 
+/* The first of them to end within PKI_EXPIRES_SOON_S, and the next step; NULL: none. */
+char *pki_ends_soon(const char *root, const char *host, uint64_t now_s);
+
 /* CLOCK_REALTIME. */
 uint64_t pki_now_s(void);
 

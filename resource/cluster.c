@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The state's life cycle and what everyone may ask of it. */
+#include "resource/setup.h"
 #include "resource/storage.h"
 #include "resource/cluster_priv.h"
 
@@ -97,6 +98,7 @@ static void node_free(struct node *n)
 	free(n->boot_id);
 	free(n->health_text);
 	storage_forget(n);
+	setup_forget(n);
 	free(n);
 }
 

@@ -79,6 +79,12 @@ struct storage_fault {
 	bool lasts; /* for a minute */
 };
 
+/* What a host said of its own configuration: sentences for people, "" where all is well. */
+struct host_setup {
+	char *hook, *certificate;	  /* NULL: it has not said */
+	char *disk_lock, *disk_lock_text; /* its lock manager; what is wrong with that */
+};
+
 struct node {
 	hv_node_id id;
 	char *name; /* "node7" until the node list told us */
@@ -97,7 +103,8 @@ struct node {
 	char *health_text;
 	struct storage_fault *bad_storage; /* ascending path (storage.h) */
 	size_t n_bad_storage;
-	bool barrier; /* lost member of a minority epoch, not yet proven off */
+	struct host_setup setup; /* (setup.h) */
+	bool barrier;		 /* lost member of a minority epoch, not yet proven off */
 	uint64_t seen_incarnation, seen_seq; /* highest event of this proposer that was applied */
 	struct fence_device *devices[HV_MAX_FENCE_DEVICES];
 	size_t n_devices;

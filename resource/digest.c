@@ -77,6 +77,8 @@ static uint64_t hash_node(const struct node *n)
 		h = mix(mix(str(str(h, n->bad_storage[i].path), n->bad_storage[i].text),
 			    n->bad_storage[i].hangs),
 			n->bad_storage[i].lasts);
+	h = str(str(h, n->setup.hook), n->setup.certificate);
+	h = str(str(h, n->setup.disk_lock), n->setup.disk_lock_text);
 	h = mix(mix(mix(h, n->barrier), n->seen_incarnation), n->seen_seq);
 	h = mix(mix(mix(h, n->fence_attempt), n->fence_level), n->fence_device);
 	h = mix(mix(h, n->fence_op), n->drain_op);

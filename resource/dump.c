@@ -72,6 +72,8 @@ static void put_node(struct text *t, const struct node *n)
 		put(t, " bad-storage=%s%s%s", n->bad_storage[i].path,
 		    n->bad_storage[i].hangs ? "(hangs)" : "",
 		    n->bad_storage[i].lasts ? "(lasts)" : "");
+	if (n->setup.disk_lock && *n->setup.disk_lock)
+		put(t, " disk-lock=%s", n->setup.disk_lock);
 	put_reason(t, &n->reason);
 	put(t, "\n");
 	for (size_t i = 0; i < n->n_devices; i++) {

@@ -5,6 +5,7 @@
 #include "fence/fence_plan.h"
 #include "fence/timing.h"
 #include "resource/cluster_priv.h"
+#include "resource/setup.h"
 #include "resource/storage.h"
 
 #define TRY(cond, why)                                                                             \
@@ -293,6 +294,7 @@ bool event_valid(const Hv__Event *ev, const char **ret_why)
 		TRY(storage_list_valid(ev->host_health->bad_storage,
 				       ev->host_health->n_bad_storage),
 		    "health: bad list of storage");
+		TRY(setup_valid(ev->host_health->setup), "health: bad words about the host");
 		return true;
 	case HV__EVENT__BODY_NODE_WATCHDOG:
 		return watchdog_valid(ev->node_watchdog, ret_why);

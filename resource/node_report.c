@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a node says of itself: its size, what it runs, whether its hypervisor layer answers. */
 #include "resource/guest_health.h"
+#include "resource/setup.h"
 #include "resource/storage.h"
 #include "resource/journal.h"
 #include "resource/leaving.h"
@@ -111,6 +112,7 @@ void node_health(struct cluster *c, const Hv__HostHealth *ev)
 	set_text(&n->health_text, ev->text);
 	if (ev->storage_told)
 		storage_seen(c, n, ev->bad_storage, ev->n_bad_storage);
+	setup_set(n, ev->setup);
 	if (ev->mem_mib)
 		n->mem_mib = ev->mem_mib;
 	if (ev->cpus)

@@ -17,6 +17,13 @@ static const struct setting table[] = {
      0,
      0,
      "off|on"},
+    {{"disk_lock", "none",
+      "libvirt's lock manager that guards the VMs' disks on every host, as a second line: none, "
+      "lockd, sanlock"},
+     KIND_WORD,
+     0,
+     0,
+     "none|lockd|sanlock"},
     {{"drain_tries", "3", "tries to migrate a VM before a drain gives it up: 1 to 20"},
      KIND_NUMBER,
      1,

@@ -11,6 +11,7 @@
 #include "resource/cluster_priv.h"
 #include "resource/journal.h"
 #include "resource/rule.h"
+#include "resource/setup.h"
 #include "resource/storage.h"
 #include "resource/snapshot.h"
 #include "resource/snapshot_guest.h"
@@ -167,6 +168,8 @@ static bool get_node(struct cluster *c, const Hv__SnapNode *m, const char **ret_
 	TRY(storage_list_valid(m->bad_storage, m->n_bad_storage),
 	    "snapshot: bad storage of a node");
 	storage_set(n, m->bad_storage, m->n_bad_storage);
+	TRY(setup_valid(m->setup), "snapshot: bad words about a host");
+	setup_set(n, m->setup);
 	TRY(m->n_devices <= HV_MAX_FENCE_DEVICES, "snapshot: too many fence devices");
 	for (size_t i = 0; i < m->n_devices; i++)
 		if (!get_device(n, m->devices[i], ret_why))

@@ -153,6 +153,18 @@ static void put_bad_storage(Hv__SnapNode *m, const struct node *n)
 	m->n_bad_storage = n->n_bad_storage;
 }
 
+static void put_setup(Hv__SnapNode *m, const struct host_setup *is)
+{
+	if (!is->hook)
+		return;
+	m->setup = hv_xcalloc(1, sizeof(*m->setup));
+	hv__host_setup__init(m->setup);
+	m->setup->hook = is->hook;
+	m->setup->certificate = is->certificate;
+	m->setup->disk_lock = is->disk_lock;
+	m->setup->disk_lock_text = is->disk_lock_text;
+}
+
 static void put_node(Hv__SnapNode *m, Hv__SnapReason *r, const struct node *n)
 {
 	hv__snap_node__init(m);
@@ -172,6 +184,7 @@ static void put_node(Hv__SnapNode *m, Hv__SnapReason *r, const struct node *n)
 	m->hypervisor_ok = n->hypervisor_ok;
 	m->health_text = STR(n->health_text);
 	put_bad_storage(m, n);
+	put_setup(m, &n->setup);
 	m->deadline_us = n->deadline_us;
 	m->state_since_us = n->since_us;
 	m->n_fences_us = n->n_fences;
@@ -439,6 +452,7 @@ static void snapshot_done(Hv__Snapshot *s)
 		}
 		free_messages(s->nodes[i]->devices, s->nodes[i]->n_devices);
 		free_messages(s->nodes[i]->bad_storage, s->nodes[i]->n_bad_storage);
+		free(s->nodes[i]->setup);
 	}
 	for (size_t i = 0; i < s->n_failovers; i++)
 		free_messages(s->failovers[i]->vms, s->failovers[i]->n_vms);

@@ -34,6 +34,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "bare: without clusterd")
     config.addinivalue_line("markers", "watchdog(options, token): each host has one")
     config.addinivalue_line("markers", "luns(n): shared block devices /dev/lun1 to /dev/lunN")
+    config.addinivalue_line("markers", "locks(which): libvirt's lock manager, lockd")
     config.addinivalue_line("markers", "sbd: each host runs sbd's watcher on /dev/lun1")
     config.addinivalue_line("markers", "drill: takes minutes; ./check leaves it out (pytest -m drill runs them)")
     config.addinivalue_line("markers", "timing: measures, and is left out for a sanitized build")
@@ -68,13 +69,14 @@ def lab(request):
     marker = request.node.get_closest_marker("hosts")
     bare = request.node.get_closest_marker("bare")
     dog = request.node.get_closest_marker("watchdog")
-    luns, sbd = request.node.get_closest_marker("luns"), request.node.get_closest_marker("sbd")
+    luns, sbd, locks = (request.node.get_closest_marker(name) for name in ("luns", "sbd", "locks"))
     if (dog or sbd) and not (bindir() / "tests/lab/labdog").exists():
         pytest.skip("tests/lab/labdog is not built: it needs libfuse3-dev")
     made = Lab(os.environ.get("LAB_NAME", "e2e"), bindir="/nonexistent" if bare else bindir(),
                witness=bool(request.node.get_closest_marker("witness")), quorum=quorum_of(request),
                env=SANITIZERS if sanitized() else "", watchdog=dog.args[0] if dog else "",
-               token=dog.args[1] if dog else None, sbd=bool(sbd), luns=luns.args[0] if luns else 0)
+               token=dog.args[1] if dog else None, sbd=bool(sbd), luns=luns.args[0] if luns else 0,
+               locks=locks.args[0] if locks else "")
     made.down()
     made.up(marker.args[0] if marker else 3)
     yield made

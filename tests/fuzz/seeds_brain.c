@@ -189,6 +189,7 @@ static void observations(void)
 {
 	_cleanup_small_ struct small s = world_new();
 	const struct operation *op = cluster_op(s.c, cluster_vm_by_name(s.c, "web")->op);
+	Hv__HostSetup setup = HV__HOST_SETUP__INIT;
 	Hv__DomainSeen seen = HV__DOMAIN_SEEN__INIT, *domains[] = {&seen};
 
 	EVENT(OP_RESULT, op_result, OpResult, HV__OP_RESULT__INIT, op->node, body_.op = op->id,
@@ -199,8 +200,11 @@ static void observations(void)
 	seen.observed = HV__OBSERVED__OBSERVED_RUNNING;
 	EVENT(VM_OBSERVED, vm_observed, VmObserved, HV__VM_OBSERVED__INIT, 2, body_.node = 2,
 	      body_.domain = &seen);
+	setup.hook = "libvirt's hook is not installed";
+	setup.disk_lock = "lockd";
 	EVENT(HOST_HEALTH, host_health, HostHealth, HV__HOST_HEALTH__INIT, 2, body_.node = 2,
-	      body_.text = "libvirtd does not answer", body_.mem_mib = 8192, body_.cpus = 4);
+	      body_.text = "libvirtd does not answer", body_.mem_mib = 8192, body_.cpus = 4,
+	      body_.setup = &setup);
 	EVENT(TICK, tick, Tick, HV__TICK__INIT, 1, (void)0);
 	seen.uuid = WEB_UUID;
 	seen.name = "web";

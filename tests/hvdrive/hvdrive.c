@@ -188,6 +188,9 @@ static void show(const Hv__HvMessage *m)
 	case HV__HV_MESSAGE__BODY_STORAGE:
 		line("storage %zu bad", m->storage->n_bad);
 		break;
+	case HV__HV_MESSAGE__BODY_SETUP:
+		line("setup lock %s", m->setup->disk_lock);
+		break;
 	case HV__HV_MESSAGE__BODY__NOT_SET:
 	case _HV__HV_MESSAGE__BODY__CASE_IS_INT_SIZE:
 		line("unknown message");

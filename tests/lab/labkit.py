@@ -38,7 +38,7 @@ class Lab:
     """One lab, named as LAB_NAME does. Hosts are named by strings: "host1"."""
 
     def __init__(self, name, bindir=None, token=None, env="", watchdog="", witness=False, quorum="",
-                 sbd=False, luns=0):
+                 sbd=False, luns=0, locks=""):
         self.name = name
         self.hosts = []
         self._env = dict(os.environ, LAB_NAME=name, LAB_ENV=env)
@@ -50,6 +50,7 @@ class Lab:
         if token:
             self._env["LAB_TOKEN"] = str(token)
         self._env["LAB_WATCHDOG"] = watchdog
+        self._env["LAB_LOCKS"] = locks
         self._env["LAB_SBD"] = "1" if sbd else ""
         self._env["LAB_LUNS"] = str(luns or int(sbd))
         self.shared = Path(f"/var/lib/hvlab/{name}/shared")

@@ -26,6 +26,18 @@ bool vms_storage_works(struct sim *s, hv_node_id host, int k)
 	return k % 3 == 2 ? !bad[0] && !bad[1] : !bad[k % 3 == 1];
 }
 
+/* Beside it, so that its words come, change and go. */
+static void setup_tell(struct mind *m, const struct hyper *y)
+{
+	Hv__HostSetup said = HV__HOST_SETUP__INIT;
+
+	said.hook = y->storage_bad[0] ? "simulated:\nno hook" : "";
+	said.certificate = y->storage_bad[1] ? "it ends soon" : "";
+	said.disk_lock = y->storage_hangs[0] ? "lockd" : "none";
+	said.disk_lock_text = y->storage_lasts[0] ? "virtlockd does not run" : "";
+	intake_setup(m->intake, &said);
+}
+
 void vms_storage_tell(struct mind *m)
 {
 	const struct hyper *y = &vms_of(m->s)->hyper[m->h->id - 1];
@@ -44,6 +56,7 @@ void vms_storage_tell(struct mind *m)
 		list[body.n_bad++] = &seen[i];
 	}
 	intake_storage(m->intake, &body);
+	setup_tell(m, y);
 }
 
 /* hypervisord says so if it is there, else when it is again (its inventory). */

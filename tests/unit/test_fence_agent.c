@@ -408,9 +408,9 @@ Test(fence_agent, an_accepted_off_without_a_status_off_is_no_proof)
  */
 #define SBD                                                                                        \
 	READ_ACTION                                                                                \
-	    "case $A in off) [ -e $D/state ] || { echo off > $D/state; sleep 5; };; "              \
-	    "reboot) echo reset > $D/state; sleep 1;; status) [ -e $D/state ] && exit 2;; "        \
-	    "esac; exit 0"
+	"case $A in off) [ -e $D/state ] || { echo off > $D/state; sleep 5; };; "                  \
+	"reboot) echo reset > $D/state; sleep 1;; status) [ -e $D/state ] && exit 2;; "            \
+	"esac; exit 0"
 
 static void run_waiting(uint32_t timeout_ms)
 {

@@ -19,6 +19,7 @@ struct notes {
 	unsigned guests;
 	Hv__GuestHeartbeat beat;
 	bool idle;
+	char hook[64];
 };
 
 static uint64_t note(void *user, const Hv__Event *ev)
@@ -45,6 +46,8 @@ static uint64_t note(void *user, const Hv__Event *ev)
 	} else if (ev->body_case == HV__EVENT__BODY_HOST_HEALTH) {
 		n->healths++;
 		n->health_ok = ev->host_health->hypervisor_ok;
+		if (ev->host_health->setup)
+			snprintf(n->hook, sizeof(n->hook), "%s", ev->host_health->setup->hook);
 		cr_assert_null(strchr(ev->host_health->text, '\n'), "an event holds one line");
 	}
 	return 1;
@@ -449,4 +452,20 @@ Test(intake, a_guest_that_was_well_may_be_unknown_for_a_while)
 	intake_reconcile(in, s.c, 3000 + 11 * HV_US_PER_S);
 	cr_assert_eq(n.guests, 2);
 	cr_assert_eq(n.beat, HV__GUEST_HEARTBEAT__HEARTBEAT_UNKNOWN);
+}
+
+Test(intake, what_is_wrong_with_the_host_is_proposed_once)
+{
+	struct notes n = {0};
+	_cleanup_intake_ struct intake *in = intake_on_host1(&n);
+	_cleanup_small_ struct small s = running(in);
+	Hv__HostSetup said = HV__HOST_SETUP__INIT;
+	unsigned before = n.healths;
+
+	said.hook = "not\ninstalled";
+	said.disk_lock = "lockd";
+	intake_setup(in, &said);
+	intake_reconcile(in, s.c, 2000);
+	cr_assert_eq(n.healths, before + 1);
+	cr_assert_str_eq(n.hook, "not installed");
 }

@@ -251,6 +251,65 @@ Test(views, status_shouts_where_a_level_demands_what_its_device_cannot)
 	hv__control_response__free_unpacked(r, NULL);
 }
 
+static void host_says(struct small *s, uint32_t node, Hv__HostSetup *setup)
+{
+	Hv__Event ev = HV__EVENT__INIT;
+	Hv__HostHealth h = HV__HOST_HEALTH__INIT;
+
+	h.node = node;
+	h.hypervisor_ok = true;
+	h.setup = setup;
+	ev.proposer = node;
+	ev.body_case = HV__EVENT__BODY_HOST_HEALTH;
+	ev.host_health = &h;
+	small_step(s, &ev);
+}
+
+static void setting(struct small *s, char *key, char *value)
+{
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__SettingSet set = HV__SETTING_SET__INIT;
+
+	set.key = key;
+	set.value = value;
+	cmd.body_case = HV__COMMAND__BODY_SETTING_SET;
+	cmd.setting_set = &set;
+	small_command(s, &cmd);
+}
+
+Test(views, status_names_the_hosts_that_need_somebody)
+{
+	_cleanup_small_ struct small s = small_online();
+	struct view v = view_of(&s);
+	Hv__ControlResponse *r = response();
+	Hv__HostSetup one = HV__HOST_SETUP__INIT, two = HV__HOST_SETUP__INIT;
+
+	one.disk_lock = "none";
+	one.certificate = "cert.pem ends soon";
+	two.disk_lock = "lockd";
+	two.disk_lock_text = "virtlockd does not run";
+	two.hook = "libvirt's hook is not installed";
+	host_says(&s, 1, &one);
+	host_says(&s, 2, &two);
+	view_status(&v, r);
+	cr_assert(warned(r->status, "node host2: libvirt's hook is not installed"));
+	cr_assert(warned(r->status, "node host1: cert.pem ends soon"));
+	cr_assert(warned(r->status, "node host2: its libvirt locks the VMs' disks with lockd"));
+	cr_assert(!warned(r->status, "virtlockd does not run"), "nobody wants it");
+	hv__control_response__free_unpacked(r, NULL);
+
+	r = response();
+	setting(&s, "disk_lock", "lockd");
+	setting(&s, "migration_tls", "off");
+	host_says(&s, 1, NULL);
+	view_status(&v, r);
+	cr_assert(
+	    warned(r->status, "node host1: disk_lock is lockd, and its libvirt uses no lock"));
+	cr_assert(warned(r->status, "node host2: virtlockd does not run"));
+	cr_assert(!warned(r->status, "cert.pem"), "no migration needs it");
+	hv__control_response__free_unpacked(r, NULL);
+}
+
 Test(views, what_does_not_exist_is_said_with_the_next_command)
 {
 	_cleanup_small_ struct small s = small_online();

@@ -49,6 +49,7 @@ settings_save() {
     LAB_QUORUM=${LAB_QUORUM:-}
     LAB_WATCHDOG=${LAB_WATCHDOG:-}
     LAB_SBD=${LAB_SBD:-}
+    LAB_LOCKS=${LAB_LOCKS:-}
     LAB_LUNS=${LAB_LUNS:-${LAB_SBD:+1}}
     LAB_LUNS=${LAB_LUNS:-0}
     {

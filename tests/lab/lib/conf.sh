@@ -167,4 +167,18 @@ migrate_tls_force = $tls
 migration_host = "10.77.0.$1"
 migration_address = "10.77.0.$1"
 TEXT
+    [ "$LAB_LOCKS" != lockd ] || conf_lockd "$2"
+}
+
+# A lease for each disk in a folder that all hosts see: locks on a block device itself would be the
+# host's own.
+conf_lockd() {
+    echo 'lock_manager = "lockd"' >>"$1/qemu.conf"
+    mkdir -p "$SHARED/locks"
+    cat >"$1/qemu-lockd.conf" <<TEXT
+auto_disk_leases = 1
+require_lease_for_disks = 1
+file_lockspace_dir = "/srv/vms/locks"
+TEXT
+    echo 'log_outputs = "3:file:/var/log/libvirt/virtlockd.log"' >"$1/virtlockd.conf"
 }

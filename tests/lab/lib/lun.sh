@@ -1,4 +1,4 @@
-# Shared LUNs (LAB_LUNS): loop devices that every host has as /dev/lun1, /dev/lun2 ... And sbd on the
+# Shared LUNs (LAB_LUNS): every host has them as /dev/lun1, /dev/lun2 ... And sbd on the
 # first of them (LAB_SBD), whose watcher has the host's /dev/watchdog for itself.
 # shellcheck shell=bash
 
@@ -10,14 +10,18 @@ lun_numbers() {
     seq 1 "$LAB_LUNS"
 }
 
+# A loop device for each host, on one file: as on a SAN, no lock on the device itself reaches another
+# host. With direct I/O at both ends what one writes the others read.
 luns_up() {
-    local k file
+    local k i file
     mkdir -p "$STATE/luns"
     for k in $(lun_numbers); do
         file=$DISKS/lun$k.img
-        truncate -s "${LUN_MIB}M" "$file" &&
-            losetup --direct-io=on --find --show "$file" >"$STATE/luns/$k" ||
-            die "cannot make shared LUN $k" "losetup -a; rm what is left of earlier labs"
+        truncate -s "${LUN_MIB}M" "$file" || die "cannot make $file"
+        for i in $(host_numbers); do
+            losetup --direct-io=on --find --show "$file" >"$STATE/luns/host$i.$k" ||
+                die "cannot make shared LUN $k" "losetup -a; detach what is left of earlier labs"
+        done
     done
     [ -z "$LAB_SBD" ] || sbd_create
 }
@@ -32,7 +36,7 @@ luns_down() {
 # Every slot is there before the first watcher starts: two that allocate at once may get the same one.
 sbd_create() {
     local device i
-    device=$(cat "$STATE/luns/1")
+    device=$(cat "$STATE/luns/host1.1")
     {
         sbd -d "$device" -1 $SBD_WATCHDOG_S -3 1 -4 $SBD_MSGWAIT_S create &&
             for i in $(host_numbers); do sbd -d "$device" allocate "host$i" || exit 1; done
