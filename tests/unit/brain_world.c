@@ -371,6 +371,21 @@ void running_vm(struct world *w, const char *name, hv_node_id id)
 	assert_vm(w, name, VM_RUNNING, id);
 }
 
+struct world *world_with_web1(unsigned nodes, hv_node_id on)
+{
+	struct world *w = world_new(nodes);
+
+	running_vm(w, "web1", on);
+	return w;
+}
+
+void rebooted(struct world *w, hv_node_id id)
+{
+	w->boots[id]++;
+	w->incarnation[id]++;
+	w->seq[id] = 0;
+}
+
 static bool answer(struct world *w, const struct operation *o)
 {
 	switch (o->kind) {

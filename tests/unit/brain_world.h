@@ -105,6 +105,9 @@ void rule_remove(struct world *w, const char *name);
 /* ---- many steps */
 /* A VM that runs on that node: added, placed, started. */
 void running_vm(struct world *w, const char *name, hv_node_id node);
+struct world *world_with_web1(unsigned nodes, hv_node_id on); /* in a new world */
+/* It goes down, or has gone, and comes back as another boot with the next view and report. */
+void rebooted(struct world *w, hv_node_id id);
 /* Every operation in progress succeeds, and what follows from that, until none is left. */
 void all_succeed(struct world *w);
 

@@ -12,8 +12,7 @@
 static void goes_down(struct world *w, hv_node_id id, const char *others)
 {
 	view(w, others, "", false);
-	w->incarnation[id]++;
-	w->boots[id]++;
+	rebooted(w, id);
 }
 
 static void boots(struct world *w, hv_node_id id, const char *members)
@@ -75,9 +74,8 @@ Test(brain_away, an_announcement_proves_nothing_after_the_timeout_the_host_is_fe
 
 Test(brain_away, a_host_that_vanished_before_its_vms_were_shut_down_starts_them_when_back)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	node_shutdown(w, "host3", true);
 	goes_down(w, 3, "12");
 
@@ -90,9 +88,8 @@ Test(brain_away, a_host_that_vanished_before_its_vms_were_shut_down_starts_them_
 
 Test(brain_away, announced_anew_before_it_has_reported_its_vms_wait_for_that)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	node_shutdown(w, "host3", true);
 	goes_down(w, 3, "12");
 	view(w, "123", "", false);
@@ -106,9 +103,8 @@ Test(brain_away, announced_anew_before_it_has_reported_its_vms_wait_for_that)
 
 Test(brain_away, announced_before_it_has_reported_what_it_lost_waits_for_its_return)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	view(w, "12", "", false);
 	view(w, "123", "", false);
 	assert_vm(w, "web1", VM_RECOVERING, 3);
@@ -134,9 +130,8 @@ Test(brain_away, a_host_that_goes_down_is_left_by_as_many_at_a_time_as_a_drain_m
 
 Test(brain_away, it_may_come_back_with_the_vm_still_running)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	node_shutdown(w, "host3", true);
 	view(w, "12", "", false);
 	assert_vm(w, "web1", VM_FROZEN, 3);
@@ -183,9 +178,8 @@ Test(brain_away, a_host_that_never_goes_down_gives_its_frozen_vms_away)
 
 Test(brain_away, the_administrators_word_ends_the_waiting)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	node_shutdown(w, "host3", true);
 	goes_down(w, 3, "12");
 	assert_vm(w, "web1", VM_FROZEN, 3);
@@ -199,9 +193,8 @@ Test(brain_away, the_administrators_word_ends_the_waiting)
 
 Test(brain_away, a_frozen_vm_may_be_started_elsewhere_once_it_is_proven_stopped)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	node_shutdown(w, "host3", true);
 	result(w, "web1", HV_OK, ABSENT);
 	vm_start(w, "web1", "host2");
@@ -212,9 +205,8 @@ Test(brain_away, a_frozen_vm_may_be_started_elsewhere_once_it_is_proven_stopped)
 
 Test(brain_away, a_frozen_vm_may_be_stopped)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	running_vm(w, "web2", 3);
 	node_shutdown(w, "host3", true);
 	result(w, "web1", HV_OK, ABSENT);
@@ -364,9 +356,8 @@ Test(brain_away, taken_back_who_needs_a_vm_hears_that_it_does_not_come_back)
 
 Test(brain_away, taken_back_after_the_host_vanished_it_is_lost_like_any_other)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	node_shutdown(w, "host3", true);
 	goes_down(w, 3, "12");
 	node_shutdown_cancel(w, "host3");
@@ -399,9 +390,8 @@ Test(brain_away, a_shutdown_that_cannot_end_says_what_holds_it)
 
 Test(brain_away, after_maintenance_vms_go_home_live)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	node_drain(w, "host3");
 	all_succeed(w);
 	cr_assert_eq(node(w, 3)->admin, NODE_MAINTENANCE);
@@ -422,9 +412,8 @@ Test(brain_away, after_maintenance_vms_go_home_live)
 
 Test(brain_away, a_vm_that_was_moved_by_hand_stays)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	node_drain(w, "host3");
 	all_succeed(w);
 	vm_migrate(w, "web1", vm(w, "web1")->node == 1 ? "host2" : "host1");
@@ -437,9 +426,8 @@ Test(brain_away, a_vm_that_was_moved_by_hand_stays)
 
 Test(brain_away, recovery_keeps_the_home)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	node_drain(w, "host3");
 	all_succeed(w);
 	assert_vm(w, "web1", VM_RUNNING, 1);

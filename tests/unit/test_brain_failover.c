@@ -7,9 +7,7 @@
 
 Test(brain_failover, a_vm_of_a_lost_node_starts_elsewhere_after_proof_and_not_before)
 {
-	struct world *w = world_new(3);
-
-	running_vm(w, "web1", 3);
+	struct world *w = world_with_web1(3, 3);
 
 	view(w, "12", "", false);
 	assert_node(w, 3, NODE_FENCING);
@@ -79,9 +77,8 @@ Test(brain_failover, recovery_is_in_order_of_priority_then_name)
 
 Test(brain_failover, a_failed_fence_is_tried_by_another_after_a_pause_and_nothing_starts)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	view(w, "12", "", false);
 
 	fence_result(w, 3, HV_AGENT_FAILED);
@@ -100,9 +97,8 @@ Test(brain_failover, a_failed_fence_is_tried_by_another_after_a_pause_and_nothin
 
 Test(brain_failover, an_agent_that_succeeds_without_proof_proves_nothing)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	view(w, "12", "", false);
 	result_of(w, running(w, OP_FENCE, 0), HV_OK, UNKNOWN, "");
 	assert_node(w, 3, NODE_LOST);
@@ -164,9 +160,8 @@ Test(brain_failover, without_a_device_it_waits_for_the_administrators_word)
 /* Asked while it was a member, applied when it is not: nobody has looked at it since. */
 Test(brain_failover, a_word_about_a_member_is_not_taken_when_it_is_lost_meanwhile)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	view(w, "12", "", false);
 	fence_confirm_seen(w, "host3", 0, true);
 	cr_assert_eq(w->rc, HV_REFUSED);
@@ -214,9 +209,8 @@ Test(brain_failover, fence_lost_always_fences_it_all_the_same)
 
 Test(brain_failover, a_gone_clusterd_has_its_grace_and_its_vms_are_left_alone)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	view(w, "12", "3", false);
 	assert_node(w, 3, NODE_MANAGER_DOWN);
 	assert_vm(w, "web1", VM_RUNNING, 3);
@@ -235,9 +229,8 @@ Test(brain_failover, a_gone_clusterd_has_its_grace_and_its_vms_are_left_alone)
 
 Test(brain_failover, after_its_grace_a_gone_clusterd_is_a_lost_node)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	view(w, "12", "3", false);
 	tick(w, 9000);
 	assert_node(w, 3, NODE_MANAGER_DOWN);
@@ -306,9 +299,8 @@ Test(brain_failover, the_proof_of_a_fence_that_was_called_off_is_none)
 
 Test(brain_failover, when_the_executor_is_lost_too_another_one_fences)
 {
-	struct world *w = world_new(5);
+	struct world *w = world_with_web1(5, 5);
 
-	running_vm(w, "web1", 5);
 	view(w, "1234", "", false);
 	cr_assert_eq(running(w, OP_FENCE, 0)->node, 1);
 	view(w, "234", "", false);
@@ -322,9 +314,8 @@ Test(brain_failover, when_the_executor_is_lost_too_another_one_fences)
 
 Test(brain_failover, behind_the_barrier_only_fencing_goes_on)
 {
-	struct world *w = world_new(2);
+	struct world *w = world_with_web1(2, 1);
 
-	running_vm(w, "web1", 1);
 	running_vm(w, "web2", 2);
 	view(w, "1", "", true);
 	cr_assert(cluster_barrier(w->c));
@@ -375,9 +366,8 @@ Test(brain_failover, power_is_switched_on_again_when_asked_for)
 
 Test(brain_failover, a_stopped_vm_of_a_lost_node_stays_stopped)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	vm_stop(w, "web1", false);
 	view(w, "12", "", false);
 	assert_vm(w, "web1", VM_RECOVERING, 3);

@@ -13,9 +13,7 @@ static void fenced_and_back(struct world *w, hv_node_id id, const char *others, 
 	assert_node(w, id, NODE_FENCING);
 	fence_result(w, id, HV_OK);
 	assert_node(w, id, NODE_OFFLINE);
-	w->boots[id]++;
-	w->incarnation[id]++;
-	w->seq[id] = 0;
+	rebooted(w, id);
 	view(w, all, "", false);
 	report(w, id, "");
 	assert_node(w, id, NODE_ONLINE);
@@ -159,9 +157,8 @@ Test(brain_fencing, where_a_device_votes_there_is_no_duel)
 
 Test(brain_fencing, a_host_that_boots_beside_one_of_two_is_not_fenced_for_it)
 {
-	struct world *w = world_new(2);
+	struct world *w = world_with_web1(2, 2);
 
-	running_vm(w, "web1", 2);
 	view(w, "1", "", true);
 	fence_result(w, 2, HV_OK);
 	result(w, "web1", HV_OK, RUNNING);
@@ -388,9 +385,8 @@ Test(brain_fencing, a_way_that_fails_is_an_event_and_so_is_its_mending)
 
 Test(brain_fencing, a_test_gives_way_to_a_fence_and_a_disarmed_cluster_tests_nothing)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	fence_test(w, "host3", "bmc");
 	view(w, "12", "", false);
 	assert_node(w, 3, NODE_FENCING);

@@ -102,9 +102,8 @@ Test(brain_limits, a_new_priority_changes_whose_turn_it_is)
 
 static struct world *unmanaged(void)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 1);
 
-	running_vm(w, "web1", 1);
 	vm_set(w, "web1", "managed", "off");
 	return w;
 }
@@ -211,9 +210,8 @@ Test(brain_limits, unmanaged_it_can_be_removed_while_it_runs)
 
 Test(brain_limits, what_was_begun_before_it_became_unmanaged_is_finished)
 {
-	struct world *w = world_new(2);
+	struct world *w = world_with_web1(2, 1);
 
-	running_vm(w, "web1", 1);
 	vm_migrate(w, "web1", "host2");
 	vm_set(w, "web1", "managed", "off");
 	result(w, "web1", HV_OK, ABSENT);
@@ -227,9 +225,8 @@ Test(brain_limits, what_was_begun_before_it_became_unmanaged_is_finished)
 
 static struct world *locked(void)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 1);
 
-	running_vm(w, "web1", 1);
 	vm_lock(w, "web1", "backup");
 	cr_assert_eq(w->rc, HV_OK, "%s", w->text);
 	return w;

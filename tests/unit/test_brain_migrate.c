@@ -7,9 +7,8 @@
 
 static struct world *migrating(void)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 1);
 
-	running_vm(w, "web1", 1);
 	vm_migrate(w, "web1", "host2");
 	cr_assert_eq(w->rc, HV_OK, "%s", w->text);
 	assert_vm(w, "web1", VM_MIGRATING, 1);
@@ -187,9 +186,8 @@ Test(brain_migrate, a_resume_that_cannot_tell_is_repeated_there_and_one_that_fin
 
 Test(brain_migrate, a_paused_vm_stays_paused_on_its_way)
 {
-	struct world *w = world_new(2);
+	struct world *w = world_with_web1(2, 1);
 
-	running_vm(w, "web1", 1);
 	vm_pause(w, "web1");
 	result(w, "web1", HV_OK, PAUSED);
 	vm_migrate(w, "web1", "host2");
@@ -465,9 +463,8 @@ Test(brain_migrate, a_source_that_crashed_after_a_success_that_was_none_is_start
 
 Test(brain_migrate, what_was_paused_before_an_unknown_outcome_stays_paused_where_it_arrived)
 {
-	struct world *w = world_new(2);
+	struct world *w = world_with_web1(2, 1);
 
-	running_vm(w, "web1", 1);
 	vm_pause(w, "web1");
 	result(w, "web1", HV_OK, PAUSED);
 	vm_migrate(w, "web1", "host2");
@@ -498,9 +495,8 @@ Test(brain_migrate, a_copy_that_never_runs_is_given_up_for_a_fresh_start)
 
 Test(brain_migrate, migrated_by_someone_else_it_is_waited_for_before_it_is_started)
 {
-	struct world *w = world_new(2);
+	struct world *w = world_with_web1(2, 1);
 
-	running_vm(w, "web1", 1);
 	observed(w, 1, "web1", ABSENT, HV__CAUSE__CAUSE_MIGRATED);
 	assert_vm(w, "web1", VM_PENDING, 0);
 	observed(w, 2, "web1", RUNNING, HV__CAUSE__CAUSE_NONE);
@@ -516,14 +512,12 @@ Test(brain_migrate, migrated_by_someone_else_it_is_waited_for_before_it_is_start
 
 Test(brain_migrate, a_source_that_has_booted_meanwhile_proves_no_arrival)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	vm_migrate(w, "web1", "host1");
 	assert_vm(w, "web1", VM_MIGRATING, 3);
 	view(w, "12", "3", false); /* clusterd is gone, for less than its grace */
-	w->incarnation[3]++;
-	w->boots[3]++;
+	rebooted(w, 3);
 	view(w, "123", "", false);
 	report(w, 3, "");
 	result(w, "web1", HV_OK, ABSENT); /* asked anew, its executor finds nothing */

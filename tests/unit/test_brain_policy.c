@@ -10,9 +10,7 @@
 
 Test(brain_policy, a_member_is_fenced_on_request_and_its_vms_start_elsewhere)
 {
-	struct world *w = world_new(3);
-
-	running_vm(w, "web1", 3);
+	struct world *w = world_with_web1(3, 3);
 
 	node_fence(w, "host3");
 	cr_assert_eq(w->rc, HV_OK);
@@ -33,9 +31,8 @@ Test(brain_policy, a_member_is_fenced_on_request_and_its_vms_start_elsewhere)
 
 Test(brain_policy, a_victim_that_is_still_in_the_view_does_not_come_back)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	node_fence(w, "host3");
 
 	view(w, "123", "", false);
@@ -56,9 +53,8 @@ Test(brain_policy, a_victim_that_is_still_in_the_view_does_not_come_back)
 
 Test(brain_policy, a_new_clusterd_of_the_same_boot_does_not_end_the_fencing)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	node_fence(w, "host3");
 
 	w->incarnation[3]++;
@@ -73,14 +69,12 @@ Test(brain_policy, a_new_clusterd_of_the_same_boot_does_not_end_the_fencing)
 
 Test(brain_policy, a_new_boot_ends_the_fencing)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	node_fence(w, "host3");
 	view(w, "12", "", false);
 
-	w->incarnation[3]++;
-	w->boots[3]++;
+	rebooted(w, 3);
 	view(w, "123", "", false);
 	report(w, 3, "");
 	assert_node(w, 3, NODE_ONLINE);
@@ -115,9 +109,8 @@ Test(brain_policy, fencing_that_cannot_be_is_refused)
 
 Test(brain_policy, a_node_that_does_not_report_is_fenced_after_join_timeout)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	w->incarnation[3]++;
 	view(w, "123", "", false);
 	assert_node(w, 3, NODE_JOINING);
@@ -178,9 +171,8 @@ static void all_tell(struct world *w, const char *at1, const char *at2, const ch
 
 Test(brain_policy, disarmed_a_lost_node_is_not_fenced_before_it_is_armed)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	disarm(w, false);
 	view(w, "12", "", false);
 	assert_node(w, 3, NODE_LOST);
@@ -197,9 +189,8 @@ Test(brain_policy, disarmed_a_lost_node_is_not_fenced_before_it_is_armed)
 
 Test(brain_policy, disarmed_a_guest_that_ends_stays_down)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	disarm(w, false);
 	observed(w, 3, "web1", ABSENT, HV__CAUSE__CAUSE_CRASHED);
 	assert_vm(w, "web1", VM_PENDING, 0);
@@ -213,9 +204,8 @@ Test(brain_policy, disarmed_a_guest_that_ends_stays_down)
 
 Test(brain_policy, disarmed_requests_are_refused_with_the_way_out)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	disarm(w, true);
 	vm_migrate(w, "web1", "host1");
 	cr_assert_eq(w->rc, HV_REFUSED);
@@ -274,9 +264,8 @@ Test(brain_policy, disarmed_what_is_under_way_is_finished)
 
 Test(brain_policy, what_was_moved_by_hand_is_taken_over)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	disarm(w, true);
 	observed(w, 1, "web1", INCOMING, HV__CAUSE__CAUSE_NONE);
 	cr_assert_eq(running_count(w, OP_VM_DESTROY), 0, "someone migrates it");
@@ -292,9 +281,8 @@ Test(brain_policy, what_was_moved_by_hand_is_taken_over)
 
 Test(brain_policy, what_was_started_by_hand_while_its_host_is_lost_is_not_started_again)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	disarm(w, true);
 	view(w, "12", "", false);
 	arm(w);

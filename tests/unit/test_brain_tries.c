@@ -10,9 +10,8 @@
 
 static struct world *stays_put(void)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 1);
 
-	running_vm(w, "web1", 1);
 	vm_set(w, "web1", "live_migration", "off");
 	return w;
 }
@@ -289,9 +288,8 @@ static void stop_fails(struct world *w, unsigned times)
 
 Test(brain_tries, a_vm_that_cannot_be_stopped_stays_and_is_tried_again)
 {
-	struct world *w = world_new(2);
+	struct world *w = world_with_web1(2, 1);
 
-	running_vm(w, "web1", 1);
 	vm_stop(w, "web1", false);
 	stop_fails(w, 5);
 	assert_vm(w, "web1", VM_STOPPING, 1);
@@ -412,9 +410,8 @@ static void overdue_as(struct world *w, const char *state, const char *then)
 
 Test(brain_tries, a_request_to_stop_ends_and_the_stop_goes_on)
 {
-	struct world *w = world_new(1);
+	struct world *w = world_with_web1(1, 1);
 
-	running_vm(w, "web1", 1);
 	vm_stop(w, "web1", false);
 	for (int i = 0; i < 12; i++)
 		stop_fails(w, 1);
@@ -464,9 +461,8 @@ Test(brain_tries, a_migration_that_never_began_is_over)
 
 Test(brain_tries, a_pause_that_could_not_be_begun_is_over)
 {
-	struct world *w = world_new(1);
+	struct world *w = world_with_web1(1, 1);
 
-	running_vm(w, "web1", 1);
 	health(w, 1, false);
 	vm_pause(w, "web1");
 	tick(w, 600001);

@@ -95,9 +95,8 @@ Test(brain_vm, a_start_that_left_it_paused_is_destroyed_and_begun_afresh)
 
 Test(brain_vm, stop_is_graceful_then_destroys_and_ends_only_when_it_is_gone)
 {
-	struct world *w = world_new(1);
+	struct world *w = world_with_web1(1, 1);
 
-	running_vm(w, "web1", 1);
 	vm_stop(w, "web1", false);
 	assert_vm(w, "web1", VM_STOPPING, 1);
 	cr_assert_eq(vm_op(w, "web1")->kind, OP_VM_STOP);
@@ -132,9 +131,8 @@ Test(brain_vm, a_forced_stop_overtakes_a_graceful_one)
 
 Test(brain_vm, a_start_asked_for_while_it_stops_brings_it_back)
 {
-	struct world *w = world_new(1);
+	struct world *w = world_with_web1(1, 1);
 
-	running_vm(w, "web1", 1);
 	vm_stop(w, "web1", false);
 	vm_start(w, "web1", "");
 	result(w, "web1", HV_OK, ABSENT);
@@ -152,9 +150,8 @@ Test(brain_vm, a_start_asked_for_while_it_stops_brings_it_back)
 
 Test(brain_vm, a_guest_that_shuts_down_is_started_again_with_growing_pauses)
 {
-	struct world *w = world_new(1);
+	struct world *w = world_with_web1(1, 1);
 
-	running_vm(w, "web1", 1);
 	observed(w, 1, "web1", ABSENT, HV__CAUSE__CAUSE_GUEST_SHUTDOWN);
 	assert_vm(w, "web1", VM_STARTING, 1);
 	cr_assert(journal_has(w, "vm web1", "running", "pending"));
@@ -194,9 +191,8 @@ Test(brain_vm, what_is_seen_while_an_operation_is_in_progress_waits_for_its_resu
 
 Test(brain_vm, unknown_never_kills)
 {
-	struct world *w = world_new(2);
+	struct world *w = world_with_web1(2, 1);
 
-	running_vm(w, "web1", 1);
 	health(w, 1, false);
 	observed(w, 1, "web1", UNKNOWN, HV__CAUSE__CAUSE_NONE);
 	assert_vm(w, "web1", VM_RUNNING, 1);
@@ -213,9 +209,8 @@ Test(brain_vm, unknown_never_kills)
 
 Test(brain_vm, a_paused_vm_of_a_node_that_could_not_tell_is_asked_after_once)
 {
-	struct world *w = world_new(2);
+	struct world *w = world_with_web1(2, 1);
 
-	running_vm(w, "web1", 1);
 	vm_pause(w, "web1");
 	result(w, "web1", HV_OK, PAUSED);
 	health(w, 1, false);
@@ -230,9 +225,8 @@ Test(brain_vm, a_paused_vm_of_a_node_that_could_not_tell_is_asked_after_once)
 
 Test(brain_vm, a_rejoined_node_that_cannot_tell_keeps_its_vms)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	view(w, "12", "", false);
 	w->incarnation[3]++;
 	w->seq[3] = 0;
@@ -249,9 +243,8 @@ Test(brain_vm, a_rejoined_node_that_cannot_tell_keeps_its_vms)
 
 Test(brain_vm, pause_and_resume)
 {
-	struct world *w = world_new(2);
+	struct world *w = world_with_web1(2, 1);
 
-	running_vm(w, "web1", 1);
 	vm_pause(w, "web1");
 	cr_assert_eq(vm_op(w, "web1")->kind, OP_VM_PAUSE);
 	result(w, "web1", HV_OK, PAUSED);
@@ -273,9 +266,8 @@ Test(brain_vm, pause_and_resume)
 
 Test(brain_vm, a_pause_that_nobody_asked_for_is_shown_and_left_alone)
 {
-	struct world *w = world_new(2);
+	struct world *w = world_with_web1(2, 1);
 
-	running_vm(w, "web1", 1);
 	observed(w, 1, "web1", PAUSED, HV__CAUSE__CAUSE_IO_ERROR);
 	assert_vm(w, "web1", VM_PAUSED, 1);
 	cr_assert_eq(vm(w, "web1")->reason.code, REASON_PAUSED_OUTSIDE);
@@ -288,9 +280,8 @@ Test(brain_vm, a_pause_that_nobody_asked_for_is_shown_and_left_alone)
 
 Test(brain_vm, remove_needs_it_stopped_or_stops_it_first)
 {
-	struct world *w = world_new(1);
+	struct world *w = world_with_web1(1, 1);
 
-	running_vm(w, "web1", 1);
 	vm_remove(w, "web1", false);
 	cr_assert_eq(w->rc, HV_REFUSED);
 	vm_remove(w, "web1", true);
@@ -310,9 +301,8 @@ Test(brain_vm, remove_needs_it_stopped_or_stops_it_first)
 
 Test(brain_vm, a_stale_copy_of_a_rejoining_node_is_destroyed_at_once)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 3);
 
-	running_vm(w, "web1", 3);
 	view(w, "12", "", false);
 	fence_result(w, 3, HV_OK);
 	result(w, "web1", HV_OK, RUNNING);
@@ -345,9 +335,8 @@ Test(brain_vm, a_copy_holds_its_memory_until_it_is_destroyed)
 
 Test(brain_vm, it_is_not_started_anywhere_while_a_copy_is_being_destroyed)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 1);
 
-	running_vm(w, "web1", 1);
 	observed(w, 3, "web1", INCOMING, HV__CAUSE__CAUSE_NONE);
 	cr_assert_eq(running(w, OP_VM_DESTROY, 0)->node, 3);
 	observed(w, 1, "web1", ABSENT, HV__CAUSE__CAUSE_CRASHED);
@@ -366,9 +355,8 @@ Test(brain_vm, it_is_not_started_anywhere_while_a_copy_is_being_destroyed)
 
 Test(brain_vm, a_node_that_may_hold_a_copy_is_fenced_when_it_is_lost)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 1);
 
-	running_vm(w, "web1", 1);
 	observed(w, 3, "web1", INCOMING, HV__CAUSE__CAUSE_NONE);
 	observed(w, 1, "web1", ABSENT, HV__CAUSE__CAUSE_CRASHED);
 	view(w, "12", "", false);
@@ -403,9 +391,8 @@ Test(brain_vm, a_running_copy_without_an_owner_is_adopted_or_stopped_as_intended
 
 Test(brain_vm, a_vm_moved_behind_our_back_is_followed_after_its_owner_was_asked)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 1);
 
-	running_vm(w, "web1", 1);
 	observed(w, 2, "web1", RUNNING, HV__CAUSE__CAUSE_NONE);
 	assert_vm(w, "web1", VM_CHECKING, 1);
 	cr_assert_eq(running_count(w, OP_VM_DESTROY), 0);
@@ -419,9 +406,8 @@ Test(brain_vm, a_vm_moved_behind_our_back_is_followed_after_its_owner_was_asked)
 
 Test(brain_vm, a_second_running_copy_is_destroyed_when_the_owner_has_its_own)
 {
-	struct world *w = world_new(3);
+	struct world *w = world_with_web1(3, 1);
 
-	running_vm(w, "web1", 1);
 	observed(w, 2, "web1", RUNNING, HV__CAUSE__CAUSE_NONE);
 	result(w, "web1", HV_OK, RUNNING);
 	assert_vm(w, "web1", VM_RUNNING, 1);

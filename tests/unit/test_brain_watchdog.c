@@ -9,19 +9,6 @@
 
 #define DEADLINE_MS 13700 /* of 5 s and a lease of 2 s */
 
-static void bmc_remove(struct world *w, const char *node)
-{
-	Hv__Command cmd = HV__COMMAND__INIT;
-	Hv__FenceRemove f = HV__FENCE_REMOVE__INIT;
-
-	f.node = (char *)node;
-	f.device = "bmc";
-	cmd.body_case = HV__COMMAND__BODY_FENCE_REMOVE;
-	cmd.fence_remove = &f;
-	command(w, &cmd);
-	cr_assert_eq(w->rc, HV_OK);
-}
-
 /* Three nodes with watchdogs and nothing else; web1 runs on node 3. */
 static struct world *only_watchdogs(void)
 {
@@ -31,7 +18,7 @@ static struct world *only_watchdogs(void)
 		char name[8];
 
 		snprintf(name, sizeof(name), "host%u", id);
-		bmc_remove(w, name);
+		fence_remove(w, name, "bmc");
 		watchdog(w, id, true);
 	}
 	running_vm(w, "web1", 3);
@@ -242,8 +229,8 @@ Test(brain_watchdog, two_nodes_without_a_witness_both_go_on)
 	Hv__NodeWatchdog dog = HV__NODE_WATCHDOG__INIT;
 	Hv__Event ev = HV__EVENT__INIT;
 
-	bmc_remove(w, "host1");
-	bmc_remove(w, "host2");
+	fence_remove(w, "host1", "bmc");
+	fence_remove(w, "host2", "bmc");
 	running_vm(w, "web1", 2);
 	dog.node = 2;
 	dog.incarnation_seen = w->incarnation[2];
@@ -267,9 +254,9 @@ Test(brain_watchdog, quorum_loss_is_by_itself_what_suits)
 	cr_assert_eq(cluster_quorum_loss(w->c, &grace_us), SELFGUARD_FREEZE);
 	watchdog(w, 1, true);
 	cr_assert_eq(cluster_quorum_loss(w->c, &grace_us), SELFGUARD_FREEZE, "it has devices");
-	bmc_remove(w, "host1");
-	bmc_remove(w, "host2");
-	bmc_remove(w, "host3");
+	fence_remove(w, "host1", "bmc");
+	fence_remove(w, "host2", "bmc");
+	fence_remove(w, "host3", "bmc");
 	cr_assert_eq(cluster_quorum_loss(w->c, &grace_us), SELFGUARD_SELF_FENCE);
 	set(w, "quorum_loss", "stop");
 	cr_assert_eq(cluster_quorum_loss(w->c, &grace_us), SELFGUARD_STOP, "said is said");
