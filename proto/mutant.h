@@ -6,9 +6,9 @@
  *
  *     if (!MUTANT(no_barrier) && m->minority)
  *
- * MUTANT(x) is the constant 0, so that no object that ships has a trace of it. It is true only in
- * a file compiled with -DHV_MUTANT=x, which `make mutants` does, one mutant at a time: it links
- * that file with the rest of the simulator and looks for the first seed that fails
+ * MUTANT(x) is the constant 0, so that no object that ships has a trace of it. Only the simulator
+ * that `make mutants` builds (tests/sim/hvsim-mutants, -DHV_MUTANT_AT_RUN_TIME) asks for it while
+ * it runs: it has one of them (--mutant x), and looks for the first seed that fails
  * (doc/simulation.md). A mutant that survives means that the simulator lacks a fault or a check,
  * or that the rule is not needed.
  *
@@ -168,10 +168,9 @@ enum hv_mutant {
 #undef HV_MUTANT_ENUM
 };
 
-#ifdef HV_MUTANT
-#define HV_MUTANT_OF(name) MUTANT_##name
-#define HV_MUTANT_NAMED(name) HV_MUTANT_OF(name)
-#define MUTANT(name) (HV_MUTANT_NAMED(HV_MUTANT) == MUTANT_##name)
+#ifdef HV_MUTANT_AT_RUN_TIME
+extern enum hv_mutant hv_mutant; /* tests/sim/mutant.c */
+#define MUTANT(name) (hv_mutant == MUTANT_##name)
 #else
 #define MUTANT(name) (MUTANT_none == MUTANT_##name)
 #endif

@@ -6,15 +6,19 @@
  * after it (I3, I4). A disk promises ever higher numbers, and takes no entry of an epoch below what
  * it has promised.
  * Where every epoch is whole: whatever two nodes apply at an index is the same entry, it is on a
- * majority of the disks when the first one applies it, and stays there (I5).
+ * majority of the disks when the first one applies it, stays there, and no disk that lacks it is
+ * better than those of a majority (I5).
  * Where minority epochs are possible, views and fences of a lineage that is discarded may differ,
  * but commands at an index are the same, and one disk at least keeps each. What an earlier epoch
  * left uncommitted may be committed behind a barrier; it has no effect until the barrier is lifted,
  * and counts from then on.
+ * Of two nodes, who lifts its barrier does it when the other one cannot lead alone (I2).
  * An epoch begins only where votequorum has said that the ring is quorate (I6). In a storm: two
  * epochs are not at work in one ring for long (L3).
  */
 #include "tests/sim/sim.h"
+
+#include "quorum/replog_priv.h"
 
 #include <string.h>
 
@@ -204,6 +208,49 @@ static void check_holders(struct sim *s, uint64_t index, const char *when)
 			 holders, when);
 }
 
+/* What the disk says of its log when it is read again: its last entry. */
+static struct rl_epoch last_epoch(const struct disk *d)
+{
+	return d->n ? d->entries[d->n - 1].entry.epoch : d->base_epoch;
+}
+
+/* Is the log on `a` at least as good as that on `b`, by the rule of whole epochs? */
+static bool is_as_good(const struct disk *a, const struct disk *b)
+{
+	struct rl_epoch of_a = last_epoch(a), of_b = last_epoch(b);
+	int c = rl_epoch_cmp(&of_a, &of_b);
+
+	return c > 0 || (c == 0 && a->base_index + a->n >= b->base_index + b->n);
+}
+
+/*
+ * If all hosts lost their power now, could those that boot first go on without this entry? A disk
+ * that lacks it must not be the best one of any majority. (Where every epoch is whole, no store is
+ * lost and the list of nodes is at rest.)
+ */
+static void check_never_lost(struct sim *s, uint64_t index)
+{
+	const struct truth *t = truth_at(s->check, index);
+
+	if (sim_minority_possible(s) || s->n_before)
+		return;
+	for (size_t i = 0; i < s->n; i++)
+		if (s->hosts[i].disk.damaged)
+			return;
+	for (size_t i = 0; i < s->n; i++) {
+		const struct disk *d = &s->hosts[i].disk;
+		size_t behind = 0;
+
+		if (holds(d, index, &t->epoch))
+			continue;
+		for (size_t k = 0; k < s->n; k++)
+			behind += is_as_good(d, &s->hosts[k].disk);
+		if (behind > s->n / 2)
+			sim_fail(s, "I5: entry %llu is applied, and node %zu could lead without it",
+				 (unsigned long long)index, i + 1);
+	}
+}
+
 void check_before_write(struct sim *s, struct host *h, const struct write_copy *c)
 {
 	const struct rl_write *w = &c->w;
@@ -265,6 +312,18 @@ void check_after_write(struct sim *s, struct host *h, const struct write_copy *c
 
 /* ---- what is applied */
 
+/* Each epoch takes once more what its members have proposed, until it is committed and compacted.
+ */
+static uint64_t most_entries(const struct sim *s, const struct host *h)
+{
+	const struct replog *log = h->proc.log;
+	uint64_t views = 0;
+
+	for (uint64_t i = log->log.base_index + 1; i <= entries_last_index(&log->log); i++)
+		views += entries_at(&log->log, i)->type == RL_VIEW;
+	return s->snapshot_every + ENTRIES_SLACK + views * s->n * SIM_MAX_PENDING;
+}
+
 static void check_bounds(struct sim *s, struct host *h)
 {
 	const struct rl_status *st = rl_status(h->proc.log);
@@ -272,7 +331,7 @@ static void check_bounds(struct sim *s, struct host *h)
 
 	if (st->pending > SIM_MAX_PENDING || h->proc.n_queue > WRITES_MAX ||
 	    h->outgoing.n - h->outgoing_pos > NET_QUEUE_MAX + 8 ||
-	    held > s->snapshot_every + ENTRIES_SLACK)
+	    (held > s->snapshot_every + ENTRIES_SLACK && held > most_entries(s, h)))
 		sim_fail(s, "I7: node %u: %zu proposals, %zu writes, %zu messages, %llu entries",
 			 h->id, st->pending, h->proc.n_queue, h->outgoing.n - h->outgoing_pos,
 			 (unsigned long long)held);
@@ -285,6 +344,7 @@ static void has_effect(struct sim *s, uint64_t index, const struct truth *is)
 	if (!t->hash) {
 		*t = *is;
 		check_holders(s, index, "and is applied");
+		check_never_lost(s, index);
 	} else if (t->hash != is->hash) {
 		sim_fail(s, "I3: nodes %u and %u apply different entries at %llu", is->by, t->by,
 			 (unsigned long long)index);
@@ -343,7 +403,7 @@ void check_applied(struct sim *s, struct host *h, const struct rl_entry *e)
  * votequorum decides who may work, and its answer for an earlier ring says nothing of this one. (A
  * scenario may tell a node to go on without.)
  */
-void check_status(struct sim *s, struct host *h, const struct rl_status *st)
+static void check_worked(struct sim *s, struct host *h, const struct rl_status *st)
 {
 	struct process *p = &h->proc;
 	bool yes = false;
@@ -357,6 +417,32 @@ void check_status(struct sim *s, struct host *h, const struct rl_status *st)
 	if (!yes)
 		sim_fail(s, "I6: node %u is at work in epoch %llu, and its ring is not quorate",
 			 h->id, (unsigned long long)st->epoch.number);
+}
+
+/*
+ * Of two nodes that need not hear each other: who lifts its barrier has seen to it that the other
+ * one is off, or has been since it could lead alone.
+ */
+static void check_lifted(struct sim *s, const struct host *h, const struct rl_status *st)
+{
+	const struct host *o = h == &s->hosts[0] ? &s->hosts[1] : &s->hosts[0];
+
+	if (s->two_node && s->n == 2 && !s->healing && !s->scenario && !st->barrier && o->proc.up &&
+	    rl_status(o->proc.log)->caught_up)
+		sim_fail(s, "I2: node %u lifts its barrier, and node %u can lead alone", h->id,
+			 o->id);
+}
+
+void check_status(struct sim *s, struct host *h, const struct rl_status *st)
+{
+	struct process *p = &h->proc;
+
+	check_worked(s, h, st);
+	if (p->behind_barrier && st->phase == RL_ACTIVE && st->minority &&
+	    rl_epoch_cmp(&st->epoch, &p->barrier_epoch) == 0)
+		check_lifted(s, h, st);
+	p->behind_barrier = st->phase == RL_ACTIVE && st->barrier;
+	p->barrier_epoch = st->epoch;
 }
 
 void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest)

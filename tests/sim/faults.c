@@ -128,6 +128,17 @@ void fault_partition(struct sim *s, struct prng *r)
 	sim_at(s, soon(s, r), join_all, NULL, 0);
 }
 
+void fault_parted_for(struct sim *s, struct prng *r, uint64_t for_us)
+{
+	uint64_t bits = prng_range(r, 1, (1ULL << (s->n - 1)) - 1);
+
+	sim_trace(s, "network: parted");
+	for (size_t i = 1; i < s->n; i++)
+		s->hosts[i].group = bits >> (i - 1) & 1;
+	net_changed(s, false);
+	sim_at(s, for_us, join_all, NULL, 0);
+}
+
 void fault_duel(struct sim *s, struct prng *r)
 {
 	sim_trace(s, "network: parted");
@@ -385,6 +396,7 @@ void fault_for_good_over(struct sim *s)
 void faults_undo(struct sim *s)
 {
 	net_one_way_over(s);
+	witness_heal(s);
 	join_all(s, NULL, 0);
 	for (size_t i = 0; i < s->n; i++) {
 		struct host *h = &s->hosts[i];

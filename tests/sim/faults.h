@@ -15,6 +15,7 @@ void fault_reboot(struct sim *s, struct prng *r);
 void fault_blackout(struct sim *s, struct prng *r);
 void fault_hang(struct sim *s, struct prng *r);
 void fault_partition(struct sim *s, struct prng *r);
+void fault_parted_for(struct sim *s, struct prng *r, uint64_t for_us); /* into two */
 void fault_duel(struct sim *s, struct prng *r); /* two hosts lose each other, for long enough */
 void fault_hop(struct sim *s, struct prng *r);
 void fault_one_way(struct sim *s, struct prng *r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* hvsim: the command line of the simulator. */
+#include "tests/sim/mutant.h"
 #include "tests/sim/runner.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/vms.h"
@@ -30,9 +31,15 @@ static const char usage[] =
     "below the\n"
     "                   token time: nobody may be fenced for it\n"
     "  --duel           two hosts whose network is parted again and again: never may both be off\n"
+    "  --witness        a quorum device whose vote moves from one part to the other; with --storm "
+    "every seed\n"
+    "                   has one, too, and without it nothing else goes wrong\n"
     "  --nodes N        so many hosts in every seed\n"
     "  --vms N          so many VMs in every seed\n"
     "  --drop LIST      injections that are left out, by the numbers of the trace: 3,7..12,40..\n"
+    "  --first          ends with the first seed that fails\n"
+    "  --limit N        a seed that takes more than N seconds of the processor has failed\n"
+    "  --mutant NAME    with this bug (proto/mutant.h; only hvsim-mutants has them)\n"
     "  --json FILE      figures of this run, one line more in FILE\n";
 
 static bool read_number(const char *text, const char **ret_end, uint64_t *ret)
@@ -49,7 +56,8 @@ struct options {
 	struct sim_options sim;
 	const char *command, *json;
 	bool many, have;
-	uint64_t first, last, jobs;
+	uint64_t first, last;
+	struct run_how how;
 	struct sim_drop *drop;
 	char flags[128]; /* what makes the seed another one, as it was written */
 };
@@ -105,6 +113,10 @@ static bool parse_switch(const char *word, struct options *o)
 		o->sim.calm = o->sim.lossy = true;
 	else if (strcmp(word, "--duel") == 0)
 		o->sim.calm = o->sim.duel = true;
+	else if (strcmp(word, "--witness") == 0)
+		o->sim.witness = true;
+	else if (strcmp(word, "--first") == 0)
+		return o->how.first = true;
 	else
 		return false;
 	keep_flag(o, word, NULL);
@@ -124,11 +136,17 @@ static bool parse_value(const char *word, const char *value, struct options *o)
 		o->json = value;
 		return true;
 	}
-	if (!read_number(value, &end, &n) || *end || !n)
+	if (strcmp(word, "--mutant") == 0)
+		return mutant_choose(value);
+	if (!read_number(value, &end, &n) || *end || !n || n > UINT32_MAX)
 		return false;
 	if (strcmp(word, "--jobs") == 0) {
-		o->jobs = n;
+		o->how.jobs = (unsigned)n;
 		return n <= 64;
+	}
+	if (strcmp(word, "--limit") == 0) {
+		o->how.limit_s = (unsigned)n;
+		return true;
 	}
 	keep_flag(o, word, value);
 	if (strcmp(word, "--nodes") == 0) {
@@ -158,6 +176,13 @@ static bool parse(int argc, char **argv, struct options *o)
 	return o->have && !(o->many && strcmp(o->command, "run") != 0);
 }
 
+/* What goes with each other. */
+static bool complete(struct options *o)
+{
+	o->sim.calm = o->sim.calm || (o->sim.witness && !o->sim.storm);
+	return !(o->sim.witness && o->sim.duel);
+}
+
 static int run(const struct options *o)
 {
 	struct totals t = {0};
@@ -165,7 +190,7 @@ static int run(const struct options *o)
 	clock_t began = clock();
 
 	if (o->many) {
-		run_many(o->first, o->last, (unsigned)o->jobs, &o->sim, &t);
+		run_many(o->first, o->last, &o->how, &o->sim, &t);
 	} else {
 		totals_add(&t, &res, run_seed(o->first, &o->sim, &res));
 		t.cpu_us = (uint64_t)(clock() - began) * SEC / CLOCKS_PER_SEC;
@@ -188,7 +213,7 @@ static int trace(struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.sim = {.mind = &vms_mind}, .jobs = 1};
+	struct options o = {.sim = {.mind = &vms_mind}, .how = {.jobs = 1}};
 	int status = 2;
 
 	/* Keep what a seed has freed for the next one. */
@@ -196,7 +221,7 @@ int main(int argc, char **argv)
 	mallopt(M_MMAP_THRESHOLD, 64 << 20);
 	if (argc > 1 && strcmp(argv[1], "scenario") == 0)
 		return scenario_main(argc - 2, argv + 2);
-	if (!parse(argc, argv, &o))
+	if (!parse(argc, argv, &o) || !complete(&o))
 		fputs(usage, stderr);
 	else if (strcmp(o.command, "run") == 0)
 		status = run(&o);

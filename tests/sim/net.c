@@ -153,8 +153,10 @@ bool net_multicast(struct sim *s, struct host *h, const uint8_t *data, size_t le
 	/* Its ring's flow control: this very message is late, and what comes after it. */
 	if (late && prng_chance(r, late) && h->try_again_us <= s->now_us)
 		h->try_again_us = s->now_us + prng_range(r, MS, 3 * s->swarm.ack_us);
-	if (room)
+	if (room) {
+		moments_said(s, h, data, len);
 		say(s, h, &it);
+	}
 	blob_unref(it.data);
 	return room;
 }

@@ -107,6 +107,7 @@ static void form_ring(struct sim *s, const struct node_set *set)
 			finish_old(s, set, old);
 	}
 	r->seq = ++s->ring_seq;
+	r->formed_us = s->now_us;
 	r->hosts = *set;
 	r->next = s->rings;
 	s->rings = r;

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -107,9 +108,18 @@ bool run_seed(uint64_t seed, const struct sim_options *o, struct sim_result *ret
 struct runner {
 	const struct sim_options *sim;
 	uint64_t next, last, step;
+	unsigned limit_s;
 	pid_t pid;
 	int fd;
 };
+
+/* SIGPROF ends the process, unless the next seed begins before. */
+static void limit(unsigned seconds)
+{
+	struct itimerval t = {.it_value = {.tv_sec = (time_t)seconds}};
+
+	setitimer(ITIMER_PROF, &t, NULL);
+}
 
 static void child(const struct runner *r, int fd)
 {
@@ -118,6 +128,7 @@ static void child(const struct runner *r, int fd)
 		struct message m = {.seed = seed};
 		uint64_t began_us = cpu_us();
 
+		limit(r->limit_s);
 		m.ok = run_seed(seed, r->sim, &m.result);
 		m.cpu_us = cpu_us() - began_us;
 		send_message(fd, &m);
@@ -164,7 +175,11 @@ static void runner_ended(struct runner *r, bool told)
 	close(r->fd);
 	waitpid(r->pid, &status, 0);
 	r->pid = 0;
-	if (!told && r->next <= r->last)
+	if (told || r->next > r->last)
+		return;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
+		printf("seed %llu: no end after %u s\n", (unsigned long long)r->next, r->limit_s);
+	else
 		printf("seed %llu: the simulator died, status %d\n", (unsigned long long)r->next,
 		       status);
 }
@@ -260,23 +275,25 @@ static void stop_all(struct runner *runners, unsigned jobs)
 		kill(runners[i].pid, SIGTERM);
 		close(runners[i].fd);
 		waitpid(runners[i].pid, NULL, 0);
+		runners[i].pid = 0;
 	}
 }
 
-void run_many(uint64_t first, uint64_t last, unsigned jobs, const struct sim_options *o,
+void run_many(uint64_t first, uint64_t last, const struct run_how *how, const struct sim_options *o,
 	      struct totals *ret)
 {
 	struct runner runners[JOBS_MAX];
 	struct pollfd fds[JOBS_MAX];
 	struct progress p = {isatty(STDOUT_FILENO), 0, last - first + 1, now_s(), now_s()};
 	const struct sigaction stop = {.sa_handler = on_stop};
+	unsigned jobs = how->jobs;
 	bool any = true;
 
 	hv_assert(jobs <= JOBS_MAX);
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	for (unsigned i = 0; i < jobs; i++) {
-		runners[i] = (struct runner){o, first + i, last, jobs, 0, -1};
+		runners[i] = (struct runner){o, first + i, last, jobs, how->limit_s, 0, -1};
 		runner_go(&runners[i]);
 	}
 	while (any && !stopped) {
@@ -290,6 +307,8 @@ void run_many(uint64_t first, uint64_t last, unsigned jobs, const struct sim_opt
 		for (unsigned i = 0; i < jobs; i++)
 			if (fds[i].fd >= 0 && fds[i].revents)
 				collect(&runners[i], ret, &p);
+		if (how->first && ret->failed)
+			stop_all(runners, jobs);
 	}
 	ret->stopped = stopped;
 	if (stopped)

@@ -20,9 +20,14 @@ bool run_seed(uint64_t seed, const struct sim_options *o, struct sim_result *ret
  * with `quiet` an assertion prints nothing.
  */
 bool run_apart(uint64_t seed, const struct sim_options *o, struct sim_result *ret, bool quiet);
+struct run_how {
+	unsigned jobs;
+	unsigned limit_s; /* a seed that takes more of the processor's time has failed; 0: it may */
+	bool first;	  /* ends with the first seed that fails */
+};
 /* All of first..last. Failures are printed as they come; a bar where standard output is a terminal.
  */
-void run_many(uint64_t first, uint64_t last, unsigned jobs, const struct sim_options *o,
+void run_many(uint64_t first, uint64_t last, const struct run_how *how, const struct sim_options *o,
 	      struct totals *ret);
 void totals_add(struct totals *t, const struct sim_result *r, bool ok);
 /* Coverage, throughput, and as the last line how many passed and failed. */

@@ -15,6 +15,8 @@
  *   inject.c  streams of chance; injections are numbered and counted
  *   swarm.c   which cluster and which faults a seed has, and when; all is healed
  *   faults.c  what goes wrong (faults.h)
+ *   moments.c   what goes wrong when one kind of message is said
+ *   witness.c   a quorum device that some hosts do not reach
  *   lossy.c   hvsim run --lossy: an hour of lost messages and short pauses, for which nobody is
  * fenced gone.c    what is gone for good: one host, or a majority; an administrator's word nodes.c
  * nodes are added and removed check.c   invariants of the log, looked at from outside plain.c   a
@@ -60,6 +62,8 @@ enum sim_stream {
 	STREAM_FENCE,	   /* of fences */
 	STREAM_WATCHDOG,   /* which hosts have one, and what is done to those who feed them */
 	STREAM_GUEST,	   /* what is in the VMs */
+	STREAM_MOMENTS,	   /* what happens when a message is said */
+	STREAM_WITNESS,	   /* who reaches the quorum device */
 	STREAM_COUNT
 };
 struct prng *sim_stream(struct sim *s, enum sim_stream which);
@@ -111,6 +115,7 @@ struct items {
 struct ring {
 	struct ring *next;
 	uint64_t seq;
+	uint64_t formed_us;
 	struct node_set hosts;
 	struct node_set cpg; /* at the end of `ordered` */
 	struct items ordered;
@@ -179,7 +184,9 @@ struct process {
 		bool quorate;
 	} answers[2];
 	uint64_t view_ring;
-	uint64_t behind_us;	/* since when it is at work beside a later epoch, in one ring */
+	uint64_t behind_us;  /* since when it is at work beside a later epoch, in one ring */
+	bool behind_barrier; /* when its status changed last, and in this epoch */
+	struct rl_epoch barrier_epoch;
 	struct rl_epoch worked; /* the last epoch that it activated and that began */
 	uint64_t incarnation;
 	struct replog *log;
@@ -219,6 +226,7 @@ struct host {
 			     may have left by then */
 	bool held;	  /* its process has taken corosync down */
 	bool ghost;	  /* CPG keeps a member of it that has left */
+	bool no_device;	  /* it has no way to the quorum device */
 	uint64_t try_again_us; /* CPG takes no messages until then */
 	uint64_t connections;
 	unsigned group;	     /* network partition */
@@ -245,6 +253,8 @@ struct swarm {			     /* which faults this seed has, and how often */
 	/* Permille of the messages that CPG does not take at once; of the looks at which a client
 	 * has something to propose, and then of those with a lot of it. */
 	unsigned late, load, burst;
+	/* Permille of the messages of one kind at which something happens (moments.c). */
+	unsigned moment, moment_permille;
 };
 struct sim {
 	uint64_t seed, now_us, order;
@@ -389,6 +399,14 @@ uint64_t lossy_delay(struct sim *s, hv_node_id from, struct host *to, uint64_t u
 void lossy_token(struct sim *s); /* it comes to somebody who has something to say */
 void lossy_end(struct sim *s);	 /* what was lost is added up */
 
+/* moments.c */
+void moments_configure(struct sim *s);
+void moments_said(struct sim *s, struct host *h, const uint8_t *data, size_t len);
+
+/* witness.c */
+void witness_start(struct sim *s);
+void witness_heal(struct sim *s);
+
 /* swarm.c */
 void swarm_configure(struct sim *s);
 void swarm_start(struct sim *s);
@@ -422,6 +440,7 @@ struct sim_options {
 	bool storm, calm; /* each seed, not only some */
 	bool lossy;	  /* nothing but lost messages and pauses below the token time */
 	bool duel;	  /* two hosts whose network is parted again and again, and nothing else */
+	bool witness;	  /* a quorum device whose vote moves; without a storm nothing else */
 	size_t n_nodes;	  /* 0: as the seed has it */
 	unsigned n_vms;
 	FILE *trace;

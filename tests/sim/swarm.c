@@ -75,6 +75,12 @@ static void choose_cluster(struct sim *s, struct prng *r)
 		s->two_node = true;
 		s->device = false;
 	}
+	if (s->options->witness) {
+		s->n = s->options->n_nodes ? s->n : 2;
+		s->device = s->n > 1;
+		s->two_node = false;
+		lms = lms || s->n % 2;
+	}
 	if (s->device)
 		s->device_votes = lms ? (uint32_t)s->n - 1 : 1;
 	/* A device's vote excludes it (votequorum(5)). */
@@ -125,6 +131,8 @@ static void choose_faults(struct sim *s, struct prng *r)
 		s->swarm.faults_us /= 6; /* everyone speaks to everyone */
 	if (s->options->duel)
 		s->swarm.faults_us = 900 * SEC;
+	if (s->options->witness && !s->storm)
+		s->swarm.faults_us = 600 * SEC;
 	if (s->options->lossy)
 		s->swarm.faults_us = LOSSY_US;
 	choose_storm(s, r);
@@ -147,6 +155,7 @@ void swarm_configure(struct sim *s)
 	s->snapshot_every =
 	    prng_chance(r, 500) ? prng_range(r, s->storm ? 1 : 5, 60) : prng_range(r, 100, 600);
 	choose_faults(s, r);
+	moments_configure(s);
 	sim_trace(s, "seed %llu: %zu hosts%s%s%s%s, snapshot every %llu, pace %u",
 		  (unsigned long long)s->seed, s->n, s->two_node ? ", two_node" : "",
 		  s->device_votes > 1 ? ", lms device"
@@ -212,6 +221,7 @@ void swarm_start(struct sim *s)
 		lossy_start(s);
 		return;
 	}
+	witness_start(s);
 	if (s->options->duel) {
 		sim_at(s, 20 * SEC, one_duel, NULL, 0);
 		return;

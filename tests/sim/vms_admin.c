@@ -510,7 +510,7 @@ void admin_step(struct sim *s)
 		put(&a, "vm add");
 		return;
 	}
-	if (s->options->duel || s->options->lossy) {
+	if (s->options->duel || s->options->lossy || (s->options->witness && !s->storm)) {
 		duel_step(&a, x);
 		return;
 	}

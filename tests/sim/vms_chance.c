@@ -44,7 +44,7 @@ void vms_chance_setup(struct sim *s)
 	    .garbage = weight(s, 40),
 	    .wishes = weight(s, 300),
 	};
-	if (s->options->duel || s->options->lossy)
+	if (s->options->duel || s->options->lossy || (s->options->witness && !s->storm))
 		vms_of(s)->swarm = (struct vms_swarm){0};
 }
 

@@ -423,6 +423,8 @@ void vms_watch_setup(struct sim *s)
 	struct timing t = {0};
 	bool on = prng_chance(r, lossy(s) ? 800 : 400), nothing_else = prng_chance(r, 600);
 
+	if (s->options && s->options->witness)
+		on = nothing_else = true;
 	if (s->scenario || !on)
 		return;
 	t.watchdog_ms = s->storm ? 1000 : timeouts[prng_range(r, 0, 3)];

@@ -58,6 +58,14 @@ uint64_t votes_device_delay_us(const struct sim *s)
 	return s->device_votes > 1 ? 10 * MS : 0;
 }
 
+static bool reaches_device(struct sim *s, const struct ring *r)
+{
+	for (size_t i = 0; i < r->hosts.n; i++)
+		if (!sim_host(s, r->hosts.ids[i])->no_device)
+			return true;
+	return false;
+}
+
 /* One side only; the larger one, or the one with the lowest node. It keeps what it has. */
 void votes_device(struct sim *s, struct host *h, uint64_t arg)
 {
@@ -69,8 +77,12 @@ void votes_device(struct sim *s, struct host *h, uint64_t arg)
 		bool better = !best || r->hosts.n > best->hosts.n ||
 			      (r->hosts.n == best->hosts.n && r->hosts.ids[0] < best->hosts.ids[0]);
 
-		if (!r->stalled && better)
+		if (!r->stalled && better && reaches_device(s, r))
 			best = r;
+	}
+	if (best && s->now_us < best->formed_us + votes_device_delay_us(s)) {
+		sim_at(s, votes_device_delay_us(s), votes_device, NULL, 0);
+		return;
 	}
 	for (struct ring *r = s->rings; r; r = r->next) {
 		bool has = r == best;
