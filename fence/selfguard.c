@@ -26,11 +26,11 @@ enum selfguard_order selfguard_step(struct selfguard *g, const struct selfguard_
 {
 	/* An idle node is not stepped for hours: it was active until this first step that says no.
 	 */
-	if (in->active || g->active || in->stalled || !g->begun)
+	if (in->active || (g->active && !MUTANT(calm_is_loss)) || in->stalled || !g->begun)
 		g->ok_us = in->now_us;
 	g->begun = true;
 	g->active = in->active;
-	if (in->active || in->now_us - g->ok_us < in->grace_us)
+	if (in->active || in->now_us - g->ok_us < in->grace_us || MUTANT(guard_sleeps))
 		return GUARD_NONE;
 	return order_of(in->policy);
 }

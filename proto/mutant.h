@@ -13,9 +13,11 @@
  * or that the rule is not needed.
  *
  * This is the list of all: name, how it is hunted, what is wrong. A name that is not in the list
- * does not compile. HUNT: log, the log alone under a trivial state machine; storm2 to storm5,
- * the same with so many hosts, faults all the time and short timeouts; vms, the brain with
- * hypervisors and administrators; duel, the same with two hosts that lose each other.
+ * does not compile. HUNT (tests/sim/mutants): log, the log alone under a trivial state machine;
+ * storm2 to storm5, the same with so many hosts, faults all the time and short timeouts; witness3,
+ * the same with a quorum device whose vote moves; vms, the brain with hypervisors and
+ * administrators; pair, the same with two hosts; duel, two hosts that lose each other; witness, two
+ * hosts and such a device.
  */
 #ifndef HV_PROTO_MUTANT_H
 #define HV_PROTO_MUTANT_H
@@ -34,9 +36,11 @@
 	  "a node that was not caught up since its start may lead alone")                          \
 	X(old_disks_lead_together, storm3,                                                         \
 	  "a majority that was just started may lead where a device may have let the others act")  \
-	X(caught_up_for_ever, storm3, "caught up once, although others may have gone on since")    \
+	X(caught_up_for_ever, witness3, "caught up once, although others may have gone on since")  \
 	X(stale_quorum_counts, storm3,                                                             \
 	  "votequorum's answer for an earlier ring counts in this one")                            \
+	X(booted_clock_rules, vms,                                                                 \
+	  "a view has the time of the node that activates, although others know a later one")      \
 	X(no_unheard, storm2, "an activate is followed although votequorum has said no since")     \
 	X(donor_by_length, storm3, "the donor is whose log is longest, of whatever epoch")         \
 	X(live_first, storm4,                                                                      \
@@ -72,7 +76,7 @@
 	  "a suffix is put on a log that lacks the entry before it")                               \
 	X(held_entries_lost, storm3, "what was appended while a laggard caught up is forgotten")   \
 	X(no_rewind, storm3, "what was applied of a discarded lineage is not undone")              \
-	X(discarded_state_compared, storm4,                                                        \
+	X(discarded_state_compared, witness3,                                                      \
 	  "a state that is about to be undone is compared with the others'")                       \
 	X(two_epochs_at_work, storm2,                                                              \
 	  "who has gone on to a later epoch is heard, and not followed")                           \
@@ -89,6 +93,16 @@
 	X(word_of_earlier_loss, vms,                                                               \
 	  "an administrator confirms a loss, and a later one is taken for it")                     \
 	X(lost_executor_waited_for, vms, "a fence whose executor is lost is not begun by another") \
+	X(announced_is_off, vms,                                                                   \
+	  "a node that said that it goes down counts as off, whatever it still had")               \
+	X(leap_is_waiting, vms,                                                                    \
+	  "the time in which there was no quorum counts as waited for, view and rule")             \
+	X(no_time_to_report, vms,                                                                  \
+	  "who joins is fenced for what it could not report without quorum")                       \
+	X(disarmed_fences, vms, "a disarmed cluster fences")                                       \
+	X(fenced_for_a_locked_one, vms,                                                            \
+	  "a host is fenced for its bad storage, for a VM that is locked")                         \
+	X(fenced_for_nothing, vms, "a host is fenced for its bad storage, and no other has room")  \
 	/* the brain: VMs and operations */                                                        \
 	X(bad_storage_ignored, vms, "a VM is placed where a storage that it needs has failed")     \
 	X(stale_copy_stays, vms, "a copy that a rejoining node brings along is left running")      \
@@ -103,6 +117,7 @@
 	X(stop_forgotten, vms, "a VM that was to stop when its node was lost is started again")    \
 	X(blocked_for_ever, vms, "a blocked VM is not looked at when there may be room")           \
 	X(failed_for_ever, vms, "a failed VM is not tried again")                                  \
+	X(frozen_for_ever, vms, "a node that was to come back is waited for, for ever")            \
 	X(barrier_not_noticed, vms, "what waited behind the barrier is not looked at after it")    \
 	X(timers_lost, vms, "a snapshot forgets when VMs are to be tried again")                   \
 	X(digest_misses_change, vms, "a change is made that the digest does not cover")            \
@@ -115,6 +130,9 @@
 	X(drained_takes_vms, vms, "a node that is drained gets VMs")                               \
 	X(starts_not_limited, vms, "all VMs start at once")                                        \
 	X(lock_ignored, vms, "a locked VM is moved")                                               \
+	X(needs_ignored, vms, "a VM is started before the one that it needs runs")                 \
+	X(leader_elsewhere, vms, "a VM is started where the one that it follows is not")           \
+	X(equal_gives_way, vms, "a VM makes room for one of the same priority")                    \
 	/* the brain: guests */                                                                    \
 	X(guest_io_ignored, vms, "a guest whose agent is silent is reset though it does I/O")      \
 	X(silence_without_answer, vms, "a guest is reset whose agent has never answered")          \
@@ -149,9 +167,14 @@
 	  "a heartbeat that a ring brought back which the others had left counts whole")           \
 	X(deadline_without_second_t, vms,                                                          \
 	  "a host whose clusterd was stopped before it fed is not waited for")                     \
-	X(counted_while_the_other_had_quorum, vms,                                                 \
+	X(counted_while_the_other_had_quorum, witness,                                             \
 	  "time proves a host off that had quorum, and fed its watchdog, in between")              \
 	X(closed_watchdog_counts, vms, "time proves off whoever was disarmed, and feeds no more")  \
+	X(both_go_on_counts, pair, "of two nodes that both go on, time proves one off")            \
+	X(old_generation_counts, vms,                                                              \
+	  "what was said of a watchdog before it was closed counts after")                         \
+	X(guard_sleeps, vms, "a host without quorum never resets itself")                          \
+	X(calm_is_loss, vms, "a long calm counts as time without quorum")                          \
 	X(crash_loop_feeds, vms, "each new process feeds the watchdog, whatever it knows")         \
 	/* clusterd */                                                                             \
 	X(proposal_numbers_stay, vms, "two proposals have the same number")                        \

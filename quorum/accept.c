@@ -209,12 +209,32 @@ void accept_durable(struct replog *log)
 	rl_send(log, &msg);
 }
 
+/*
+ * The latest time that any member knows: the activating node may have booted just now, while the
+ * others have waited for a quorum for minutes. Nothing must be due later than the view says it is.
+ */
+static uint64_t view_time_us(const struct replog *log)
+{
+	uint64_t latest = log->cluster_us;
+
+	for (size_t i = 0; i < log->n_peers; i++) {
+		const struct peer *p = &log->peers[i];
+
+		if (p->hello.valid && node_set_has(&log->ep.members, p->id) &&
+		    p->hello.cluster_us > latest && !MUTANT(booted_clock_rules) &&
+		    !MUTANT(leap_is_waiting))
+			latest = p->hello.cluster_us;
+	}
+	return latest;
+}
+
 /* The view: first entry of the epoch, written by the activating node. */
 static uint8_t *view_event(const struct replog *log, size_t *ret_len)
 {
 	Hv__Event ev = HV__EVENT__INIT;
 	Hv__View view = HV__VIEW__INIT;
 	Hv__Member members[HV_MAX_NODES], *pointers[HV_MAX_NODES];
+	uint64_t at_us = view_time_us(log);
 	uint8_t *data;
 
 	for (size_t i = 0; i < log->ep.members.n; i++) {
@@ -233,8 +253,8 @@ static uint8_t *view_event(const struct replog *log, size_t *ret_len)
 	view.minority = log->ep.minority;
 	/* A device votes for one side only. */
 	view.duel = log->ep.minority && !log->ep.rule.device_votes;
-	view.detected_us = log->detected_us;
-	ev.at_us = log->cluster_us;
+	view.detected_us = log->detected_us + (at_us - log->cluster_us);
+	ev.at_us = at_us;
 	ev.wall_ms = log->wall_ms;
 	ev.proposer = log->self;
 	ev.incarnation = log->incarnation;

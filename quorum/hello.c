@@ -52,6 +52,7 @@ void hello_send(struct replog *log)
 	h.n_members = log->view.n;
 	h.members = log->view.ids;
 	h.seen = log->seen;
+	h.cluster_us = log->cluster_us;
 	/* Left out with writes under way: not before they are done, or we would be left out again.
 	 */
 	h.disk_failed = log->disk_failed || (log->left_out && log->n_writes);
@@ -104,6 +105,7 @@ void hello_in(struct replog *log, struct peer *p, const Hv__PeerMessage *msg)
 	h->valid = node_set_from(&h->members, m->members, m->n_members);
 	h->seen = m->seen;
 	h->promised = m->promised;
+	h->cluster_us = m->cluster_us;
 	h->caught_up = m->caught_up;
 	h->quorate = m->quorate;
 	h->quorum_known = m->quorum_known;

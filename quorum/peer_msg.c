@@ -51,7 +51,8 @@ static bool id_in(const uint32_t *ids, size_t n, uint32_t id)
 
 static bool hello_valid(const Hv__Hello *m)
 {
-	return m->ring && ids_valid(m->members, m->n_members) && m->n_members > 0;
+	return m->ring && ids_valid(m->members, m->n_members) && m->n_members > 0 &&
+	       m->cluster_us <= UINT64_MAX / 2; /* as an event's */
 }
 
 static bool points_valid(const Hv__Activate *m)

@@ -30,7 +30,7 @@ struct hello {
 	bool valid;
 	struct rl_ring ring;
 	struct node_set members;
-	uint64_t seen, promised;
+	uint64_t seen, promised, cluster_us;
 	struct epoch_point point;
 	bool caught_up, quorate, quorum_known, disk_failed;
 };

@@ -269,7 +269,7 @@ void fencing_settle(struct cluster *c, struct node *n)
 	if (n->state == NODE_FENCING && !n->fence_op)
 		node_move(c, n, NODE_LOST,
 			  why_same(&n->reason)); /* its executor was lost: at once, elsewhere */
-	if (!is_armed(c))
+	if (!is_armed(c) && !MUTANT(disarmed_fences))
 		return;
 	time_overtakes(c, n);
 	if (n->frozen && n->state == NODE_LOST)

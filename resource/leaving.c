@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/leaving.h"
 
+#include "proto/mutant.h"
 #include "resource/drain.h"
 #include "resource/failover.h"
 #include "resource/journal.h"
@@ -115,7 +116,7 @@ void leaving_timer(struct cluster *c, struct node *n)
 	bool waits = n->state == NODE_LOST || n->state == NODE_OFFLINE ||
 		     (n->state == NODE_ONLINE && !n->leaving_op);
 
-	if (!n->frozen || !waits || !c->tuning.frozen_timeout_us)
+	if (!n->frozen || !waits || !c->tuning.frozen_timeout_us || MUTANT(frozen_for_ever))
 		return;
 	if (!n->deadline_us) {
 		n->deadline_us = c->now_us + c->tuning.frozen_timeout_us;
@@ -293,7 +294,7 @@ bool leaving_left(struct cluster *c, struct node *n)
 		return false;
 	leaving_op_end(c, n, empty ? HV_OK : HV_NODE_LOST,
 		       empty ? NULL : "it went down before its VMs were shut down");
-	if (empty && !n->barrier) {
+	if ((empty || MUTANT(announced_is_off)) && !n->barrier) {
 		node_move(c, n, NODE_OFFLINE, WHY(WENT_DOWN, .subject = n->name));
 	} else if (n->frozen) {
 		node_move(c, n, NODE_LOST, WHY(WENT_DOWN, .subject = n->name));

@@ -148,7 +148,8 @@ const struct rule *placement_rule(const struct cluster *c, const struct vm *vm,
 	/* One that runs goes to where its leader has arrived, not before. */
 	if (leader && vm->node && (rules_leader_moves(vm) || leader->node != n->id))
 		return rule_of_following(vm);
-	if (leader && vm_goes_to(leader) && vm_goes_to(leader) != n->id)
+	if (leader && vm_goes_to(leader) && vm_goes_to(leader) != n->id &&
+	    !MUTANT(leader_elsewhere))
 		return rule_of_following(vm);
 	r = rule_forbids(c, vm, n->id);
 	return r ? r : group_rule(c, vm, n, migrate);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "resource/preempt.h"
 
+#include "proto/mutant.h"
 #include "resource/moves.h"
 #include "resource/placement.h"
 #include "resource/rule.h"
@@ -61,7 +62,8 @@ static bool plan(struct cluster *c, const struct vm *vm, const struct node *n, s
 	for (size_t i = n->by_rank.count; i-- > 0 && !enough(&room, vm);) {
 		struct vm *low = n->by_rank.items[i];
 
-		if (low->priority >= vm->priority || ret->count == HV_MAX_EVICTIONS)
+		if (low->priority >= vm->priority + MUTANT(equal_gives_way) ||
+		    ret->count == HV_MAX_EVICTIONS)
 			break;
 		if (leaves(low, n) || !moves_free(c, low))
 			continue;

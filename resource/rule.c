@@ -185,7 +185,7 @@ enum gate rules_gate(const struct cluster *c, const struct vm *vm, const struct 
 	enum gate gate = GATE_OPEN;
 	const struct vm *further;
 
-	for (size_t i = 0; i < vm->n_rules; i++) {
+	for (size_t i = 0; i < vm->n_rules && !MUTANT(needs_ignored); i++) {
 		const struct rule *r = vm->rules[i];
 		const struct vm *other = depends_on(r, vm);
 

@@ -179,7 +179,7 @@ static bool fence_for(struct cluster *c, struct node *n, const struct vm *vm)
 {
 	hv_node_id target;
 
-	if (placement_pick(c, vm, true, &target) != FIT_OK ||
+	if ((placement_pick(c, vm, true, &target) != FIT_OK && !MUTANT(fenced_for_nothing)) ||
 	    !node_want_fence(c, n, WHY(STORAGE_FENCE, .subject = vm->name)))
 		return false;
 	fencing_settle(c, n); /* nodes had their turn in this step */
@@ -205,8 +205,8 @@ static void settle_node(struct cluster *c, struct node *n)
 
 	for (size_t i = 0; i < count; i++) {
 		if (c->tuning.storage_loss == STORAGE_FENCE_NODE && cannot_leave(c, n, vms[i]) &&
-		    vms[i]->managed && !vms[i]->lock && storage_fault_of(vms[i], n) &&
-		    fence_for(c, n, vms[i]))
+		    vms[i]->managed && (!vms[i]->lock || MUTANT(fenced_for_a_locked_one)) &&
+		    storage_fault_of(vms[i], n) && fence_for(c, n, vms[i]))
 			return;
 		leave(c, n, vms[i]);
 	}

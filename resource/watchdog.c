@@ -36,7 +36,7 @@ void watchdog_said(struct cluster *c, const Hv__NodeWatchdog *ev)
 	bool had;
 
 	if (!node_is_member(n) || ev->incarnation_seen != n->incarnation || !in_force(c) ||
-	    ev->generation != c->watchdog_generation)
+	    (ev->generation != c->watchdog_generation && !MUTANT(old_generation_counts)))
 		return;
 	had = n->watch.watchdog_ms;
 	n->watch = (struct timing){ev->watchdog_ms, ev->lease_ms, ev->device_ms};
@@ -82,7 +82,8 @@ void watchdog_settle(struct cluster *c)
 
 bool watchdog_counts(const struct node *n)
 {
-	return n->watch.watchdog_ms && n->away_index && !n->both_go_on;
+	return n->watch.watchdog_ms && n->away_index &&
+	       (!n->both_go_on || MUTANT(both_go_on_counts));
 }
 
 uint64_t watchdog_wait_us(const struct node *n)

@@ -64,6 +64,7 @@ enum sim_stream {
 	STREAM_GUEST,	   /* what is in the VMs */
 	STREAM_MOMENTS,	   /* what happens when a message is said */
 	STREAM_WITNESS,	   /* who reaches the quorum device */
+	STREAM_OUTAGE,	   /* a site without quorum for long */
 	STREAM_COUNT
 };
 struct prng *sim_stream(struct sim *s, enum sim_stream which);

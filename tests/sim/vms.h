@@ -277,7 +277,10 @@ struct vms_world {
 	struct vms_event *log;
 	size_t n_log, cap_log;
 	bool keep_log;
-	bool mute[SIM_HOSTS]; /* its clusterd does not report what runs */
+	uint64_t must_go_us[SIM_HOSTS]; /* since when it is to reset itself (vms_guard.c) */
+	uint64_t view_index, view_us;	/* the latest view, and when it was applied first */
+	bool storage_fences;		/* storage_loss=fence from the beginning */
+	bool mute[SIM_HOSTS];		/* its clusterd does not report what runs */
 };
 
 /* One job of the executor. */
@@ -324,6 +327,7 @@ struct mind {
 	bool was_current, unsettled, inventory_sent;
 	uint64_t due_us; /* cluster time */
 	struct guard *guard;
+	uint64_t lost_us;      /* since when it does not work; 0: it does */
 	uint64_t guard_due_us; /* host's clock */
 	struct feeder *feeder; /* NULL: no watchdog */
 	uint64_t feeder_due_us;
@@ -355,8 +359,13 @@ uint64_t mind_propose(struct mind *m, const Hv__Event *ev, enum rl_entry_type ty
 
 /* ---- vms_guard.c */
 void mind_guard_start(struct mind *m);
+void vms_guard_setup(struct sim *s);
 void mind_guard_look(struct mind *m); /* when all is settled */
 void mind_told_votes(struct mind *m, bool *quorate, uint32_t *quorum);
+
+/* ---- vms_outage.c */
+void vms_outage_setup(struct sim *s);
+void vms_outage_heal(struct sim *s);
 
 /* ---- vms_watch.c */
 void vms_watch_setup(struct sim *s);
@@ -462,6 +471,7 @@ void vms_garbage_after(const struct mind *m, uint64_t index, const char *before)
 /* ---- vms_storage.c */
 /* What VM k needs: static. */
 char **vms_storage_of(int k, size_t *ret_n);
+void vms_storage_setup(struct sim *s);
 void vms_storage_bad(struct sim *s, struct host *h, int k, uint64_t ms);
 void vms_storage_good(struct sim *s, struct host *h); /* all of it */
 void vms_storage_tell(struct mind *m);

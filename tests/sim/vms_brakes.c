@@ -9,6 +9,7 @@
  * both work: never are both off, and who boots is not fenced for it.
  */
 #include "fence/fence_plan.h"
+#include "resource/storage.h"
 #include "tests/sim/vms.h"
 
 #include <stdlib.h>
@@ -323,10 +324,65 @@ static void check_begun(struct mind *m, uint64_t index, const Hv__Event *ev)
 	}
 }
 
+/* ---- patience */
+
+/* Who joins has had the time to report: without quorum nobody can. */
+static void check_patience(struct mind *m, uint64_t index, const struct node *n,
+			   const struct fence_watch *w)
+{
+	struct vms_world *v = vms_of(m->s);
+
+	if (w->was != NODE_JOINING || n->reason.code != REASON_JOIN_TIMEOUT ||
+	    (n->state != NODE_LOST && n->state != NODE_FENCING) || index <= v->checked ||
+	    sim_minority_possible(m->s) || m->s->scenario)
+		return;
+	if (m->s->now_us - v->view_us < 9 * SEC)
+		sim_fail(m->s,
+			 "node %u, entry %llu: node %u is fenced for not reporting, %llu ms after "
+			 "the view",
+			 m->h->id, (unsigned long long)index, n->id,
+			 (unsigned long long)((m->s->now_us - v->view_us) / MS));
+}
+
+static void note_view(struct mind *m, uint64_t index, const Hv__Event *ev)
+{
+	struct vms_world *v = vms_of(m->s);
+
+	if (ev->body_case != HV__EVENT__BODY_VIEW || index <= v->view_index)
+		return;
+	v->view_index = index;
+	v->view_us = m->s->now_us;
+}
+
+/* A host's power is not cut for a VM that is not to be touched, nor where it would not help. */
+static void check_worth(struct mind *m, uint64_t index, const struct node *n,
+			const struct fence_watch *w)
+{
+	const struct vm *vm;
+	bool others = false;
+
+	if (n->reason.code != REASON_STORAGE_FENCE || w->was == n->state ||
+	    (w->was != NODE_ONLINE && w->was != NODE_JOINING))
+		return;
+	vm = cluster_vm_by_name(m->c, n->reason.subject);
+	for (size_t i = 0; i < cluster_node_count(m->c); i++) {
+		const struct node *o = cluster_node_at(m->c, i);
+
+		others = others || (o != n && o->state == NODE_ONLINE && o->hypervisor_ok &&
+				    o->admin == NODE_ACTIVE && vm && !storage_fault_of(vm, o) &&
+				    o->mem_mib >= vm->mem_mib);
+	}
+	if (!vm || vm->lock || !vm->managed || !others)
+		sim_fail(m->s, "node %u, entry %llu: node %u is to be fenced for %s, which %s",
+			 m->h->id, (unsigned long long)index, n->id, n->reason.subject,
+			 others ? "is not to be touched" : "could run nowhere else");
+}
+
 /* ---- each step */
 
 void brakes_step(struct mind *m, uint64_t index, const Hv__Event *ev)
 {
+	note_view(m, index, ev);
 	for (size_t i = 0; i < cluster_node_count(m->c); i++) {
 		const struct node *n = cluster_node_at(m->c, i);
 		struct fence_watch *w = watch_of(m, n->id);
@@ -334,6 +390,10 @@ void brakes_step(struct mind *m, uint64_t index, const Hv__Event *ev)
 		if (w && n->state == NODE_OFFLINE && w->was == NODE_FENCING && proves(ev, n)) {
 			check_seen(m, index, n, w);
 			note_fence(m, w);
+		}
+		if (w) {
+			check_patience(m, index, n, w);
+			check_worth(m, index, n, w);
 		}
 		if (w && n->barrier && !w->barrier && m->s->options->duel)
 			note_duel(m, n);

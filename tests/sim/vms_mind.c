@@ -325,8 +325,11 @@ static void vms_start(struct sim *s)
 	w->most_migrations = 2;
 	vms_fence_setup(s);
 	vms_watch_setup(s);
+	vms_guard_setup(s);
+	vms_outage_setup(s);
 	vms_chance_setup(s);
 	vms_guest_setup(s);
+	vms_storage_setup(s);
 	if (!s->scenario)
 		sim_at(s, 3 * SEC, chance, NULL, 0);
 }
@@ -354,6 +357,7 @@ static bool vms_quiet(struct sim *s)
 static void vms_heal_all(struct sim *s)
 {
 	vms_watch_heal(s);
+	vms_outage_heal(s);
 	vms_chance_heal(s);
 	vms_guest_heal(s);
 	admin_heal(s);

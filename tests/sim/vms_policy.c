@@ -29,6 +29,8 @@ void admin_brakes(struct sim *s, struct host *h)
 		admin_set(s, h, "fence_priority_delay_ms", "8000");
 		window = quarantine = false;
 	}
+	if (vms_of(s)->storage_fences)
+		admin_set(s, h, "storage_loss", "fence");
 	/* Most often off: a run is minutes, and its faults are many. */
 	admin_set(s, h, "fence_window_s", window ? windows[x] : "0");
 	admin_set(s, h, "quarantine_fences", quarantine ? fences[x] : "0");

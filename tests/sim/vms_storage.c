@@ -90,6 +90,47 @@ static void lasts(struct sim *s, struct host *h, uint64_t i)
 	tell(s, h);
 }
 
+/* ---- seeds in which a host that cannot be left is to be fenced, and some VMs are locked */
+
+void vms_storage_setup(struct sim *s)
+{
+	struct vms_world *w = vms_of(s);
+	bool chosen = prng_chance(sim_stream(s, STREAM_OUTAGE), 150);
+
+	if (!chosen || s->scenario || s->options->calm)
+		return;
+	w->storage_fences = true;
+	w->swarm.storage = 60;
+}
+
+static void lock(struct sim *s, struct host *by, int k)
+{
+	Hv__Command cmd = HV__COMMAND__INIT;
+	Hv__VmLock l = HV__VM_LOCK__INIT;
+
+	if (!sim_inject(s, "vm lock"))
+		return;
+	l.name = vms_of(s)->name[k];
+	l.reason = (char *)"backup";
+	cmd.body_case = HV__COMMAND__BODY_VM_LOCK;
+	cmd.vm_lock = &l;
+	admin_ask(s, by, &cmd, 0);
+}
+
+/* Half of those that run there: whoever looks after them says that they are not to be touched. */
+static void lock_some(struct sim *s, const struct host *h)
+{
+	struct host *by = NULL;
+
+	for (size_t i = 0; i < s->n && !by; i++)
+		if (process_runs(&s->hosts[i]) && mind_current(s->hosts[i].proc.mind))
+			by = &s->hosts[i];
+	for (int k = 0; by && k < VMS; k++)
+		if (vms_dom(s, h->id, k)->state == DOM_RUNNING &&
+		    prng_chance(sim_stream(s, STREAM_OUTAGE), 500))
+			lock(s, by, k);
+}
+
 void vms_storage_bad(struct sim *s, struct host *h, int k, uint64_t ms)
 {
 	uint64_t i = (uint64_t)k % STORAGES;
@@ -101,6 +142,8 @@ void vms_storage_bad(struct sim *s, struct host *h, int k, uint64_t ms)
 	vms_of(s)->hyper[h->id - 1].storage_hangs[i] = k % 4 < 2;
 	vms_of(s)->hyper[h->id - 1].storage_lasts[i] = false;
 	sim_trace(s, "host %u: storage %s fails", h->id, paths[i]);
+	if (vms_of(s)->storage_fences)
+		lock_some(s, h);
 	tell(s, h);
 	if (k % 3 == 0)
 		sim_at(s, ms * 500, lasts, h, i);

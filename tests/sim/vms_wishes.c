@@ -3,6 +3,7 @@
  * Administrators' wishes about VMs: attributes, locks, rules, at random; and what the cluster has
  * promised of them, looked at in each operation that a step has begun.
  */
+#include "resource/rule.h"
 #include "tests/sim/vms.h"
 
 #include <string.h>
@@ -219,6 +220,22 @@ static void others(const struct cluster *c, const struct rule *r, const struct v
 	}
 }
 
+/* What it needs is there: by a rule to follow, on the same node. */
+static bool lacks(const struct cluster *c, const struct rule *r, const struct vm *vm,
+		  hv_node_id node)
+{
+	bool follows = r->kind == HV__RULE_KIND__RULE_FOLLOW;
+	const struct vm *other;
+
+	if (!(follows || (r->kind == HV__RULE_KIND__RULE_AFTER && r->mandatory)) ||
+	    strcmp(r->vms[0], vm->uuid) != 0)
+		return false;
+	other = cluster_vm(c, r->vms[1]);
+	if (!other)
+		return false;
+	return !vm_is_up(other) || (follows && other->node != node && other->target != node);
+}
+
 static const char *broken_rule(const struct cluster *c, const struct vm *vm,
 			       const struct operation *op, hv_node_id node)
 {
@@ -226,6 +243,8 @@ static const char *broken_rule(const struct cluster *c, const struct vm *vm,
 		const struct rule *r = cluster_rule_at(c, i);
 		size_t here, elsewhere;
 
+		if (op->kind == OP_VM_START && lacks(c, r, vm, node))
+			return r->name;
 		if (!r->hard || !rule_names_vm(r, vm))
 			continue;
 		others(c, r, vm, node, &here, &elsewhere);
@@ -237,6 +256,18 @@ static const char *broken_rule(const struct cluster *c, const struct vm *vm,
 			return r->name;
 	}
 	return NULL;
+}
+
+/* It gives way, as of this step, to one that does not matter more. */
+static bool gives_way_for_nothing(const struct cluster *c, const struct vm *vm)
+{
+	const struct vm *other;
+
+	if (vm->reason.code != REASON_PREEMPTED || vm->since_us != cluster_now_us(c) ||
+	    (vm->state != VM_MIGRATING && vm->state != VM_STOPPING))
+		return false;
+	other = cluster_vm_by_name(c, vm->reason.subject);
+	return other && other->priority <= vm->priority;
 }
 
 void vms_check_wishes(struct mind *m, uint64_t index, const struct operation *op)
@@ -258,6 +289,8 @@ void vms_check_wishes(struct mind *m, uint64_t index, const struct operation *op
 		why = "is not to be migrated live";
 	else if (n && (n->state != NODE_ONLINE || n->admin != NODE_ACTIVE || !n->hypervisor_ok))
 		why = "is put on a node that takes none";
+	else if (gives_way_for_nothing(m->c, vm))
+		why = "makes room for one of no higher priority";
 	else if (node)
 		rule = broken_rule(m->c, vm, op, node);
 	if (why || rule)

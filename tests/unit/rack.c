@@ -96,6 +96,17 @@ static void write_done(struct rack_node *node, const struct rl_write *w)
 	node->written = w->number;
 }
 
+static uint64_t time_of(const struct rl_entry *e)
+{
+	Hv__Event *ev = hv__event__unpack(NULL, e->len, e->data);
+	uint64_t at_us;
+
+	hv_assert(ev);
+	at_us = ev->at_us;
+	hv__event__free_unpacked(ev, NULL);
+	return at_us;
+}
+
 static void applied(struct rack_node *node, const struct rl_entry *e)
 {
 	hv_assert(e->index == node->applied + 1);
@@ -105,6 +116,7 @@ static void applied(struct rack_node *node, const struct rl_entry *e)
 		node->digest = node->digest * 31 + e->data[i];
 	if (e->type == RL_VIEW) {
 		node->views++;
+		node->view_us = time_of(e);
 	} else if (e->type == RL_COMMAND) {
 		char *text =
 		    hv_xasprintf("%s%.*s ", node->text, (int)e->len, (const char *)e->data);
@@ -184,7 +196,7 @@ void rack_input(struct rack *r, hv_node_id id, const struct rl_input *in)
 	if (!node->up || node->paused)
 		return;
 	copy.now_us = r->now_us;
-	copy.cluster_us = r->now_us;
+	copy.cluster_us = r->now_us - node->behind_us;
 	rl_input(node->log, &copy);
 	carry_out(r, node);
 }

@@ -35,6 +35,8 @@ struct rack_node {
 	unsigned applies, installs, diverged, views, statuses, writes;
 	bool lie; /* reports a wrong digest */
 	bool damaged;
+	uint64_t behind_us; /* so much later is it than this node knows */
+	uint64_t view_us;   /* what the view that it applied last says of the time */
 	/* network: messages of the view not yet delivered */
 	size_t pos;
 };

@@ -143,6 +143,26 @@ Test(brain_policy, a_leap_of_the_clock_is_no_waiting)
 	world_free(w);
 }
 
+Test(brain_policy, who_joins_can_report_after_a_time_without_quorum)
+{
+	struct world *w = world_new(3);
+
+	running_vm(w, "web1", 3);
+	w->incarnation[3]++;
+	view(w, "123", "", false);
+	tick(w, 5000);
+
+	/* No quorum for 56 s, in which nobody can report; the view says how late it is. */
+	w->now_us += 56 * HV_US_PER_S;
+	view(w, "123", "", false);
+	assert_node(w, 3, NODE_JOINING);
+	tick(w, 9000);
+	assert_node(w, 3, NODE_JOINING);
+	tick(w, 1001);
+	assert_node(w, 3, NODE_FENCING);
+	world_free(w);
+}
+
 Test(brain_policy, without_a_fence_device_it_only_says_so)
 {
 	struct world *w = world_configured(2);

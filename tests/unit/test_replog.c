@@ -397,3 +397,19 @@ Test(replog, states_are_compared_when_the_logs_are_one, .fini = cleanup)
 	cr_assert_eq(status(2)->phase, RL_ACTIVE);
 	cr_assert_eq(rack_node(&r, 2)->digest, rack_node(&r, 3)->digest);
 }
+
+Test(replog, a_view_has_the_latest_time_that_a_member_knows, .fini = cleanup)
+{
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_crash(&r, 1);
+	rack_view(&r, 3, 0);
+	rack_pass(&r, 240000000); /* one of three: nothing goes on */
+	rack_boot(&r, 1);
+	rack_node(&r, 1)->behind_us = 239000000;
+	rack_view(&r, 1, 3, 0);
+	rack_settle(&r);
+	cr_assert_eq(status(3)->epoch.node, 1, "who has just booted activates");
+	cr_assert_eq(rack_node(&r, 3)->view_us, r.now_us);
+}
