@@ -182,7 +182,9 @@ static bool fence_for(struct cluster *c, struct node *n, const struct vm *vm)
 	if ((placement_pick(c, vm, true, &target) != FIT_OK && !MUTANT(fenced_for_nothing)) ||
 	    !node_want_fence(c, n, WHY(STORAGE_FENCE, .subject = vm->name)))
 		return false;
-	fencing_settle(c, n); /* nodes had their turn in this step */
+	/* Nodes had their turn in this step: its own fence begins, and another's that it ran. */
+	for (size_t i = 0; i < c->n_nodes; i++)
+		fencing_settle(c, c->nodes[i]);
 	return true;
 }
 

@@ -140,6 +140,25 @@ Test(storage, asked_for_a_node_is_fenced_when_it_hangs_for_long)
 	world_free(w);
 }
 
+Test(storage, whom_it_was_fencing_is_fenced_by_another)
+{
+	struct world *w = two_on_host1();
+
+	set(w, "storage_loss", "fence");
+	set(w, "fence_window_s", "0");
+	set(w, "fence_lost", "always");
+	view(w, "12", "3", false);
+	cr_assert_eq(running_count(w, OP_FENCE), 1);
+	cr_assert_eq(running(w, OP_FENCE, 0)->node, 1);
+
+	storage_as(w, 1, "/srv/b", true, true);
+	cr_assert_eq(running_count(w, OP_FENCE), 2);
+	cr_assert_eq(running(w, OP_FENCE, 0)->node, 2);
+	cr_assert_eq(running(w, OP_FENCE, 1)->node, 2);
+	cr_assert_null(brain_check(w->c));
+	world_free(w);
+}
+
 Test(storage, stay_means_stay)
 {
 	struct world *w = two_on_host1();
