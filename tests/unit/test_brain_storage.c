@@ -147,7 +147,7 @@ Test(storage, whom_it_was_fencing_is_fenced_by_another)
 	set(w, "storage_loss", "fence");
 	set(w, "fence_window_s", "0");
 	set(w, "fence_lost", "always");
-	view(w, "12", "3", false);
+	view(w, "12", "", false);
 	cr_assert_eq(running_count(w, OP_FENCE), 1);
 	cr_assert_eq(running(w, OP_FENCE, 0)->node, 1);
 
