@@ -176,7 +176,6 @@ def write_something(drill, count=3):
         drill.cluster.run("set", "restart_window_s", str(601 + value), timeout=30)
 
 
-@pytest.mark.telling
 def test_clusterds_disk_is_full(drill):
     """the disk under clusterd's log is full on one host: the others go on; freed, it is back"""
     vms = drill.guests(2, on="host1") + drill.guests(1, on="host2", stem="b", linux=0)

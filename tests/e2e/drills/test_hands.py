@@ -75,7 +75,6 @@ def test_suspended_from_outside(drill):
     drill.untouched(vms)
 
 
-@pytest.mark.telling
 def test_the_kernel_kills_qemu(drill):
     """SIGKILL of three QEMUs, as when memory is short: each is started again, once"""
     vms = drill.guests(4)

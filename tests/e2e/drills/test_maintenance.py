@@ -85,7 +85,6 @@ def test_a_host_that_says_it_reboots_and_does(drill):
     drill.on("host2")
 
 
-@pytest.mark.telling
 def test_hands_off_around_a_power_cut(drill):
     """disarm, power cut of a host with VMs: nothing happens; arm: its VMs start elsewhere"""
     vms = drill.guests(2, on="host3", linux=0)

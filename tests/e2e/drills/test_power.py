@@ -128,7 +128,6 @@ def test_a_second_host_while_the_first_ones_vms_start(drill):
     drill.speak(vms, elsewhere_than=["host2"])
 
 
-@pytest.mark.telling
 def test_a_host_stands_still_for_a_second(drill):
     """every process of a host is stopped for 1 s: nobody is fenced, no VM is touched"""
     vms = drill.guests(3, on="host2")
