@@ -38,6 +38,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "sbd: each host runs sbd's watcher on /dev/lun1")
     config.addinivalue_line("markers", "drill: takes minutes; ./check leaves it out (pytest -m drill runs them)")
     config.addinivalue_line("markers", "timing: measures, and is left out for a sanitized build")
+    config.addinivalue_line("markers", "plain: a sanitized build cannot do it; ./check runs it with the figures")
 
 
 def pytest_collection_modifyitems(items):

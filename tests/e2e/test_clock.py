@@ -19,6 +19,8 @@ export DONT_FAKE_MONOTONIC=1 FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_DONT_RESET=
 exec /run/lab/build/clusterd/clusterd "$@"
 """
 
+pytestmark = pytest.mark.plain
+
 
 @pytest.fixture
 def steps(lab, cluster):
