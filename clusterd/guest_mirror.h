@@ -6,7 +6,8 @@
  * No clock, no I/O, level-triggered: a part of intake.h. Only of VMs that this node owns, that run
  * or are paused, and with which nothing is being done: the state forgets what it knew with every
  * change of a VM, and is told anew. That a guest that was well is not known of any more is told
- * after GUEST_MIRROR_PATIENCE_US: a hypervisord that was restarted asks its agent again in a moment.
+ * after GUEST_MIRROR_PATIENCE_US: a hypervisord that was restarted asks its agent again in a
+ * moment.
  */
 #ifndef HV_CLUSTERD_GUEST_MIRROR_H
 #define HV_CLUSTERD_GUEST_MIRROR_H

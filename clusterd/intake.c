@@ -46,8 +46,7 @@ struct intake *intake_new(const char *boot_id, const struct intake_ops *ops, voi
 	in->ops = *ops;
 	in->user = user;
 	in->mirror = domain_mirror_new();
-	in->guests =
-	    guest_mirror_new(&(struct guest_mirror_ops){ops->propose, ops->pending}, user);
+	in->guests = guest_mirror_new(&(struct guest_mirror_ops){ops->propose, ops->pending}, user);
 	in->health_text = hv_xstrdup("the hypervisor layer has not reported yet");
 	return in;
 }

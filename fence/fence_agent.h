@@ -66,11 +66,11 @@ char *fence_agent_find(const char *name);
  * device refuses to switch it off: the status decides. The call's action is ignored; its timeout is
  * for all.
  *
- * A device that waits is told `reboot`, and its success is all there is: HV_OK then means that it has
- * waited. fence_sbd's `status` tells what was written into the host's slot, not what became of the
- * host, and its `off` does nothing where that is "off" already: of two fencers, the first killed a
- * moment after it had written the poison, the second would at once have "proof" of a host that
- * has not read it yet. `reboot` writes it again and waits for all of msgwait.
+ * A device that waits is told `reboot`, and its success is all there is: HV_OK then means that it
+ * has waited. fence_sbd's `status` tells what was written into the host's slot, not what became of
+ * the host, and its `off` does nothing where that is "off" already: of two fencers, the first
+ * killed a moment after it had written the poison, the second would at once have "proof" of a host
+ * that has not read it yet. `reboot` writes it again and waits for all of msgwait.
  */
 struct fence_off_run;
 struct fence_off_run *fence_off_start(qb_loop_t *loop, const struct fence_call *call,

@@ -430,7 +430,7 @@ struct outcome vms_fence_answer(struct sim *s, const struct call *call);
 /* ---- vms_chance.c */
 void vms_chance_setup(struct sim *s);
 void vms_chance_step(struct sim *s);
-void vms_chance_start(struct sim *s, struct host *h); /* it begins to start a VM */
+void vms_chance_start(struct sim *s, struct host *h);	     /* it begins to start a VM */
 void vms_libvirt(struct sim *s, struct host *h, bool hangs); /* scenarios */
 void vms_chance_heal(struct sim *s);
 

@@ -18,7 +18,7 @@ void call_done_seen(struct sim *s, struct host *h, size_t n, enum hv_rc rc);
 /* ---- vms_job.c */
 void job_carry_out(struct sim *s, struct host *h, size_t n);
 void job_start_in_doubt(struct sim *s, struct host *h, size_t n); /* its deadline is over */
-void job_reset(struct sim *s, struct host *h, size_t n); /* vms_guest.c */
+void job_reset(struct sim *s, struct host *h, size_t n);	  /* vms_guest.c */
 /* For a while hypervisord does not take its absence for proven. */
 void job_register_keeps(struct sim *s, struct host *h, int k);
 
