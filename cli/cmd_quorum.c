@@ -169,11 +169,16 @@ static enum hv_rc send_force(struct cli *cli, char **off, size_t n)
 	if (cli->options.json)
 		json_show(cli, response, json_of(&response->command->base), false);
 	else
-		out_printf(&cli->out, PLAIN,
-			   "The cluster goes on. Nodes that are gone for good: take them out of "
-			   "corosync.conf on all that are left,\n"
-			   "then 'corosync-cfgtool -R'; until then a restart of corosync asks for "
-			   "this again.\n");
+		out_printf(
+		    &cli->out, PLAIN,
+		    "The cluster goes on. Nodes that are gone for good: take them out of "
+		    "corosync.conf on all that are left,\n"
+		    "then 'corosync-cfgtool -R'; until then a restart of corosync asks for "
+		    "this again.\n"
+		    "Should they come back: switch them on one by one, each when the one before "
+		    "is online. Enough of them that see each\n"
+		    "other before they see this part go on with what they knew, and what is "
+		    "decided now is lost.\n");
 	return HV_OK;
 }
 
