@@ -75,12 +75,13 @@ bool driver_current(const struct driver *d)
 
 bool driver_corosync_up(const struct driver *d)
 {
-	return cpg_link_up(d->cpg);
+	return d->cpg &&
+	       cpg_link_up(d->cpg); /* not there yet when a snapshot is installed at the start */
 }
 
 uint64_t driver_self_delivered_us(const struct driver *d)
 {
-	return cpg_link_self_delivered_us(d->cpg);
+	return d->cpg ? cpg_link_self_delivered_us(d->cpg) : 0;
 }
 
 const struct vote_info *driver_votes(const struct driver *d)

@@ -89,3 +89,18 @@ def test_a_damaged_log_store_is_not_believed(lab, cluster, guests):
     cluster.wait_node("host2", "online")
     wait_until(lambda: cluster.vms(host="host2") == cluster.vms(host="host1"), 30, "the same state")
     assert_untouched(lab, cluster, guests)
+
+
+@pytest.mark.hosts(1)
+def test_clusterd_starts_from_its_snapshot(lab, cluster):
+    """So many entries that the store holds one; before, only its log was read."""
+    entries = 2100
+    lab.exec("host1", "sh", "-c", f"for i in $(seq {entries}); do "
+             "hvcluster set start_timeout_s $((60 + i % 50)) >/dev/null || exit 1; done", timeout=600)
+    lab.signal("host1", "clusterd")
+    wait_until(lambda: "installed as of entry" in lab.run("logs", "host1", "clusterd"), 30, "it starts from a snapshot")
+    wait_until(lambda: cluster.run("status", check=False).returncode == 0 and
+               cluster.status()["active"], 30, "an answer")
+    assert "status 139" not in lab.run("logs", "host1", "supervise")
+    assert cluster.status()["applied"] and int(cluster.status()["applied"]) > entries
+    cluster.wait_node("host1", "online")
