@@ -38,7 +38,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "sbd: each host runs sbd's watcher on /dev/lun1")
     config.addinivalue_line("markers", "drill: takes minutes; ./check leaves it out (pytest -m drill runs them)")
     config.addinivalue_line("markers", "timing: measures, and is left out for a sanitized build")
-    config.addinivalue_line("markers", "plain: a sanitized build cannot do it; ./check runs it with the figures")
+    config.addinivalue_line("markers", "plain: a sanitized build cannot do it, or not in time; ./check runs it with the figures")
 
 
 def pytest_collection_modifyitems(items):
@@ -53,6 +53,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=reason))
         if item.get_closest_marker("timing") and sanitized():
             item.add_marker(pytest.mark.skip(reason="figures of a sanitized build mean nothing"))
+        if item.get_closest_marker("plain") and sanitized():
+            item.add_marker(pytest.mark.skip(reason="on the ordinary build"))
 
 
 def sanitized():

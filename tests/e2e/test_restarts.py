@@ -91,6 +91,7 @@ def test_a_damaged_log_store_is_not_believed(lab, cluster, guests):
     assert_untouched(lab, cluster, guests)
 
 
+@pytest.mark.plain
 @pytest.mark.hosts(1)
 def test_clusterd_starts_from_its_snapshot(lab, cluster):
     """So many entries that the store holds one; before, only its log was read."""
