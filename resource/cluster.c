@@ -104,9 +104,10 @@ static void node_free(struct node *n)
 
 static void sets_done(struct cluster *c)
 {
-	struct set *sets[] = {&c->vms,	    &c->by_uuid, &c->ready, &c->blocked, &c->movers,
-			      &c->dirty,    &c->timers,	 &c->ops,   &c->stale,	 &c->ended[0],
-			      &c->ended[1], &c->due,	 &c->away,  &c->noticed, &c->uneasy};
+	struct set *sets[] = {&c->vms,	  &c->by_uuid,	&c->ready,    &c->blocked,
+			      &c->movers, &c->dirty,	&c->timers,   &c->ops,
+			      &c->stale,  &c->ended[0], &c->ended[1], &c->due,
+			      &c->away,	  &c->noticed,	&c->uneasy,   &c->ailing};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
 		set_done(sets[i]);
