@@ -239,6 +239,9 @@ struct duel_view {
 struct reset_log {
 	uint64_t at_us[32];
 	size_t n;
+	hv_op_id op; /* the latest that was begun, when, and what might be then */
+	uint64_t begun_us;
+	uint32_t limit, window_s;
 };
 struct vms_world {
 	unsigned guests; /* permille of the chance steps; 0: nothing befalls them */
@@ -496,7 +499,8 @@ void vms_guest_storage_back(struct sim *s, struct host *h, int k, uint64_t after
 void vms_guest_setup(struct sim *s);
 void vms_guest_step(struct sim *s);
 void vms_guest_heal(struct sim *s);
-void vms_guest_check_reset(struct sim *s, struct host *h, int k, enum reset_if cause);
+void vms_guest_check_reset(struct sim *s, struct host *h, const struct call *call,
+			   enum reset_if cause);
 void vms_guest_forgiven(struct sim *s, int k);
 void vms_guest_watch(struct mind *m);
 void vms_guest_told(struct mind *m, const Hv__Event *ev);

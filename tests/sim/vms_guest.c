@@ -358,9 +358,11 @@ static void hangs_again(struct sim *s, struct host *h, uint64_t arg)
 		vms_guest_hangs(s, h, (int)(arg & 255), true);
 }
 
-static void do_reset(struct sim *s, struct host *h, int k, enum reset_if cause)
+static void do_reset(struct sim *s, struct host *h, const struct call *call, enum reset_if cause)
 {
-	vms_guest_check_reset(s, h, k, cause);
+	int k = call->vm;
+
+	vms_guest_check_reset(s, h, call, cause);
 	sim_trace(s, "host %u: the guest of %s is reset", h->id, vms_of(s)->name[k]);
 	vms_of(s)->resets++;
 	vms_note(s, VMS_RESET, k, h->id, 0, cause != RESET_ASKED);
@@ -392,7 +394,7 @@ void job_reset(struct sim *s, struct host *h, size_t n)
 	} else if (fails && prng_chance(chance(s), 500)) {
 		call_done_seen(s, h, n, HV_HYPERVISOR);
 	} else {
-		do_reset(s, h, call->vm, cause);
+		do_reset(s, h, call, cause);
 		if (fails)
 			call_done(s, h, n, HV_TIMEOUT, HV__OBSERVED__OBSERVED_UNKNOWN);
 		else

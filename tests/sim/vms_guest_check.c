@@ -145,15 +145,31 @@ void vms_guest_heal(struct sim *s)
 
 /* ---- what may not be */
 
-/* It is being reset, and why. */
-void vms_guest_check_reset(struct sim *s, struct host *h, int k, enum reset_if cause)
+/* No more than may be within the window, as that was when this one was begun. */
+static void check_limit(struct sim *s, const struct call *call)
 {
-	struct vms_world *w = vms_of(s);
-	const struct sim_guest *g = &vms_dom(s, h->id, k)->guest;
-	const struct vm *vm = h->proc.mind ? cluster_vm(h->proc.mind->c, w->uuid[k]) : NULL;
-	struct reset_log *l = &w->reset_log[k];
-	const char *name = w->name[k];
+	struct reset_log *l = &vms_of(s)->reset_log[call->vm];
+	uint64_t begun_us = l->op == call->op ? l->begun_us : s->now_us;
 	unsigned count = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		count +=
+		    (begun_us - l->at_us[i]) * (1000 + CLOCKS_PERMILLE) / 1000 < l->window_s * SEC;
+	if (l->op == call->op && count >= l->limit)
+		sim_fail(s, "I7: %s is reset for the %uth time within %u s",
+			 vms_of(s)->name[call->vm], count + 1, l->window_s);
+	if (l->n == ARRAY_SIZE(l->at_us))
+		memmove(l->at_us, l->at_us + 1, --l->n * sizeof(l->at_us[0]));
+	l->at_us[l->n++] = begun_us;
+}
+
+/* It is being reset, and why. */
+void vms_guest_check_reset(struct sim *s, struct host *h, const struct call *call,
+			   enum reset_if cause)
+{
+	int k = call->vm;
+	const struct sim_guest *g = &vms_dom(s, h->id, k)->guest;
+	const char *name = vms_of(s)->name[k];
 
 	coverage_add(&s->result->coverage,
 		     cause == RESET_ASKED  ? "guest: reset by an administrator"
@@ -172,15 +188,7 @@ void vms_guest_check_reset(struct sim *s, struct host *h, int k, enum reset_if c
 	if (cause == RESET_LOST && s->now_us - g->answered_us + LOOK_US < g->heartbeat_s * SEC)
 		sim_fail(s, "%s is reset %llu ms after it answered", name,
 			 (unsigned long long)((s->now_us - g->answered_us) / MS));
-	for (size_t i = 0; vm && i < l->n; i++)
-		count += (s->now_us - l->at_us[i]) * (1000 + CLOCKS_PERMILLE) / 1000 <
-			 vm->guest.reset_window_s * SEC;
-	if (vm && count >= vm->guest.reset_limit)
-		sim_fail(s, "I7: %s is reset for the %uth time within %u s", name, count + 1,
-			 vm->guest.reset_window_s);
-	if (l->n == ARRAY_SIZE(l->at_us))
-		memmove(l->at_us, l->at_us + 1, --l->n * sizeof(l->at_us[0]));
-	l->at_us[l->n++] = s->now_us;
+	check_limit(s, call);
 }
 
 /* An administrator wants it to have all its resets again. */
@@ -221,6 +229,17 @@ void vms_guest_told(struct mind *m, const Hv__Event *ev)
 		m->guest_waits[k] = !ev->guest_health->guest->storage_back;
 }
 
+/* Nodes that catch up tell old stories. */
+static void note_reset(struct sim *s, struct reset_log *l, hv_op_id op, const struct vm *vm)
+{
+	if (op <= l->op)
+		return;
+	l->op = op;
+	l->begun_us = s->now_us;
+	l->limit = vm->guest.reset_limit;
+	l->window_s = vm->guest.reset_window_s;
+}
+
 void vms_guest_check_begun(struct mind *m, uint64_t index, const struct operation *op)
 {
 	const struct vm *vm = op->vm ? cluster_vm(m->c, op->vm) : NULL;
@@ -229,6 +248,8 @@ void vms_guest_check_begun(struct mind *m, uint64_t index, const struct operatio
 
 	if (!vm || k < 0)
 		return;
+	if (op->kind == OP_VM_RESET && op_reset_if(op) != RESET_ASKED)
+		note_reset(m->s, &vms_of(m->s)->reset_log[k], op->id, vm);
 	if (op->kind == OP_VM_RESUME && vm->reason.code == REASON_GUEST_STORAGE_BACK &&
 	    m->guest_waits[k] && vms_of(m->s)->guests)
 		why = "is resumed before its storage was seen to work";
