@@ -182,8 +182,7 @@ void guest_seen(struct cluster *c, const Hv__GuestHealth *ev)
 void guest_forget_resets(struct cluster *c, struct vm *vm)
 {
 	vm->guest.n_resets = 0;
-	vm->guest.held = false;
-	vm->guest.again_us = 0;
+	vm->guest.held = false; /* `again_us` stays: its storage is no better for it */
 	vm_touch(c, vm);
 }
 

@@ -92,10 +92,11 @@ static uint64_t later(uint64_t a, uint64_t b)
 static struct guest_plan reset(const struct cluster *c, const struct vm *vm, enum reset_if cause)
 {
 	const struct guest *g = &vm->guest;
-	struct guest_plan plan = {.deed = GUEST_RESET, .cause = cause, .at_us = g->again_us};
+	struct guest_plan plan = {.deed = GUEST_RESET, .cause = cause};
 
 	if (cause == RESET_ASKED)
 		return plan;
+	plan.at_us = g->again_us;
 	if (cause == RESET_LOST && !MUTANT(guest_uptime_ignored))
 		plan.at_us = later(plan.at_us, later(vm->since_us, g->reset_us) +
 						   g->heartbeat_uptime_s * HV_US_PER_S);

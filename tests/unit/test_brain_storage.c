@@ -237,3 +237,39 @@ Test(storage, lists_that_make_no_sense_are_refused)
 	cr_assert_not(storage_paths_valid(good, HV_MAX_VM_STORAGE + 1));
 	cr_assert(storage_paths_valid(good, 2));
 }
+
+/* host1 says of web1: its agent is silent, and it does no I/O. */
+static void is_silent(struct world *w)
+{
+	Hv__Event ev = HV__EVENT__INIT;
+	Hv__GuestHealth body = HV__GUEST_HEALTH__INIT;
+	Hv__GuestSeen g = HV__GUEST_SEEN__INIT;
+
+	g.uuid = (char *)uuid_of("web1");
+	g.heartbeat = HV__GUEST_HEARTBEAT__HEARTBEAT_LOST;
+	g.idle = true;
+	body.node = 1;
+	body.guest = &g;
+	ev.body_case = HV__EVENT__BODY_GUEST_HEALTH;
+	ev.guest_health = &body;
+	step(w, &ev, 1);
+}
+
+Test(storage, a_guest_that_waited_for_it_is_not_judged_at_once_whoever_starts_it)
+{
+	struct world *w = two_on_host1();
+
+	vm_set(w, "web1", "heartbeat_s", "30");
+	vm_set(w, "web1", "live_migration", "off");
+	tick(w, 200000);
+	storage_as(w, 1, "/srv/a", true, false);
+	storage(w, 1, "");
+	vm_start(w, "web1", "");
+	cr_assert_eq(w->rc, HV_OK);
+	is_silent(w);
+	tick(w, 60000);
+	cr_assert(!vm_op(w, "web1"), "it may still be catching up");
+	tick(w, 61000);
+	cr_assert(vm_op(w, "web1") && vm_op(w, "web1")->kind == OP_VM_RESET);
+	world_free(w);
+}
