@@ -120,6 +120,12 @@
 	X(frozen_for_ever, vms, "a node that was to come back is waited for, for ever")            \
 	X(barrier_not_noticed, vms, "what waited behind the barrier is not looked at after it")    \
 	X(timers_lost, vms, "a snapshot forgets when VMs are to be tried again")                   \
+	X(crash_never_relocates, vms, "a VM that crashes again and again stays where it is")       \
+	X(first_crash_relocates, vms, "a VM is started elsewhere the first time it crashes")       \
+	X(crash_moves_not_limited, vms,                                                            \
+	  "a VM that crashes is taken to other nodes more often than it may be")                   \
+	X(crashes_follow, vms, "crashes on a VM's former node count on the next one")              \
+	X(any_end_is_a_crash, vms, "a guest that shuts itself down counts as one that crashed")    \
 	X(digest_misses_change, vms, "a change is made that the digest does not cover")            \
 	X(memory_leaks, vms, "memory of VMs that have left a node stays taken")                    \
 	/* the brain: where VMs may be */                                                          \

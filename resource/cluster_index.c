@@ -271,6 +271,8 @@ void vm_set_node(struct cluster *c, struct vm *vm, hv_node_id node)
 	hv_assert(node == 0 || node_get(c, node));
 	if (vm->node)
 		c->freed = true;
+	if (vm->node && node && !MUTANT(crashes_follow))
+		vm->crashes_here = 0; /* they were the other node's */
 	vm_count_node(c, vm, false);
 	vm->node = node;
 	vm_count_node(c, vm, true);

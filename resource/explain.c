@@ -6,6 +6,7 @@
 #include "resource/guest_health.h"
 #include "resource/placement.h"
 #include "resource/rule.h"
+#include "resource/vm_machine.h"
 
 #include <stdio.h>
 
@@ -85,8 +86,19 @@ static void add_placement(struct lines *l, const struct cluster *c, const struct
 		add(l, hv_xasprintf("nodes that do not take it: %s", why));
 }
 
+static void add_crashes(struct lines *l, const struct cluster *c, const struct vm *vm)
+{
+	_cleanup_free_ char *why =
+	    vm->crashes_here > vm->restart_limit ? vm_why_it_stays(c, vm) : NULL;
+
+	add(l, hv_xasprintf("it crashed %u times in a row where it is: after %u restarts it is "
+			    "started elsewhere%s%s",
+			    vm->crashes_here, vm->restart_limit, why ? ", if it can be: " : "",
+			    why ? why : ""));
+}
+
 /* What an administrator has set that decides here, and how far its tries are used up. */
-static void add_limits(struct lines *l, const struct vm *vm)
+static void add_limits(struct lines *l, const struct cluster *c, const struct vm *vm)
 {
 	if (!vm->managed)
 		add(l, hv_xasprintf("the cluster only watches it, until 'hvcluster vm set %s "
@@ -105,10 +117,7 @@ static void add_limits(struct lines *l, const struct vm *vm)
 		add(l, hv_xasprintf("it was taken to %u other nodes, of %u that it may be taken to",
 				    vm->relocations, vm->max_relocate));
 	if (vm->crashes_here > 1)
-		add(l, hv_xasprintf(
-			   "it crashed %u times in a row where it is: after %u restarts it is "
-			   "started elsewhere",
-			   vm->crashes_here, vm->restart_limit));
+		add_crashes(l, c, vm);
 	if (vm->given_up)
 		add(l, hv_xasprintf("it is tried again when a node joins, its limits change, or "
 				    "after 'hvcluster vm start %s'",
@@ -184,7 +193,7 @@ char **brain_explain_vm(const struct cluster *c, const struct vm *vm, size_t *re
 	add_guest(&l, c, vm);
 	add_placement(&l, c, vm);
 	add_rules(&l, c, vm);
-	add_limits(&l, vm);
+	add_limits(&l, c, vm);
 	*ret_count = l.count;
 	return l.line;
 }

@@ -96,6 +96,8 @@ static bool place(struct cluster *c, struct vm *vm)
 		vm_reason(c, vm, WHY(QUEUED, .text = QUEUE_TEXT));
 		return true;
 	case FIT_AVOIDED:
+		if (vm_stays_after_all(c, vm))
+			return place(c, vm);
 		fail(c, vm);
 		return true;
 	case FIT_TURN:

@@ -103,7 +103,8 @@
 	X(109, GUEST_SILENT, "its guest agent on %s has not answered for %n s")                    \
 	X(110, GUEST_ANSWERS, "its guest agent on %s answers again")                               \
 	X(111, GUEST_OWN_RESET, "its own devices reset it on %s: %t")                              \
-	X(112, CRASHES, "it ended %n times in a row on %s")
+	X(112, CRASHES, "it ended %n times in a row on %s")                                        \
+	X(113, CRASHES_STAYS, "it ended %n times in a row on %s, and stays there: %t")
 
 enum reason_code {
 #define X(num, name, sentence) REASON_##name = num,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Starts that fail: how often a VM is tried where, and when it is given up. */
+/* Starts that fail, and crashes: how often a VM is tried where, and when it is given up. */
+#include "proto/mutant.h"
 #include "resource/failover.h"
 #include "resource/journal.h"
 #include "resource/placement.h"
@@ -70,17 +71,58 @@ static bool goes_elsewhere(struct cluster *c, struct vm *vm, hv_node_id node)
 	return false;
 }
 
+char *vm_why_it_stays(const struct cluster *c, const struct vm *vm)
+{
+	char *why;
+
+	if (vm->crash_moves >= vm->max_relocate)
+		return hv_xasprintf("it may be moved %u times for that (max_relocate)",
+				    vm->max_relocate);
+	why = placement_why_none(c, vm, vm->node != 0);
+	if (*why)
+		return why;
+	free(why);
+	return hv_xstrdup("no other node takes it");
+}
+
+static void stays(struct cluster *c, struct vm *vm, hv_node_id node)
+{
+	_cleanup_free_ char *text = vm_why_it_stays(c, vm);
+	struct why why = WHY(CRASHES_STAYS, .subject = node_name(c, node),
+			     .number = vm->crashes_here, .text = text);
+
+	journal_why(c, SEV_WARNING, "vm", vm->name, "restarted", "started there again", why);
+	vm_reason(c, vm, why);
+}
+
 void vm_crashed_again(struct cluster *c, struct vm *vm, hv_node_id node)
 {
 	uint32_t times = vm->crashes_here;
 
-	if (times <= vm->restart_limit || vm->crash_moves >= vm->max_relocate ||
-	    vm->state != VM_PENDING || !goes_elsewhere(c, vm, node))
+	if (vm->state != VM_PENDING || MUTANT(crash_never_relocates))
 		return;
-	vm->crashes_here = 0;
+	if (times <= vm->restart_limit && !MUTANT(first_crash_relocates))
+		return;
+	if ((vm->crash_moves >= vm->max_relocate && !MUTANT(crash_moves_not_limited)) ||
+	    !goes_elsewhere(c, vm, node)) {
+		stays(c, vm, node);
+		return;
+	}
+	vm->crashes_here = MUTANT(crashes_follow) ? times : 0;
 	vm->crash_moves++;
 	journal_why(c, SEV_WARNING, "vm", vm->name, "restarted", "started elsewhere",
 		    WHY(CRASHES, .subject = node_name(c, node), .number = times));
+}
+
+bool vm_stays_after_all(struct cluster *c, struct vm *vm)
+{
+	if (vm->attempts || !vm->n_avoid)
+		return false;
+	vm->n_avoid = 0;
+	if (vm->crash_moves)
+		vm->crash_moves--;
+	vm_touch(c, vm);
+	return true;
 }
 
 void vm_forget_failures(struct cluster *c, struct vm *vm)

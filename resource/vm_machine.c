@@ -157,6 +157,8 @@ void vm_adopt(struct cluster *c, struct vm *vm, hv_node_id node)
 {
 	struct why why = WHY(ADOPTED, .subject = node_name(c, node));
 
+	if (vm->prefer != node && !MUTANT(crashes_follow))
+		vm->crashes_here = 0;
 	vm_set_node(c, vm, node);
 	vm->epoch++;
 	if (vm->intent == INTENT_STARTED || vm_held(vm))

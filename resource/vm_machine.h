@@ -55,7 +55,7 @@ bool vm_migrate_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id
 /* Either, as its `live_migration` says: one that may not be migrated live must be RUNNING. */
 bool vm_move_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id parent,
 		struct why why);
-/* ---- vm_limits.c: starts that fail */
+/* ---- vm_limits.c: starts that fail, and crashes */
 /*
  * Its start failed on its node, where it is absent; vm->attempts counts it already. It is tried
  * start_retries times more there, after growing pauses, then on other nodes, max_relocate of them,
@@ -64,9 +64,15 @@ bool vm_move_to(struct cluster *c, struct vm *vm, hv_node_id target, hv_op_id pa
 void vm_start_failed(struct cluster *c, struct vm *vm, const char *text);
 /*
  * It has crashed on `node`, is absent and waits: after restart_limit restarts there it is started
- * on another node, max_relocate times at most, if there is one that can take it.
+ * on another node, max_relocate times at most, if there is one that can take it. Else it stays, and
+ * its reason says why.
  */
 void vm_crashed_again(struct cluster *c, struct vm *vm, hv_node_id node);
+/* Why it is not started elsewhere though it crashes; the caller frees. */
+char *vm_why_it_stays(const struct cluster *c, const struct vm *vm);
+/* No node takes it but those that it avoids. True: it crashed there, its start never failed; when
+ * there was another one to go to, and now is not, they will do. */
+bool vm_stays_after_all(struct cluster *c, struct vm *vm);
 /* What is asked anew is tried anew: no pause, no grudge. */
 void vm_forget_failures(struct cluster *c, struct vm *vm);
 /* The cause may have gone: those that were given up are tried again. */

@@ -81,7 +81,8 @@ static void owner_has_it_paused(struct cluster *c, struct vm *vm, bool incoming,
 static void owner_lost_it(struct cluster *c, struct vm *vm, struct why gone)
 {
 	bool ran = vm->state == VM_RUNNING || vm->state == VM_PAUSED;
-	bool crashed = gone.code == REASON_CRASHED && gone.number; /* not by a person's hand */
+	/* Not by a person's hand, nor by the guest's own. */
+	bool crashed = (gone.code == REASON_CRASHED && gone.number) || MUTANT(any_end_is_a_crash);
 	hv_node_id node = vm->node;
 
 	if (vm->state == VM_RECOVERING || vm->state == VM_FROZEN)

@@ -19,8 +19,10 @@ bool vm_start_on(struct cluster *c, struct vm *vm, hv_node_id node, const char *
 		return false;
 	if (vm->recover_from)
 		why = WHY(RECOVERED, .subject = node_name(c, vm->recover_from));
-	if (vm->prefer != node)
-		vm->local_tries = 0; /* of another node */
+	if (vm->prefer != node) { /* they were another node's */
+		vm->local_tries = 0;
+		vm->crashes_here = MUTANT(crashes_follow) ? vm->crashes_here : 0;
+	}
 	vm_set_node(c, vm, node);
 	vm->epoch += !MUTANT(ownership_epoch_stays);
 	vm->prefer = 0;

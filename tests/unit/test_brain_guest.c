@@ -478,3 +478,66 @@ Test(guest, with_no_other_node_it_is_restarted_where_it_is)
 	assert_vm(w, "web1", VM_RUNNING, 1);
 	world_free(w);
 }
+
+Test(guest, what_it_did_on_its_former_node_says_nothing_of_this_one)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 1);
+	for (unsigned i = 0; i < 3; i++)
+		crash(w, HV__CAUSE__CAUSE_CRASHED);
+	vm_migrate(w, "web1", "host2");
+	all_succeed(w);
+	crash(w, HV__CAUSE__CAUSE_CRASHED);
+	assert_vm(w, "web1", VM_RUNNING, 2);
+	cr_assert_eq(vm(w, "web1")->crashes_here, 1);
+	world_free(w);
+}
+
+/* host1 says so; it waits now, in a pause of some seconds. */
+static void crashes_for_the_last_time(struct world *w)
+{
+	for (unsigned i = 0; i < 3; i++)
+		crash(w, HV__CAUSE__CAUSE_CRASHED);
+	tick(w, 1000);
+	observed(w, 1, "web1", ABSENT, HV__CAUSE__CAUSE_CRASHED);
+	cr_assert_eq(vm(w, "web1")->state, VM_PENDING);
+}
+
+static void says(struct world *w, const char *part)
+{
+	_cleanup_free_ char *sentence = reason_sentence(&vm(w, "web1")->reason);
+
+	cr_assert(strstr(sentence, part), "%s", sentence);
+}
+
+Test(guest, it_is_said_why_one_that_crashes_stays)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 1);
+	rule_add(w, "home", HV__RULE_KIND__RULE_BAN, "web1", "host2", true);
+	crashes_for_the_last_time(w);
+	says(w, "it ended 4 times in a row on host1, and stays there: rule home: host2");
+	cr_assert(journal_has(w, "vm web1", "restarted", "started there again"));
+	world_free(w);
+	w = world_new(2);
+	running_vm(w, "web1", 1);
+	vm_set(w, "web1", "max_relocate", "0");
+	crashes_for_the_last_time(w);
+	says(w, "and stays there: it may be moved 0 times for that (max_relocate)");
+	world_free(w);
+}
+
+Test(guest, the_other_node_may_be_gone_when_its_pause_is_over)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "web1", 1);
+	crashes_for_the_last_time(w);
+	node_drain(w, "host2");
+	for (unsigned i = 0; i < 20 && vm(w, "web1")->state == VM_PENDING; i++)
+		tick(w, 1000);
+	assert_vm(w, "web1", VM_STARTING, 1);
+	world_free(w);
+}
