@@ -121,6 +121,17 @@ static void doubled(struct sim *s, hv_node_id taken, int k)
 	}
 }
 
+/* Taken over is what the cluster has seen: not a VM that is being started, or whose host is lost or
+ * has not reported in this life. Then the state tells of a copy of before, and what a person starts
+ * there meanwhile nobody sees. A node that catches up tells old stories. */
+static bool takes_over(const struct mind *m, const struct vm *vm)
+{
+	const struct node *n = cluster_node(m->c, vm->node);
+
+	return n && n->state == NODE_ONLINE && vm->state != VM_STARTING &&
+	       vm->state != VM_CHECKING && vm->state != VM_RECOVERING && mind_current(m);
+}
+
 static void check_vms(struct mind *m, bool forget)
 {
 	bool there[VMS] = {false};
@@ -136,10 +147,7 @@ static void check_vms(struct mind *m, bool forget)
 		see_let_go(m, vm, k);
 		check_epoch(m, vm, k, forget);
 		d = vm->node ? vms_dom(m->s, vm->node, k) : NULL;
-		/* Taken over; a node that catches up tells old stories. What a person starts on
-		 * a host that is lost nobody sees. */
-		if (d && d->stray && vm->state != VM_STARTING && vm->state != VM_CHECKING &&
-		    vm->state != VM_RECOVERING && mind_current(m)) {
+		if (d && d->stray && takes_over(m, vm)) {
 			d->stray = false;
 			d->owed = d->state != DOM_ABSENT;
 			doubled(m->s, vm->node, k);
