@@ -175,6 +175,7 @@ static void settle_requests(struct cluster *c)
 /* What moves, and where what waits is started. */
 static void settle_places(struct cluster *c)
 {
+	storage_fence(c);
 	guest_settle(c);
 	for (size_t i = 0; i < c->n_nodes; i++)
 		drain_settle(c, c->nodes[i]);

@@ -2,7 +2,6 @@
 #include "resource/storage.h"
 
 #include "proto/mutant.h"
-#include "resource/arm.h"
 #include "resource/fencing.h"
 #include "resource/guest_health.h"
 #include "resource/journal.h"
@@ -200,29 +199,43 @@ static void leave(struct cluster *c, struct node *n, struct vm *vm)
 		vm_move_to(c, vm, target, 0, WHY(STORAGE_LEFT, .subject = fault->path));
 }
 
-static void settle_node(struct cluster *c, struct node *n)
+static void fence_one(struct cluster *c, struct node *n)
 {
 	size_t count = n->by_rank.count;
 	_cleanup_free_ struct vm **vms = hv_xmemdup(n->by_rank.items, count * sizeof(*vms));
 
-	for (size_t i = 0; i < count; i++) {
-		if (c->tuning.storage_loss == STORAGE_FENCE_NODE && cannot_leave(c, n, vms[i]) &&
-		    vms[i]->managed && (!vms[i]->lock || MUTANT(fenced_for_a_locked_one)) &&
+	for (size_t i = 0; i < count; i++)
+		if (cannot_leave(c, n, vms[i]) && vms[i]->managed &&
+		    (!vms[i]->lock || MUTANT(fenced_for_a_locked_one)) &&
 		    storage_fault_of(vms[i], n) && fence_for(c, n, vms[i]))
 			return;
+}
+
+static void leave_one(struct cluster *c, struct node *n)
+{
+	size_t count = n->by_rank.count;
+	_cleanup_free_ struct vm **vms = hv_xmemdup(n->by_rank.items, count * sizeof(*vms));
+
+	for (size_t i = 0; i < count; i++)
 		leave(c, n, vms[i]);
-	}
+}
+
+/* A drain moves what is on its node by itself. */
+static bool concerned(const struct node *n)
+{
+	return n->n_bad_storage && node_takes_vms(n);
+}
+
+void storage_fence(struct cluster *c)
+{
+	for (size_t i = 0; i < c->n_nodes && c->tuning.storage_loss == STORAGE_FENCE_NODE; i++)
+		if (concerned(c->nodes[i]))
+			fence_one(c, c->nodes[i]);
 }
 
 void storage_settle(struct cluster *c)
 {
-	if (!is_armed(c) || c->tuning.storage_loss == STORAGE_STAY)
-		return;
-	for (size_t i = 0; i < c->n_nodes; i++) {
-		struct node *n = c->nodes[i];
-
-		/* A drain moves what is on its node by itself. */
-		if (n->n_bad_storage && node_takes_vms(n))
-			settle_node(c, n);
-	}
+	for (size_t i = 0; i < c->n_nodes && c->tuning.storage_loss != STORAGE_STAY; i++)
+		if (concerned(c->nodes[i]))
+			leave_one(c, c->nodes[i]);
 }

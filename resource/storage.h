@@ -36,6 +36,9 @@ void storage_forget(struct node *n);
 /* The node has told: the same, with an event for each change. */
 void storage_seen(struct cluster *c, struct node *n, Hv__StorageSeen *const *list, size_t count);
 
+/* Both of an armed cluster only. Nodes are fenced for it; before anything is moved or started in a
+ * step, so that nothing goes where all is about to end. */
+void storage_fence(struct cluster *c);
 /* VMs leave. */
 void storage_settle(struct cluster *c);
 

@@ -140,6 +140,29 @@ Test(storage, asked_for_a_node_is_fenced_when_it_hangs_for_long)
 	world_free(w);
 }
 
+Test(storage, nothing_is_moved_to_a_host_that_the_same_step_fences)
+{
+	struct world *w = world_new(3);
+
+	set(w, "storage_loss", "fence");
+	add(w, "web1", "/srv/b", false);
+	add(w, "db1", "/srv/a", false);
+	vm_start(w, "web1", "host3");
+	vm_start(w, "db1", "host1");
+	all_succeed(w);
+	storage(w, 2, "/srv/a");
+	storage(w, 3, "/srv/a");
+	node_drain(w, "host1");
+	assert_vm(w, "db1", VM_RUNNING, 1);
+
+	storage_as(w, 3, "/srv/b", true, true); /* /srv/a works again */
+	cr_assert_eq(running_count(w, OP_FENCE), 1);
+	cr_assert_eq(running(w, OP_FENCE, 0)->victim, 3);
+	cr_assert_eq(running_count(w, OP_VM_MIGRATE), 0);
+	assert_vm(w, "db1", VM_RUNNING, 1);
+	world_free(w);
+}
+
 Test(storage, whom_it_was_fencing_is_fenced_by_another)
 {
 	struct world *w = two_on_host1();
