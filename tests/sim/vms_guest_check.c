@@ -300,11 +300,17 @@ const char *vms_guest_wrong(struct sim *s, const struct vm *vm, int k, char *buf
 	const struct host *h = vm->node ? sim_host(s, vm->node) : NULL;
 	const struct sim_guest *g = h ? &vms_dom(s, h->id, k)->guest : NULL;
 	const char *what = NULL;
+	bool left_alone;
 
-	if (!h || !vm->managed || vm->lock || vm->intent != INTENT_STARTED || vm->want_paused ||
-	    (vm->state != VM_RUNNING && vm->state != VM_PAUSED))
+	if (!h || !vm->managed || (vm->state != VM_RUNNING && vm->state != VM_PAUSED))
 		return NULL;
-	if (g->trouble >= HV__GUEST_TROUBLE__TROUBLE_NO_SPACE && vm->guest.io_resume)
+	left_alone = vm->lock || vm->intent != INTENT_STARTED || vm->want_paused;
+	/* Also of one of which nothing is made, something is still to be said. */
+	if (!is_known(s, h, vm, k))
+		what = "is not yet known to be as it is";
+	else if (left_alone)
+		return NULL;
+	else if (g->trouble >= HV__GUEST_TROUBLE__TROUBLE_NO_SPACE && vm->guest.io_resume)
 		what = "has its storage back, and is not resumed";
 	else if (vm->guest.held)
 		return NULL;
@@ -312,8 +318,6 @@ const char *vms_guest_wrong(struct sim *s, const struct vm *vm, int k, char *buf
 		what = "panicked, and is not reset";
 	else if (g->trouble == HV__GUEST_TROUBLE__TROUBLE_WATCHDOG && vm->guest.watchdog_reset)
 		what = "was stopped by its watchdog, and is not reset";
-	else if (!is_known(s, h, vm, k))
-		what = "is not yet known to be as it is";
 	else if (hangs(s, h, vm, k))
 		what = "hangs, and is not reset";
 	if (!what)
