@@ -117,7 +117,8 @@ static bool disturbs(const struct ringwatch *w, uint64_t now_us, uint64_t self_u
 static void go_down(struct ringwatch *w, uint64_t now_us)
 {
 	w->state = RINGWATCH_DOWN;
-	w->until_us = now_us + w->next_pause_us;
+	w->until_us =
+	    now_us + (MUTANT(lonely_never_returns) ? 3600 * HV_US_PER_S : w->next_pause_us);
 	w->next_pause_us *= 2;
 	if (w->next_pause_us > w->cfg.pause_max_us)
 		w->next_pause_us = w->cfg.pause_max_us;
@@ -127,7 +128,7 @@ static void go_down(struct ringwatch *w, uint64_t now_us)
 bool ringwatch_step(struct ringwatch *w, uint64_t now_us, uint64_t self_us)
 {
 	if (w->state == RINGWATCH_DOWN) {
-		if (now_us >= w->until_us && !MUTANT(lonely_never_returns))
+		if (now_us >= w->until_us)
 			w->state = RINGWATCH_TRIAL;
 		return w->state == RINGWATCH_DOWN;
 	}

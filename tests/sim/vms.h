@@ -201,6 +201,7 @@ struct watchdog {
 	unsigned ambush_permille; /* of the lease: not before so much of it has gone by */
 	uint64_t in_touch_us;	  /* last seen a working member, feeding, or without VMs: I6 */
 	uint64_t crash_until_us;
+	uint64_t said_us, closed_us; /* its host told the cluster of it; it was closed */
 };
 struct watchdogs {
 	bool on;
@@ -283,6 +284,9 @@ struct vms_world {
 	uint64_t must_go_us[SIM_HOSTS]; /* since when it is to reset itself (vms_guard.c) */
 	uint64_t view_index, view_us;	/* the latest view, and when it was applied first */
 	bool storage_fences;		/* storage_loss=fence from the beginning */
+	bool short_freeze;		/* frozen_timeout_s is short, and not 1800 */
+	unsigned disarmed_at_word;	/* permille of what is said of a watchdog */
+	uint64_t watch_index;		/* of the last of that which was applied by anyone */
 	bool mute[SIM_HOSTS];		/* its clusterd does not report what runs */
 };
 
@@ -304,6 +308,7 @@ struct fence_watch {
 	bool forced, barrier;
 	uint32_t seen_levels; /* as commands have asked */
 	uint64_t lost_us, fenced_us[8], quarantined_until;
+	uint64_t frozen_us, frozen_most_us; /* since when it is waited for, and how long at most */
 	size_t n_fenced;
 };
 struct tester {
@@ -445,7 +450,9 @@ bool admin_ask(struct sim *s, struct host *h, Hv__Command *cmd, hv_node_id confi
 void admin_command_at(struct sim *s, struct host *h, Hv__Command *cmd);
 void admin_policy(struct sim *s, struct host *h, struct host *target); /* vms_policy.c */
 void admin_policy_heal(struct sim *s, struct host *h);
-void admin_brakes(struct sim *s, struct host *h); /* as each seed has them */
+void vms_policy_setup(struct sim *s);
+void vms_policy_at_word(struct sim *s, struct host *h); /* it speaks of its watchdog */
+void admin_brakes(struct sim *s, struct host *h);	/* as each seed has them */
 void admin_step(struct sim *s);
 void admin_reply(struct mind *m, const struct action *a);
 

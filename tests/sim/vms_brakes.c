@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define HOUR_US (3600 * SEC)
+#define NEVER_US (HOUR_US << 16)
 #define WHOLE_US (8 * SEC) /* after that no fence of before is still under way */
 
 static uint64_t setting(const struct cluster *c, const char *key)
@@ -378,11 +379,55 @@ static void check_worth(struct mind *m, uint64_t index, const struct node *n,
 			 others ? "is not to be touched" : "could run nowhere else");
 }
 
+/* Its device has been closed since it was said that there is one: time proves nothing of it. */
+static void check_watched(struct mind *m, uint64_t index, const Hv__Event *ev)
+{
+	struct vms_world *v = vms_of(m->s);
+	const struct watchdog *d;
+	const struct node *n;
+
+	if (ev->body_case != HV__EVENT__BODY_NODE_WATCHDOG || index <= v->watch_index)
+		return;
+	v->watch_index = index;
+	n = cluster_node(m->c, ev->node_watchdog->node);
+	if (!n || !ev->node_watchdog->watchdog_ms || !n->watch.watchdog_ms || n->id > m->s->n ||
+	    sim_minority_possible(m->s) || m->s->scenario)
+		return;
+	d = &v->watch.hosts[n->id - 1];
+	if (d->closed_us > d->said_us)
+		sim_fail(m->s,
+			 "node %u, entry %llu: node %u counts as watched, and has closed its "
+			 "watchdog since it said so",
+			 m->h->id, (unsigned long long)index, n->id);
+}
+
+/* Who went down as announced is waited for, and not for ever. */
+static void check_frozen(struct mind *m, uint64_t index, const struct node *n,
+			 struct fence_watch *w)
+{
+	uint64_t most = setting(m->c, "frozen_timeout_s") * SEC, now = cluster_now_us(m->c);
+	bool waits = n->frozen && cluster_arm(m->c) == ARMED &&
+		     (n->state == NODE_LOST || n->state == NODE_OFFLINE);
+
+	if (!waits || !most || !w->frozen_us) {
+		w->frozen_us = waits ? now : 0;
+		w->frozen_most_us = waits && w->frozen_most_us > most ? w->frozen_most_us : most;
+		return;
+	}
+	if (w->frozen_most_us < most)
+		w->frozen_most_us = most;
+	if (now > w->frozen_us + w->frozen_most_us + WHOLE_US)
+		sim_fail(m->s, "node %u, entry %llu: node %u is waited for for %llu s", m->h->id,
+			 (unsigned long long)index, n->id,
+			 (unsigned long long)((now - w->frozen_us) / SEC));
+}
+
 /* ---- each step */
 
 void brakes_step(struct mind *m, uint64_t index, const Hv__Event *ev)
 {
 	note_view(m, index, ev);
+	check_watched(m, index, ev);
 	for (size_t i = 0; i < cluster_node_count(m->c); i++) {
 		const struct node *n = cluster_node_at(m->c, i);
 		struct fence_watch *w = watch_of(m, n->id);
@@ -394,6 +439,7 @@ void brakes_step(struct mind *m, uint64_t index, const Hv__Event *ev)
 		if (w) {
 			check_patience(m, index, n, w);
 			check_worth(m, index, n, w);
+			check_frozen(m, index, n, w);
 		}
 		if (w && n->barrier && !w->barrier && m->s->options->duel)
 			note_duel(m, n);
@@ -434,5 +480,7 @@ void brakes_installed(struct mind *m)
 		if (n->quarantined)
 			w->quarantined_until = n->quarantine_us ? n->quarantine_us : UINT64_MAX;
 		w->seen_levels = n->seen_levels;
+		w->frozen_us = n->frozen ? cluster_now_us(m->c) : 0;
+		w->frozen_most_us = NEVER_US; /* the setting was another one, perhaps */
 	}
 }

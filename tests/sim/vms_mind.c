@@ -330,6 +330,7 @@ static void vms_start(struct sim *s)
 	vms_chance_setup(s);
 	vms_guest_setup(s);
 	vms_storage_setup(s);
+	vms_policy_setup(s);
 	if (!s->scenario)
 		sim_at(s, 3 * SEC, chance, NULL, 0);
 }

@@ -31,6 +31,8 @@ void admin_brakes(struct sim *s, struct host *h)
 	}
 	if (vms_of(s)->storage_fences)
 		admin_set(s, h, "storage_loss", "fence");
+	if (vms_of(s)->short_freeze)
+		admin_set(s, h, "frozen_timeout_s", "20");
 	/* Most often off: a run is minutes, and its faults are many. */
 	admin_set(s, h, "fence_window_s", window ? windows[x] : "0");
 	admin_set(s, h, "quarantine_fences", quarantine ? fences[x] : "0");
@@ -150,4 +152,46 @@ void admin_policy(struct sim *s, struct host *h, struct host *target)
 	} else {
 		arm(s, h, true, prng_chance(r, 500));
 	}
+}
+
+/* ---- by seed, and in a bad moment */
+
+void vms_policy_setup(struct sim *s)
+{
+	struct prng *r = sim_stream(s, STREAM_POLICY);
+	bool short_freeze = prng_chance(r, 250), at_word = prng_chance(r, 250);
+
+	if (s->scenario || s->options->calm)
+		return;
+	vms_of(s)->short_freeze = short_freeze;
+	vms_of(s)->disarmed_at_word = at_word ? 300 : 0;
+}
+
+static void disarm_now(struct sim *s, struct host *h, uint64_t disarm)
+{
+	if (!s->healing && process_runs(h) && mind_current(h->proc.mind))
+		arm(s, h, disarm, false);
+}
+
+/*
+ * What a host says of its watchdog is late, and by the time that it is heard the cluster has been
+ * disarmed, and armed again: the host has closed the device meanwhile.
+ */
+void vms_policy_at_word(struct sim *s, struct host *h)
+{
+	unsigned often = vms_of(s)->disarmed_at_word;
+	struct host *by;
+	uint64_t on_us, late_us;
+
+	if (!often || s->healing || !prng_chance(sim_stream(s, STREAM_POLICY), often))
+		return;
+	on_us = sim_pick(s, sim_stream(s, STREAM_POLICY), 5 * MS, 100 * MS, 5 * MS, 30 * MS);
+	late_us = sim_pick(s, sim_stream(s, STREAM_POLICY), 50 * MS, 500 * MS, 20 * MS, 60 * MS);
+	by = &s->hosts[h->id % s->n];
+	if (by == h || !sim_inject(s, "disarmed while a watchdog is spoken of"))
+		return;
+	if (h->try_again_us < s->now_us + late_us)
+		h->try_again_us = s->now_us + late_us;
+	sim_at(s, MS, disarm_now, by, true);
+	sim_at(s, MS + on_us, disarm_now, by, false);
 }

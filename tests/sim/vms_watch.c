@@ -155,6 +155,7 @@ static bool ops_close(void *user)
 
 	sim_trace(m->s, "node %u closes its watchdog", m->h->id);
 	dog_of(m->s, m->h)->running = false;
+	dog_of(m->s, m->h)->closed_us = m->s->now_us;
 	return true;
 }
 
@@ -167,7 +168,11 @@ static void ops_record(void *user, uint64_t heartbeat_us)
 
 static uint64_t ops_propose(void *user, const Hv__Event *ev)
 {
-	return mind_propose(user, ev, RL_COMMAND, 0);
+	struct mind *m = user;
+
+	dog_of(m->s, m->h)->said_us = m->s->now_us;
+	vms_policy_at_word(m->s, m->h);
+	return mind_propose(m, ev, RL_COMMAND, 0);
 }
 
 static bool ops_pending(void *user, uint64_t mark)
