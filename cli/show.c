@@ -38,8 +38,9 @@ static void node_remark(struct table *t, const Hv__NodeInfo *n)
 	const char *health = !down	  ? ""
 			     : *n->health ? n->health
 					  : "the hypervisor layer does not answer";
-	const char *reason = n->quarantined				 ? "gets no VMs"
-			     : n->unfencing				 ? "not unfenced yet"
+	const char *reason = n->quarantined ? "gets no VMs"
+			     : n->log_lost  ? "its disk does not take the log"
+			     : n->unfencing ? "not unfenced yet"
 			     : online && strcmp(n->admin, "active") == 0 ? ""
 									 : n->reason;
 
@@ -60,9 +61,9 @@ void show_nodes(struct cli *cli, Hv__NodeInfo *const *nodes, size_t n, unsigned 
 		table_cell(&t, node->self ? BOLD : PLAIN, "%s%s", node->name,
 			   node->coordinator ? " *" : "");
 		table_cell(&t,
-			   node->quarantined	       ? RED
-			   : active && !*node->leaving ? colour_of_state(node->state)
-						       : YELLOW,
+			   node->quarantined || node->log_lost ? RED
+			   : active && !*node->leaving	       ? colour_of_state(node->state)
+							       : YELLOW,
 			   "%s%s%s%s%s%s", node->state, active ? "" : ", ",
 			   active ? "" : node->admin, *node->leaving ? ", " : "", node->leaving,
 			   node->quarantined ? ", quarantined" : "");

@@ -178,6 +178,13 @@ static void warn_node(const struct view *v, const struct node *n, char ***list, 
 {
 	if (n->quarantined)
 		warn_quarantine(v, n, list, count);
+	if (n->log_lost_us)
+		warn(list, count,
+		     hv_xasprintf(
+			 "THE DISK OF NODE %s DOES NOT TAKE THE CLUSTER'S LOG (full, failing or "
+			 "hanging; 'journalctl -u clusterd' there says which): its VMs leave "
+			 "it live; repair it, then restart clusterd there",
+			 n->name));
 	if (n->braked)
 		warn(list, count,
 		     hv_xasprintf("NODE %s IS NOT FENCED, the brake holds: %s", n->name,

@@ -106,6 +106,7 @@ Hv__NodeInfo *view_node_info(const struct view *v, const struct node *n)
 	if (n->quarantine_us > v->now_us)
 		i->quarantine_left_ms = (n->quarantine_us - v->now_us) / HV_US_PER_MS;
 	i->braked = n->braked;
+	i->log_lost = n->log_lost_us != 0;
 	for (size_t k = 0; n->state == NODE_ONLINE && k < n->n_devices; k++)
 		i->unfencing |= n->devices[k]->unfence && !n->devices[k]->unfenced;
 	return i;

@@ -80,6 +80,8 @@
 	  "a state that is about to be undone is compared with the others'")                       \
 	X(two_epochs_at_work, storm2,                                                              \
 	  "who has gone on to a later epoch is heard, and not followed")                           \
+	X(learner_without_majority, log,                                                           \
+	  "who has no disk stays a member though the others are no majority without it")           \
 	X(silent_never_left_out, log, "a member that says nothing is waited for, for ever")        \
 	X(stuck_disk_never_left_out, log, "a member that acks nothing is waited for, for ever")    \
 	/* the brain: proof */                                                                     \
@@ -105,6 +107,8 @@
 	X(fenced_for_nothing, vms, "a host is fenced for its bad storage, and no other has room")  \
 	/* the brain: VMs and operations */                                                        \
 	X(bad_storage_ignored, vms, "a VM is placed where a storage that it needs has failed")     \
+	X(logless_takes_vms, vms, "a VM is put where the disk does not take the log")              \
+	X(logless_never_left, vms, "VMs stay where the disk does not take the log, for ever")      \
 	X(stale_copy_stays, vms, "a copy that a rejoining node brings along is left running")      \
 	X(start_beside_stale_copy, vms, "a VM starts while an old copy of it is being destroyed")  \
 	X(arrival_assumed, vms,                                                                    \

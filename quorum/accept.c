@@ -48,6 +48,7 @@ static void epoch_fill(struct replog *log, const Hv__Activate *m)
 		me->feature = p->feature;
 		me->intact = !p->needs_state;
 		me->synced = p->synced;
+		me->learner = me->stalled = p->learner;
 		me->heard_us = me->lag_us = log->now_us;
 		votes += p->votes;
 		intact_votes += p->needs_state && !MUTANT(lost_store_counts) ? 0 : p->votes;
@@ -103,7 +104,8 @@ static bool acceptable(const struct replog *log, const Hv__Activate *m, bool was
 	struct epoch_point own;
 
 	hello_own_point(log, &own);
-	if (!p || p->incarnation != log->incarnation || log->disk_failed || told_no(log))
+	if (!p || p->incarnation != log->incarnation || (log->disk_failed && !p->learner) ||
+	    told_no(log))
 		return false;
 	if (p->follows)
 		return was_active || MUTANT(point_not_checked);
@@ -134,6 +136,9 @@ static void accept(struct replog *log, const Hv__Activate *m, bool follows)
 
 	catchup_stop(log);
 	epoch_fill(log, m);
+	/* What the others commit may not reach our disk. */
+	if (commit_member(log, log->self)->learner)
+		log->caught_up = false;
 	log->left_out = false;
 	log->live = false;
 	log->status_dirty = true;
@@ -242,6 +247,7 @@ static uint8_t *view_event(const struct replog *log, size_t *ret_len)
 		members[i].node = log->ep.m[i].id;
 		members[i].incarnation = log->ep.m[i].incarnation;
 		members[i].feature = log->ep.m[i].feature;
+		members[i].learner = log->ep.m[i].learner;
 		pointers[i] = &members[i];
 	}
 	view.n_members = log->ep.members.n;

@@ -12,10 +12,10 @@
 struct candidates {
 	struct node_set set;
 	struct epoch_point points[HV_MAX_NODES];
-	size_t missing; /* configured members of the view that have not said hello */
-	bool busy;	/* one of those is at work in an epoch: it will take us in */
-	uint64_t top;	/* highest epoch number that any of them knows */
-	uint32_t votes, intact_votes;
+	size_t missing;		      /* configured members of the view that have not said hello */
+	bool busy;		      /* one of those is at work in an epoch: it will take us in */
+	uint64_t top;		      /* highest epoch number that any of them knows */
+	uint32_t votes, intact_votes; /* without the learners' */
 };
 
 /* Not its points, of which only those that are set are read: it is done for each hello. */
@@ -25,6 +25,42 @@ static void candidates_init(struct candidates *c)
 	c->busy = false;
 	c->top = 0;
 	c->votes = c->intact_votes = 0;
+}
+
+static void candidates_add(struct candidates *c, const struct epoch_point *point)
+{
+	struct epoch_point *p = &c->points[c->set.n];
+
+	*p = *point;
+	if (p->learner)
+		p->votes = 0;
+	c->votes += p->votes;
+	c->intact_votes += p->needs_state && !MUTANT(lost_store_counts) ? 0 : p->votes;
+	node_set_add(&c->set, p->node);
+}
+
+/*
+ * Learners: members whose disk does not take the log. They follow and act, and their VMs can leave
+ * them. Only beside a majority of the others: what these commit is then safe without them, and
+ * nobody can lead without one of these. Else such a disk's node is left out.
+ */
+static bool learners_welcome(const struct replog *log, uint32_t votes)
+{
+	return epoch_is_whole(votes, node_list_total(&log->nodes)) ||
+	       MUTANT(learner_without_majority);
+}
+
+static void candidates_drop_learners(struct candidates *c)
+{
+	struct node_set all = c->set;
+
+	c->set.n = 0;
+	for (size_t i = 0; i < all.n; i++) {
+		if (c->points[i].learner)
+			continue;
+		c->points[c->set.n] = c->points[i];
+		node_set_add(&c->set, all.ids[i]);
+	}
 }
 
 static void raise_to(uint64_t *top, uint64_t number)
@@ -51,15 +87,10 @@ static void candidates_collect(struct replog *log, struct candidates *c)
 		}
 		raise_to(&c->top, p->hello.promised);
 		raise_to(&c->top, p->hello.point.last_epoch.number);
-		if (p->hello.disk_failed)
-			continue;
-		c->points[c->set.n] = p->hello.point;
-		c->votes += p->hello.point.votes;
-		c->intact_votes += p->hello.point.needs_state && !MUTANT(lost_store_counts)
-				       ? 0
-				       : p->hello.point.votes;
-		node_set_add(&c->set, p->id);
+		candidates_add(c, &p->hello.point);
 	}
+	if (!learners_welcome(log, c->votes))
+		candidates_drop_learners(c);
 }
 
 /*
@@ -78,7 +109,7 @@ static bool has_missed_nothing(const struct replog *log, uint32_t votes)
 
 static bool may_lead(const struct hello *h, bool missed_nothing)
 {
-	return !h->point.needs_state &&
+	return !h->point.needs_state && !h->disk_failed &&
 	       (missed_nothing || h->caught_up || MUTANT(old_disk_leads_alone)) &&
 	       (h->quorate || !h->quorum_known);
 }
@@ -126,6 +157,7 @@ static void point_out(const struct epoch_point *p, Hv__MemberPoint *m, Hv__Epoch
 	m->votes = p->votes;
 	m->synced = p->synced;
 	m->follows = p->follows;
+	m->learner = p->learner;
 }
 
 static void activate_send(struct replog *log, const struct activation *a)
@@ -252,41 +284,75 @@ static struct epoch_point member_point(const struct replog *log, const struct me
 	p.synced = m->synced;
 	p.follows = true;
 	p.needs_state = !m->intact && m->acked < log->ep.first_index;
+	p.learner = m->stalled;
 	return p;
+}
+
+static bool says_hello(const struct replog *log, const struct peer *p)
+{
+	return p->id != log->self && hello_current(log, p);
+}
+
+/* What `p` would be in the next epoch; false: not a member. */
+static bool next_point(struct replog *log, const struct peer *p, struct epoch_point *ret)
+{
+	const struct member *m = commit_member(log, p->id);
+
+	if (says_hello(log, p))
+		*ret = p->hello.point;
+	else if (m && !commit_silent(log, m))
+		*ret = member_point(log, m);
+	else
+		return false;
+	return true;
+}
+
+/* With too few disks for learners: who is a member and has not been silent so far goes on as one.
+ */
+static void without_learners(struct replog *log, struct candidates *c)
+{
+	for (size_t i = 0; i < c->set.n; i++) {
+		struct epoch_point *p = &c->points[i];
+		const struct member *m = commit_member(log, p->node);
+
+		if (!p->learner || !p->follows || m->learner)
+			continue;
+		p->learner = false;
+		p->votes = m->votes;
+		c->votes += p->votes;
+		c->intact_votes += p->needs_state ? 0 : p->votes;
+	}
+	candidates_drop_learners(c);
+}
+
+/* Is there another member than before, or one with another part? */
+static bool members_differ(struct replog *log, const struct candidates *c)
+{
+	bool differ = !node_set_equal(&c->set, &log->ep.members);
+
+	for (size_t i = 0; !differ && i < c->set.n; i++)
+		differ = !c->points[i].follows || c->points[i].learner != log->ep.m[i].learner;
+	return differ;
 }
 
 /* Members of the next epoch of this view; false if they would be the same. */
 static bool next_members(struct replog *log, struct candidates *c)
 {
-	bool changed = log->want_again;
-
 	candidates_init(c);
 	c->top = log->promised > log->seen ? log->promised : log->seen;
 	for (size_t i = 0; i < log->view.n; i++) {
 		struct peer *p = rl_peer(log, log->view.ids[i]);
-		struct member *m = commit_member(log, log->view.ids[i]);
-		bool says_hello = p && p->id != log->self && hello_current(log, p);
 		struct epoch_point point;
 
 		if (!p)
 			continue;
 		raise_to(&c->top, p->hello.valid ? p->hello.promised : 0);
-		if (says_hello && !p->hello.disk_failed)
-			point = p->hello.point;
-		else if (!says_hello && m && !commit_silent(log, m))
-			point = member_point(log, m);
-		else {
-			changed = changed || m;
-			continue;
-		}
-		changed = changed || says_hello;
-		c->points[c->set.n] = point;
-		c->votes += point.votes;
-		c->intact_votes +=
-		    point.needs_state && !MUTANT(lost_store_counts) ? 0 : point.votes;
-		node_set_add(&c->set, p->id);
+		if (next_point(log, p, &point))
+			candidates_add(c, &point);
 	}
-	return changed;
+	if (!learners_welcome(log, c->votes))
+		without_learners(log, c);
+	return log->want_again || members_differ(log, c);
 }
 
 /* The lowest member that is not silent and holds the log sees to it. */
@@ -296,6 +362,8 @@ static bool is_steward(struct replog *log)
 		struct member *m = &log->ep.m[i];
 		struct peer *p = rl_peer(log, m->id);
 
+		if (m->stalled)
+			continue;
 		if (m->id == log->self)
 			return true;
 		if (p && m->synced && !commit_silent(log, m) && !hello_current(log, p))

@@ -285,6 +285,15 @@ static void yield_to(struct replog *log, const Hv__Heartbeat *m)
 		hello_leave_epoch(log);
 }
 
+/* Without a vote it need not ack, and everyone goes on with what it learns. */
+static void stalled_said(struct replog *log, struct member *m, bool stalled)
+{
+	if (m->stalled == stalled)
+		return;
+	m->stalled = stalled;
+	activation_again(log);
+}
+
 /* Ours came back: we hear ourselves in this epoch, as of when it was sent. */
 static void own_heartbeat(struct replog *log, const Hv__Heartbeat *m)
 {
@@ -307,6 +316,7 @@ void commit_heartbeat(struct replog *log, hv_node_id sender, const Hv__Heartbeat
 	}
 	if (sender == log->self)
 		own_heartbeat(log, m);
+	stalled_said(log, from, m->stalled);
 	if (m->progress > from->progress) {
 		from->progress = m->progress;
 		from->lag_us = log->now_us;
@@ -329,11 +339,18 @@ static void heartbeat_send(struct replog *log)
 	m.syncing = log->taking.on;
 	m.progress = log->taking.progress;
 	m.begun = log->ep.begun;
+	m.stalled = log->stalled = rl_stalled(log);
 	msg.body_case = HV__PEER_MESSAGE__BODY_HEARTBEAT;
 	msg.heartbeat = &m;
 	log->ep.heartbeats_us[m.seq % OWN_HEARTBEATS] = log->now_us;
 	rl_send(log, &msg);
 	log->ep.heartbeat_us = log->now_us;
+}
+
+void commit_stalled(struct replog *log)
+{
+	if (log->ep.active && rl_stalled(log) != log->stalled)
+		heartbeat_send(log);
 }
 
 /* ---- silence */
@@ -348,7 +365,7 @@ bool commit_silent(const struct replog *log, const struct member *m)
 		return false;
 	if (log->now_us - m->heard_us > patience)
 		return true;
-	return !MUTANT(stuck_disk_never_left_out) &&
+	return !MUTANT(stuck_disk_never_left_out) && !m->learner &&
 	       log->now_us - m->lag_us > patience * (m->synced ? 1 : SYNC_PATIENCE);
 }
 
@@ -372,6 +389,7 @@ void commit_tick(struct replog *log)
 		return;
 	if (log->now_us - log->ep.heartbeat_us >= log->cfg.heartbeat_us)
 		heartbeat_send(log);
+	commit_stalled(log);
 	if (!rl_is_active(log))
 		return;
 	for (size_t i = 0; i < log->ep.members.n; i++)

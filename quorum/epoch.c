@@ -75,7 +75,8 @@ const struct epoch_point *epoch_donor(const struct epoch_point *points, size_t n
 	const struct epoch_point *best = NULL;
 
 	for (size_t i = 0; i < n; i++)
-		if (!points[i].needs_state && (!best || epoch_point_cmp(&points[i], best) > 0))
+		if (!points[i].needs_state && !points[i].learner &&
+		    (!best || epoch_point_cmp(&points[i], best) > 0))
 			best = &points[i];
 	return best;
 }

@@ -40,6 +40,7 @@ struct epoch_point {
 	bool needs_state; /* may not be donor */
 	bool synced;	  /* in an Activate: has the donor's log already */
 	bool follows;	  /* in an Activate: is a member of the epoch that goes on */
+	bool learner;	  /* its disk does not take the log: no vote, no donor */
 };
 /* Same log? Equal epoch and index of the last entry mean equal entries all the way down. */
 bool epoch_point_same(const struct epoch_point *a, const struct epoch_point *b);
@@ -53,7 +54,7 @@ bool epoch_point_same(const struct epoch_point *a, const struct epoch_point *b);
 int epoch_point_cmp(const struct epoch_point *a, const struct epoch_point *b);
 /* Does `a` hold what may have had an effect, and `b` does not? */
 bool epoch_point_has_more(const struct epoch_point *a, const struct epoch_point *b);
-/* The best of those that do not need state themselves; NULL if there is none. */
+/* The best of those that have a vote and do not need state themselves; NULL if there is none. */
 const struct epoch_point *epoch_donor(const struct epoch_point *points, size_t n);
 
 #endif

@@ -55,7 +55,7 @@ void hello_send(struct replog *log)
 	h.cluster_us = log->cluster_us;
 	/* Left out with writes under way: not before they are done, or we would be left out again.
 	 */
-	h.disk_failed = log->disk_failed || (log->left_out && log->n_writes);
+	h.disk_failed = rl_stalled(log) || (log->left_out && log->n_writes);
 	msg.body_case = HV__PEER_MESSAGE__BODY_HELLO;
 	msg.hello = &h;
 	rl_send(log, &msg);
@@ -121,6 +121,7 @@ void hello_in(struct replog *log, struct peer *p, const Hv__PeerMessage *msg)
 	    .last_index = m->last_index,
 	    .live = m->live,
 	    .needs_state = m->needs_state,
+	    .learner = m->disk_failed,
 	};
 	if (log->ep.active)
 		activation_again(log);

@@ -52,11 +52,26 @@ struct peer *rl_peer(struct replog *log, hv_node_id id)
 	return &log->peers[log->n_peers++];
 }
 
+/*
+ * Our disk has failed, or has had a write for so long that the others would soon leave us out for
+ * it. Well again when all is written, or what is not is young.
+ */
+bool rl_stalled(const struct replog *log)
+{
+	uint64_t patience = log->cfg.ack_timeout_us / (log->stalled ? 8 : 2);
+
+	if (log->disk_failed || MUTANT(stuck_disk_never_left_out))
+		return log->disk_failed;
+	return log->n_writes && log->now_us - log->writes[log->writes_head].since_us > patience;
+}
+
 uint64_t rl_write(struct replog *log, struct rl_write *w, uint64_t first, uint64_t last)
 {
 	size_t at;
 
 	w->number = ++log->next_write;
+	if (log->disk_failed)
+		return w->number; /* it takes nothing any more */
 	if (log->writes_head + log->n_writes == log->writes_cap) {
 		if (log->writes_head > log->writes_cap / 2) {
 			memmove(log->writes, log->writes + log->writes_head,
@@ -69,7 +84,8 @@ uint64_t rl_write(struct replog *log, struct rl_write *w, uint64_t first, uint64
 		}
 	}
 	at = log->writes_head + log->n_writes++;
-	log->writes[at] = (struct pending_write){w->number, entries_last_index(&log->log)};
+	log->writes[at] =
+	    (struct pending_write){w->number, entries_last_index(&log->log), log->now_us};
 	outbox_write(&log->out, w, &log->log, first, last);
 	return w->number;
 }
@@ -245,6 +261,7 @@ static void durable(struct replog *log, uint64_t write)
 		return;
 	accept_durable(log);
 	commit_durable(log);
+	commit_stalled(log);
 }
 
 static void nodes_changed(struct replog *log, const struct rl_input *in)
@@ -275,6 +292,8 @@ static void notice_stall(struct replog *log, uint64_t now_us)
 		log->ep.m[i].heard_us += gap;
 		log->ep.m[i].lag_us += gap;
 	}
+	for (size_t i = 0; i < log->n_writes; i++)
+		log->writes[log->writes_head + i].since_us += gap;
 	log->ep.since_us += gap;
 	log->hello_since_us += gap;
 	if (log->activate_sent_us)
@@ -309,6 +328,8 @@ static void handle(struct replog *log, const struct rl_input *in)
 		break;
 	case RL_IN_WRITE_FAILED:
 		log->disk_failed = log->status_dirty = true;
+		log->n_writes = log->writes_head = 0;
+		commit_stalled(log);
 		break;
 	case RL_IN_DISCONNECT:
 		leave_view(log);
@@ -418,6 +439,8 @@ static void status_members(const struct replog *log, struct rl_status *s)
 		const struct member *m = &log->ep.m[i];
 
 		s->members[i] = m->id;
+		if (m->learner)
+			s->learners[s->n_learners++] = m->id;
 		if (i == 0 || m->feature < s->feature_min)
 			s->feature_min = m->feature;
 		if (!s->coordinator && m->synced)

@@ -202,6 +202,9 @@ struct rl_status {
 	hv_node_id coordinator; /* lowest active member; 0 when none */
 	hv_node_id members[HV_MAX_NODES];
 	size_t n_members;
+	hv_node_id learners[HV_MAX_NODES]; /* of them, without a vote: their disk does not take
+					      the log */
+	size_t n_learners;
 	bool minority;
 	size_t barrier; /* lost members that still hold the barrier */
 	uint64_t last_index, durable_index, commit_index, applied_index, base_index;

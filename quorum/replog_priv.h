@@ -47,7 +47,9 @@ struct member {
 	hv_node_id id;
 	uint64_t incarnation;
 	uint32_t votes, feature;
-	bool intact; /* its promise counts: it has not lost its store */
+	bool intact;  /* its promise counts: it has not lost its store */
+	bool learner; /* follows without a vote */
+	bool stalled; /* says that its disk does not take the log */
 	bool promised;
 	bool synced;
 	uint64_t acked;
@@ -122,7 +124,7 @@ struct proposal {
 };
 
 struct pending_write {
-	uint64_t number, last_index;
+	uint64_t number, last_index, since_us;
 };
 
 struct replog {
@@ -166,6 +168,7 @@ struct replog {
 	struct giving giving;
 	uint64_t transfers;
 	bool caught_up, live, needs_state, disk_failed;
+	bool stalled; /* our disk does not take the log: as we say it */
 
 	/* durability */
 	uint64_t next_write, durable_write, durable_index;
@@ -193,6 +196,7 @@ bool rl_quorate(const struct replog *log); /* votequorum's answer for this view'
 /* Numbers the write, remembers how far the log reaches after it, puts it out. */
 uint64_t rl_write(struct replog *log, struct rl_write *w, uint64_t first, uint64_t last);
 bool rl_is_active(const struct replog *log); /* begun and holding the epoch's log */
+bool rl_stalled(const struct replog *log);   /* our disk does not take the log now */
 
 /* proposals.c */
 void proposals_flush(struct replog *log);
@@ -229,7 +233,10 @@ void commit_append(struct replog *log, hv_node_id sender, const Hv__Append *m);
 void commit_ack(struct replog *log, hv_node_id sender, const Hv__Ack *m);
 void commit_heartbeat(struct replog *log, hv_node_id sender, const Hv__Heartbeat *m);
 void commit_durable(struct replog *log);
+/* Is our disk as we last said it is? If not, say so. */
+void commit_stalled(struct replog *log);
 void commit_advance(struct replog *log);
+/* Not heard of; or has not acked for too long, and is to. */
 bool commit_silent(const struct replog *log, const struct member *m);
 void commit_tick(struct replog *log);
 void commit_compact(struct replog *log);

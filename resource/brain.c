@@ -21,6 +21,7 @@
 #include "resource/guest_health.h"
 #include "resource/home.h"
 #include "resource/journal.h"
+#include "resource/log_loss.h"
 #include "resource/leaving.h"
 #include "resource/moves.h"
 #include "resource/node_machine.h"
@@ -184,6 +185,7 @@ static void settle_places(struct cluster *c)
 	request_move(c);
 	home_settle(c);
 	storage_settle(c);
+	log_loss_settle(c);
 	moves_settle(c);
 	placement_settle(c);
 }
@@ -287,6 +289,7 @@ uint64_t brain_next_deadline_us(const struct cluster *c)
 		if (c->nodes[i]->quarantined)
 			earlier(&deadline, c->nodes[i]->quarantine_us);
 		earlier(&deadline, unfence_deadline_us(c, c->nodes[i]));
+		earlier(&deadline, log_loss_deadline_us(c, c->nodes[i]));
 	}
 	if (cluster_barrier(c))
 		return deadline;

@@ -101,6 +101,8 @@ struct node {
 	uint32_t cpus;
 	bool inventory_known, hypervisor_ok;
 	char *health_text;
+	uint64_t
+	    log_lost_us; /* since when its disk does not take the log (log_loss.h), 0: it does */
 	struct storage_fault *bad_storage; /* ascending path (storage.h) */
 	size_t n_bad_storage;
 	struct host_setup setup; /* (setup.h) */

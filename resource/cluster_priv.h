@@ -142,7 +142,7 @@ bool node_unfenced(const struct node *n);
 static inline bool node_takes_vms(const struct node *n)
 {
 	return n && n->admin == NODE_ACTIVE && n->leaving == NODE_STAYS && !n->quarantined &&
-	       node_unfenced(n);
+	       !n->log_lost_us && node_unfenced(n);
 }
 void fence_device_free(struct fence_device *d);
 

@@ -73,6 +73,7 @@ static uint64_t hash_node(const struct node *n)
 	h = mix(mix(mix(mix(h, n->incarnation), n->feature), n->mem_mib), n->cpus);
 	h = mix(mix(h, n->inventory_known), n->hypervisor_ok);
 	h = str(h, n->health_text ? n->health_text : "");
+	h = mix(h, n->log_lost_us);
 	for (size_t i = 0; i < n->n_bad_storage; i++)
 		h = mix(mix(str(str(h, n->bad_storage[i].path), n->bad_storage[i].text),
 			    n->bad_storage[i].hangs),

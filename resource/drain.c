@@ -53,6 +53,7 @@ enum drain_item drain_item(const struct cluster *c, const struct node *n, const 
 	case FIT_OFFLINE:
 	case FIT_DRAINED:
 	case FIT_QUARANTINED:
+	case FIT_NO_LOG:
 	case FIT_UNFENCED:
 	case FIT_HYPERVISOR:
 	case FIT_STORAGE:

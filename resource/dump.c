@@ -68,6 +68,7 @@ static void put_node(struct text *t, const struct node *n)
 	put(t, "%s%s%s%s%s", n->quarantined ? " quarantined" : "", n->braked ? " braked" : "",
 	    n->fence_forced ? " forced" : "", n->fence_delayed ? " delayed" : "",
 	    n->waited_only ? " waited-only" : "");
+	put_id(t, "log-lost-since", n->log_lost_us);
 	for (size_t i = 0; i < n->n_bad_storage; i++)
 		put(t, " bad-storage=%s%s%s", n->bad_storage[i].path,
 		    n->bad_storage[i].hangs ? "(hangs)" : "",

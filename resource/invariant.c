@@ -160,6 +160,7 @@ static const char *check_node(const struct cluster *c, const struct node *n)
 		  unfence->victim == n->id && unfence->flags & OP_F_UNFENCE),
 	     "a node's unfencing is not one");
 	MUST(!n->braked || n->state == NODE_LOST, "the brake holds a node that is not lost");
+	MUST(!n->log_lost_us || node_is_member(n), "who is no member is to keep the log");
 	MUST(!n->quarantined || n->n_fences, "a node is in quarantine that was never fenced");
 	MUST(!fence || !(fence->flags & OP_F_WATCHDOG) || (watchdog_counts(n) && fence->wait_us),
 	     "time is waited for, and is no proof");

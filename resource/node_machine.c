@@ -8,6 +8,7 @@
 #include "resource/fencing.h"
 #include "resource/journal.h"
 #include "resource/leaving.h"
+#include "resource/log_loss.h"
 #include "resource/operation.h"
 #include "resource/unfence.h"
 #include "resource/vm_machine.h"
@@ -111,6 +112,7 @@ static void node_lose(struct cluster *c, struct node *n, struct why why, uint64_
 
 	leaving_thaw(c, n, false);
 	fencing_begin_anew(n);
+	log_loss_forget(c, n);
 	node_move(c, n, NODE_LOST, why);
 	node_left(c, n);
 	if (fencing_needed(c, n))
@@ -211,6 +213,8 @@ static void member_joins(struct cluster *c, const Hv__Member *m)
 	node_touch(c, n);
 	if (same)
 		still_joins(c, n);
+	if (!wanted)
+		log_loss_seen(c, n, m->learner);
 	if (same || wanted)
 		return;
 	fencing_call_off(c, n);
@@ -270,6 +274,7 @@ static void node_leaves(struct cluster *c, struct node *n, const Hv__View *view,
 
 	n->barrier = view->minority && listed(view->lost, view->n_lost, n->id);
 	watchdog_away(c, n, view);
+	log_loss_forget(c, n);
 	node_touch(c, n);
 	if (node_is_member(n) && in_ring) {
 		node_move(c, n, NODE_MANAGER_DOWN, WHY(MANAGER_DOWN, .subject = n->name));

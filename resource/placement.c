@@ -51,6 +51,8 @@ static enum fit fit_node(const struct node *n)
 		return FIT_OFFLINE;
 	if (n->quarantined && !MUTANT(quarantine_ignored))
 		return FIT_QUARANTINED;
+	if (n->log_lost_us && !MUTANT(logless_takes_vms))
+		return FIT_NO_LOG;
 	if (!node_unfenced(n) && !MUTANT(unfencing_skipped))
 		return FIT_UNFENCED;
 	if ((n->admin != NODE_ACTIVE || n->leaving != NODE_STAYS) && !MUTANT(drained_takes_vms))

@@ -25,6 +25,7 @@ enum fit {
 	FIT_OFFLINE,	 /* not an online member */
 	FIT_DRAINED,	 /* draining or in maintenance */
 	FIT_QUARANTINED, /* fenced too often */
+	FIT_NO_LOG,	 /* its disk does not take the log */
 	FIT_UNFENCED,	 /* a fence device must be told `on` first */
 	FIT_HYPERVISOR,	 /* its hypervisor layer does not answer */
 	FIT_STORAGE,	 /* a storage that it needs cannot be used there */

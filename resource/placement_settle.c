@@ -107,6 +107,7 @@ static bool place(struct cluster *c, struct vm *vm)
 	case FIT_OFFLINE:
 	case FIT_DRAINED:
 	case FIT_QUARANTINED:
+	case FIT_NO_LOG:
 	case FIT_UNFENCED:
 	case FIT_HYPERVISOR:
 	case FIT_STORAGE:

@@ -23,6 +23,8 @@ static const char *fit_cause(enum fit fit)
 		return "drained";
 	case FIT_QUARANTINED:
 		return "in quarantine";
+	case FIT_NO_LOG:
+		return "its disk does not take the log";
 	case FIT_UNFENCED:
 		return "not unfenced yet";
 	case FIT_HYPERVISOR:
@@ -182,6 +184,10 @@ void placement_describe(const struct cluster *c, const struct vm *vm, const stru
 		snprintf(buf, len,
 			 "the node is in quarantine: fenced too often; 'hvcluster node release %s'",
 			 n->name);
+		return;
+	case FIT_NO_LOG:
+		snprintf(buf, len,
+			 "its disk does not take the cluster's log: see 'hvcluster status'");
 		return;
 	case FIT_UNFENCED:
 		snprintf(buf, len, "the node is not unfenced yet: its fence device must say so");

@@ -91,6 +91,9 @@
 	X(68, STORAGE_GOOD, "storage %s can be used again")                                        \
 	X(69, STORAGE_LEFT, "leaves a node where storage %s cannot be used")                       \
 	X(70, STORAGE_FENCE, "VM %s cannot leave it, and its storage cannot be used there")        \
+	X(71, LOG_LOST,                                                                            \
+	  "the disk of node %s does not take the cluster's log: full, failing or hanging")         \
+	X(72, LOG_KEPT, "the disk of node %s takes the cluster's log again")                       \
 	X(100, GUEST_LOST, "its guest agent has not answered for %n s, and it did no I/O: %t")     \
 	X(101, GUEST_PANICKED, "its guest panicked on %s: %t")                                     \
 	X(102, GUEST_WATCHDOG, "its watchdog fired on %s: %t")                                     \

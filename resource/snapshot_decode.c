@@ -107,6 +107,7 @@ static void get_brakes(struct node *n, const Hv__SnapNode *m)
 	n->unfence_op = m->unfence_op;
 	n->unfence_us = m->unfence_us;
 	n->unfence_tries = m->unfence_tries;
+	n->log_lost_us = m->log_lost_us;
 }
 
 static bool get_node_numbers(struct node *n, const Hv__SnapNode *m, const char **ret_why)

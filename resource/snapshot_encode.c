@@ -132,6 +132,7 @@ static void put_brakes(Hv__SnapNode *m, const struct node *n)
 	m->unfence_op = n->unfence_op;
 	m->unfence_us = n->unfence_us;
 	m->unfence_tries = n->unfence_tries;
+	m->log_lost_us = n->log_lost_us;
 }
 
 static void put_bad_storage(Hv__SnapNode *m, const struct node *n)

@@ -223,7 +223,7 @@ static void leave_one(struct cluster *c, struct node *n)
 /* A drain moves what is on its node by itself. */
 static bool concerned(const struct node *n)
 {
-	return n->n_bad_storage && node_takes_vms(n);
+	return n->n_bad_storage && (node_takes_vms(n) || n->log_lost_us);
 }
 
 void storage_fence(struct cluster *c)

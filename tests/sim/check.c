@@ -456,6 +456,16 @@ void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest
 			 (unsigned long long)index);
 }
 
+/* Out of order for good is nothing but their disk: they are to follow the others. */
+static size_t disks_gone(const struct sim *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n += s->hosts[i].power && s->hosts[i].disk.stuck;
+	return n;
+}
+
 /* Healed and quiet: everyone (but a host that is gone for good) is a member, holds the same, and
  * nothing waits. */
 const char *check_quiet(struct sim *s, char *buf, size_t size)
@@ -474,9 +484,12 @@ const char *check_quiet(struct sim *s, char *buf, size_t size)
 		if (!st || st->phase != RL_ACTIVE)
 			snprintf(buf, size, "L1: node %zu is %s", i + 1,
 				 st ? rl_phase_name(st->phase) : "not running");
-		else if (st->n_members != s->n - sim_gone(s))
-			snprintf(buf, size, "L1: node %zu knows only %zu members", i + 1,
-				 st->n_members);
+		else if (st->n_members - st->n_learners != s->n - sim_gone(s))
+			snprintf(buf, size, "L1: node %zu knows only %zu members with a vote",
+				 i + 1, st->n_members - st->n_learners);
+		else if (s->n > 2 && st->n_learners != disks_gone(s))
+			snprintf(buf, size, "L1: node %zu knows %zu learners", i + 1,
+				 st->n_learners);
 		else if (st->pending)
 			snprintf(buf, size, "L1: node %zu still has %zu proposals", i + 1,
 				 st->pending);

@@ -283,6 +283,18 @@ void fault_disk_full(struct sim *s, struct prng *r)
 	sim_at(s, a_while(s, r), room, h, 0);
 }
 
+void fault_log_disk(struct sim *s, struct host *h, bool bad, bool hangs)
+{
+	if (!bad) {
+		disk_well(s, h, 0);
+		room(s, h, 0);
+	} else if (hangs) {
+		h->disk.stuck = true;
+	} else {
+		disk_gives_up(s, h);
+	}
+}
+
 bool faults_all_active(const struct sim *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
@@ -360,8 +372,8 @@ void fault_wall_clock(struct sim *s, struct prng *r)
 void fault_for_good(struct sim *s, hv_node_id id, struct prng *r)
 {
 	struct host *h = sim_host(s, id);
-	struct host *other = sim_host(s, id % s->n + 1);
-	uint64_t kind = prng_range(r, 0, s->n > 2 ? 3 : 2);
+	struct host *other = sim_host(s, s->n > 2 ? id % s->n + 1 : id);
+	uint64_t kind = prng_range(r, 0, 3);
 
 	sim_trace(s, "host %u: out of order", id);
 	s->gone = id;
@@ -374,7 +386,7 @@ void fault_for_good(struct sim *s, hv_node_id id, struct prng *r)
 	if (kind < 3)
 		return;
 	/* A disk that hangs is noticed when something is to be written. Of two nodes, the other one
-	 * would have to lead alone, after a restart: it must not. */
+	 * will have to lead alone: after a restart it must not. */
 	h->disk.stuck = true;
 	process_kill(s, other);
 	sim_at(s, 10 * MS, start_again, other, 0);

@@ -32,6 +32,9 @@ void fault_clock_rate(struct sim *s, struct prng *r);
 void fault_wall_clock(struct sim *s, struct prng *r);
 void fault_nodes(struct sim *s, struct prng *r); /* nodes.c */
 
+/* From here on: it fails, or hangs; or it is well, and what gave up is restarted. */
+void fault_log_disk(struct sim *s, struct host *h, bool bad, bool hangs);
+
 /* Every node is a member of an epoch of all. */
 bool faults_all_active(const struct sim *s);
 

@@ -143,6 +143,9 @@ enum sc_op {
 	SC_STORAGE_GOOD,
 	SC_LIBVIRT_HANGS,
 	SC_LIBVIRT_ANSWERS,
+	SC_LOG_DISK_FAILS, /* the one under clusterd's log */
+	SC_LOG_DISK_HANGS,
+	SC_LOG_DISK_WELL,
 };
 enum sc_answer { SC_ANY_ANSWER, SC_REJECTED, SC_ACCEPTED };
 struct sc_event {

@@ -16,7 +16,8 @@ static const char *const op_words[] = {"power_on",	  "power_off",	      "net_dow
 				       "guest_idle",	  "guest_panics",     "guest_watchdog",
 				       "guest_no_space",  "guest_io_error",   "guest_storage_back",
 				       "storage_bad",	  "storage_good",     "libvirt_hangs",
-				       "libvirt_answers"};
+				       "libvirt_answers", "log_disk_fails",   "log_disk_hangs",
+				       "log_disk_well"};
 
 static bool node_event(enum sc_op op)
 {

@@ -3,6 +3,7 @@
  * Guests in a scenario: "guest": {"agent": true, "busy": false, "attributes": {"heartbeat_s":
  * "10"}} of a VM, and what befalls them. Our own, as "cluster" and "fence" are.
  */
+#include "tests/sim/faults.h"
 #include "tests/sim/scenario_priv.h"
 
 void guest_prepare(struct scenario_run *r, int vm)
@@ -74,6 +75,8 @@ void run_guest_event(struct scenario_run *r, const struct sc_event *e)
 		vms_storage_bad(&r->s, h, 0, 100000000);
 	else if (e->op == SC_STORAGE_GOOD)
 		vms_storage_good(&r->s, h);
+	else if (e->op >= SC_LOG_DISK_FAILS)
+		fault_log_disk(&r->s, h, e->op != SC_LOG_DISK_WELL, e->op == SC_LOG_DISK_HANGS);
 	else
 		vms_libvirt(&r->s, h, e->op == SC_LIBVIRT_HANGS);
 }

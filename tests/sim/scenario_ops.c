@@ -140,6 +140,9 @@ static size_t vm_request(struct scenario_run *r, const struct sc_event *e)
 	case SC_STORAGE_GOOD:
 	case SC_LIBVIRT_HANGS:
 	case SC_LIBVIRT_ANSWERS:
+	case SC_LOG_DISK_FAILS:
+	case SC_LOG_DISK_HANGS:
+	case SC_LOG_DISK_WELL:
 		break;
 	}
 	return NO_REQUEST;
@@ -209,6 +212,9 @@ static bool by_hand(struct scenario_run *r, const struct sc_event *e)
 	case SC_STORAGE_GOOD:
 	case SC_LIBVIRT_HANGS:
 	case SC_LIBVIRT_ANSWERS:
+	case SC_LOG_DISK_FAILS:
+	case SC_LOG_DISK_HANGS:
+	case SC_LOG_DISK_WELL:
 		run_guest_event(r, e);
 		return true;
 	case SC_SHUTDOWN:

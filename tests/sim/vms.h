@@ -346,6 +346,7 @@ struct mind {
 	uint64_t vm_epoch[VMS];
 	hv_node_id vm_node[VMS];
 	hv_node_id guest_on[VMS];
+	uint64_t log_late_us[HV_MAX_NODES]; /* VMs could leave the node since (cluster time) */
 	uint64_t guest_well_us[VMS]; /* runs there, and has its storage, since (cluster time) */
 	bool guest_waits[VMS];	     /* for its storage */
 	uint64_t guests_index;	     /* of the state that hypervisord was told of last */
@@ -477,6 +478,10 @@ void vms_garbage_step(struct sim *s);
 /* The state as text, if the entry makes no sense; the caller frees. ev NULL: it is no event. */
 char *vms_garbage_before(const struct mind *m, const Hv__Event *ev);
 void vms_garbage_after(const struct mind *m, uint64_t index, const char *before);
+
+/* ---- vms_log.c */
+/* What can leave a host whose disk does not take the log has done so. */
+void vms_log_step(struct mind *m, uint64_t index);
 
 /* ---- vms_storage.c */
 /* What VM k needs: static. */

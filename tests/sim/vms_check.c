@@ -337,6 +337,7 @@ void vms_check_step(struct mind *m, uint64_t index, const Hv__Event *ev)
 	vms_guest_told(m, ev);
 	check_begun(m, index);
 	brakes_step(m, index, ev);
+	vms_log_step(m, index);
 	check_vms(m, false);
 	vms_guest_watch(m);
 	check_state(m, index);

@@ -287,7 +287,8 @@ void vms_check_wishes(struct mind *m, uint64_t index, const struct operation *op
 		why = "is locked";
 	else if (op->kind == OP_VM_MIGRATE && !vm->live_migration && !(op->flags & OP_F_PAUSED))
 		why = "is not to be migrated live";
-	else if (n && (n->state != NODE_ONLINE || n->admin != NODE_ACTIVE || !n->hypervisor_ok))
+	else if (n && (n->state != NODE_ONLINE || n->admin != NODE_ACTIVE || !n->hypervisor_ok ||
+		       n->log_lost_us))
 		why = "is put on a node that takes none";
 	else if (gives_way_for_nothing(m->c, vm))
 		why = "makes room for one of no higher priority";

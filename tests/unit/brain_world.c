@@ -134,6 +134,7 @@ void view(struct world *w, const char *members, const char *lost_in_ring, bool m
 			hv__member__init(&m[v.n_members]);
 			m[v.n_members].node = id;
 			m[v.n_members].incarnation = w->incarnation[id];
+			m[v.n_members].learner = strchr(members, digit)[1] == '!';
 			mp[v.n_members] = &m[v.n_members];
 			v.n_members++;
 		} else if (cluster_node(w->c, id)) {

@@ -49,8 +49,8 @@ void step(struct world *w, Hv__Event *ev, hv_node_id proposer);
 void tick(struct world *w, uint64_t ms);
 void tick_due(
     struct world *w); /* until the brain's next deadline, which there must be, has passed */
-/* Members by a string of digits: "12" are nodes 1 and 2. lost_in_ring: those of the rest that
- * corosync sees. */
+/* Members by a string of digits: "12" are nodes 1 and 2, "1!2" with node 1 as a learner.
+ * lost_in_ring: those of the rest that corosync sees. */
 void view(struct world *w, const char *members, const char *lost_in_ring, bool minority);
 void report(struct world *w, hv_node_id node,
 	    const char *seen); /* "web1=running db1=paused"; NULL: cannot tell */

@@ -163,35 +163,6 @@ Test(replog, a_silent_member_is_left_out_and_taken_in_again, .fini = cleanup)
 	eq_text(1, "a b ");
 }
 
-Test(replog, a_member_whose_disk_hangs_is_left_out_for_good, .fini = cleanup)
-{
-	start(3);
-	rack_view(&r, 1, 2, 3, 0);
-	rack_settle(&r);
-	rack_node(&r, 3)->disk_stuck = true;
-	rack_propose(&r, 2, "a");
-	rack_pass(&r, 5000000);
-	eq_text(1, "a ");
-	cr_assert_eq(status(1)->n_members, 2);
-	cr_assert_eq(status(3)->phase, RL_LEFT_OUT);
-	cr_assert_leq(status(1)->epoch.number, 2, "it does not come and go");
-}
-
-Test(replog, a_failed_disk_is_said_and_not_waited_for, .fini = cleanup)
-{
-	start(3);
-	rack_view(&r, 1, 2, 3, 0);
-	rack_settle(&r);
-	rack_input(&r, 1, &(struct rl_input){.kind = RL_IN_WRITE_FAILED});
-	cr_assert(status(1)->disk_failed);
-	rack_pass(&r, 100000);
-	rack_view(&r, 1, 2, 3, 0);
-	rack_settle(&r);
-	cr_assert_eq(status(2)->phase, RL_ACTIVE, "at once: nobody waits for it");
-	cr_assert_eq(status(2)->n_members, 2);
-	cr_assert_eq(status(1)->phase, RL_LEFT_OUT);
-}
-
 Test(replog, a_replica_that_disagrees_with_the_majority_takes_their_state, .fini = cleanup)
 {
 	start(3);
