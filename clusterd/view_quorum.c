@@ -10,6 +10,7 @@ struct voters {
 	struct vote_info info;
 	struct node_list nodes;
 	struct node_set present;
+	struct node_set holders; /* of them, those whose disk takes the log: what counts in the end */
 };
 
 static void voters_of(const struct view *v, struct voters *ret)
@@ -21,6 +22,9 @@ static void voters_of(const struct view *v, struct voters *ret)
 		ret->nodes.nodes[ret->nodes.n++] = (struct rl_node_cfg){
 		    .id = v->list->nodes[i].id, .votes = v->list->nodes[i].votes};
 	node_set_from(&ret->present, v->status->view, v->status->n_view);
+	ret->holders = ret->present;
+	for (size_t i = 0; i < v->status->n_learners; i++)
+		node_set_remove(&ret->holders, v->status->learners[i]);
 }
 
 /* ---- one sentence about how many may go */
@@ -47,7 +51,7 @@ uint32_t view_may_lose(const struct view *v, char **ret_text)
 	unsigned may;
 
 	voters_of(v, &w);
-	may = v->status->quorate ? forecast_may_lose(&w.info, &w.nodes, &w.present) : 0;
+	may = v->status->quorate ? forecast_may_lose(&w.info, &w.nodes, &w.holders) : 0;
 	*ret_text = lose_text(v, &w, may);
 	return may;
 }
@@ -97,14 +101,14 @@ static void add_loss(Hv__QuorumResponse *q, const char *name, bool device, const
 
 static void add_device_loss(const struct view *v, const struct voters *w, Hv__QuorumResponse *q)
 {
-	struct forecast f = forecast_loss(&w->info, &w->nodes, &w->present, 0);
+	struct forecast f = forecast_loss(&w->info, &w->nodes, &w->holders, 0);
 	struct voters without = *w;
 	unsigned may;
 
 	if (!w->info.device_votes)
 		return;
 	without.info.device_votes = false;
-	may = forecast_may_lose(&without.info, &w->nodes, &w->present);
+	may = forecast_may_lose(&without.info, &w->nodes, &w->holders);
 	add_loss(
 	    q, "quorum device", true, &f,
 	    f.quorate
@@ -120,7 +124,7 @@ static void add_losses(const struct view *v, const struct voters *w, Hv__QuorumR
 
 		if (!n)
 			continue;
-		f = forecast_loss(&w->info, &w->nodes, &w->present, n->id);
+		f = forecast_loss(&w->info, &w->nodes, &w->holders, n->id);
 		add_loss(q, n->name, false, &f, loss_text(v, n, &f));
 	}
 	add_device_loss(v, w, q);

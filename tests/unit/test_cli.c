@@ -181,7 +181,7 @@ Test(cli, status_as_json_has_every_field_under_its_name)
 	cr_assert_eq(json_integer_value(json_object_get(s, "applied")), 1204);
 	cr_assert_eq(json_array_size(json_object_get(s, "nodes")), 3);
 	cr_assert_str_eq(text_at(node, "name"), "host1");
-	cr_assert_eq(json_object_size(node), 32, "every field of NodeInfo");
+	cr_assert_eq(json_object_size(node), 33, "every field of NodeInfo");
 	vm = json_array_get(json_object_get(s, "attention"), 0);
 	cr_assert_str_eq(text_at(vm, "reason"), "waits for proof that node host3 is off");
 	cr_assert_str_eq(json_string_value(json_array_get(json_object_get(s, "warnings"), 0)),
