@@ -91,11 +91,14 @@ void brakes_command(struct mind *m, const Hv__Command *cmd)
 
 /* ---- fences */
 
-/* A device's answer. The node's reason need not say so: with its VMs gone, its drain may be over.
+/*
+ * A device's answer. The node's reason need not say so: with its VMs gone, its drain may be over. A
+ * node that holds nothing needs no proof: an answer that is none only ended its fencing.
  */
 static bool proves(const Hv__Event *ev, const struct node *n)
 {
-	return ev->body_case == HV__EVENT__BODY_OP_RESULT && ev->op_result->fenced_node == n->id;
+	return ev->body_case == HV__EVENT__BODY_OP_RESULT && ev->op_result->fenced_node == n->id &&
+	       n->reason.code != REASON_NOTHING_DEPENDS;
 }
 
 static bool may_wait(const struct mind *m, const struct fence_watch *w, uint32_t level)
