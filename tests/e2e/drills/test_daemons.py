@@ -198,7 +198,8 @@ def test_clusterds_disk_is_full_where_vms_run(drill):
     write_something(drill)
     drill.speak(vms, elsewhere_than=["host1"])
     drill.untouched(vms)
-    drill.cluster.run("vm", "migrate", vms[0], "host1", check=False)
+    refused = drill.cluster.run("vm", "migrate", vms[0], "--to", "host1", check=False)
+    assert refused.returncode and "log" in refused.stderr, f"{refused}"
     assert "DOES NOT TAKE THE CLUSTER'S LOG" in drill.cluster.run("status").stdout, "status says so"
     write_something(drill)
     drill.lab.exec("host1", "rm", "-f", f"{STATE}/fill")
