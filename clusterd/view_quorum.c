@@ -10,7 +10,8 @@ struct voters {
 	struct vote_info info;
 	struct node_list nodes;
 	struct node_set present;
-	struct node_set holders; /* of them, those whose disk takes the log: what counts in the end */
+	struct node_set
+	    holders; /* of them, those whose disk takes the log: what counts in the end */
 };
 
 static void voters_of(const struct view *v, struct voters *ret)
