@@ -65,7 +65,7 @@ static bool plan(struct cluster *c, const struct vm *vm, const struct node *n, s
 		if (low->priority >= vm->priority + MUTANT(equal_gives_way) ||
 		    ret->count == HV_MAX_EVICTIONS)
 			break;
-		if (leaves(low, n) || !moves_free(c, low))
+		if (leaves(low, n) || !moves_free(c, low) || rules_carries(low, vm->priority))
 			continue;
 		give(&room, low, +1);
 		ret->victims[ret->count++] = low;

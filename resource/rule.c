@@ -284,6 +284,22 @@ bool rules_awaited(const struct vm *vm)
 	return false;
 }
 
+bool rules_carries(const struct vm *vm, int32_t priority)
+{
+	for (size_t i = 0; i < vm->n_rules; i++) {
+		const struct rule *r = vm->rules[i];
+		const struct vm *other = r->members[0];
+
+		if (depends_on(r, other) != vm || (KIND(r, AFTER) && !r->mandatory))
+			continue;
+		if (other->state == VM_STARTING ||
+		    (vm_is_up(other) && (other->priority >= priority ||
+					 rules_carries(other, priority))))
+			return true;
+	}
+	return false;
+}
+
 bool rules_tied(const struct vm *vm)
 {
 	for (size_t i = 0; i < vm->n_rules; i++)

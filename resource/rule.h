@@ -78,6 +78,8 @@ bool rules_leader_moves(const struct vm *vm);
 bool rules_leader_comes(const struct vm *vm);
 /* A VM that follows it is on its way to where it is: it stays until that has arrived. */
 bool rules_awaited(const struct vm *vm);
+/* Who needs it is just starting, or matters as much as `priority`: it is not stopped for that. */
+bool rules_carries(const struct vm *vm, int32_t priority);
 /* It follows another, or is followed: one wish alone does not move both. */
 bool rules_tied(const struct vm *vm);
 /* Those that need it run: they are stopped before it is. */
