@@ -293,8 +293,8 @@ bool rules_carries(const struct vm *vm, int32_t priority)
 		if (depends_on(r, other) != vm || (KIND(r, AFTER) && !r->mandatory))
 			continue;
 		if (other->state == VM_STARTING ||
-		    (vm_is_up(other) && (other->priority >= priority ||
-					 rules_carries(other, priority))))
+		    (vm_is_up(other) &&
+		     (other->priority >= priority || rules_carries(other, priority))))
 			return true;
 	}
 	return false;

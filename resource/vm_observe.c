@@ -53,7 +53,7 @@ static struct why why_known(struct cluster *c, const struct vm *vm)
 	return why_same(&vm->reason);
 }
 
-static void owner_has_it_paused(struct cluster *c, struct vm *vm, bool incoming, const char *text)
+static void owner_has_it_paused(struct cluster *c, struct vm *vm, const char *text)
 {
 	struct why outside = WHY(PAUSED_OUTSIDE, .subject = node_name(c, vm->node), .text = text);
 
@@ -67,9 +67,9 @@ static void owner_has_it_paused(struct cluster *c, struct vm *vm, bool incoming,
 		return;
 	if (vm->want_paused) {
 		vm_move(c, vm, VM_PAUSED, why_known(c, vm));
-	} else if (vm->arriving || incoming) {
-		/* Ownership has come to it by a committed migration: it is the only copy. */
-		vm->arriving = true;
+	} else if (vm->arriving) {
+		/* Ownership has come to it by a committed migration: it is the only copy. What was
+		 * paused before it came stays so, though it has never run there. */
 		vm_move(c, vm, VM_RESUMING, why_known(c, vm));
 	} else {
 		vm_move(c, vm, VM_PAUSED, outside);
@@ -117,7 +117,7 @@ void vm_owner_says(struct cluster *c, struct vm *vm, Hv__Observed observed, stru
 		return;
 	case HV__OBSERVED__OBSERVED_PAUSED:
 	case HV__OBSERVED__OBSERVED_INCOMING:
-		owner_has_it_paused(c, vm, observed == HV__OBSERVED__OBSERVED_INCOMING, gone.text);
+		owner_has_it_paused(c, vm, gone.text);
 		return;
 	case HV__OBSERVED__OBSERVED_ABSENT:
 		owner_lost_it(c, vm, gone);

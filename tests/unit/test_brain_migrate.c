@@ -526,3 +526,21 @@ Test(brain_migrate, a_source_that_has_booted_meanwhile_proves_no_arrival)
 	assert_vm(w, "web1", VM_PENDING, 0);
 	world_free(w);
 }
+
+/* Somebody paused it by hand; it never runs at its new place, which says so. */
+Test(brain_migrate, what_was_paused_stays_so_when_its_new_host_is_asked)
+{
+	struct world *w = world_with_web1(3, 1);
+
+	observed(w, 1, "web1", PAUSED, HV__CAUSE__CAUSE_ADMIN);
+	assert_vm(w, "web1", VM_PAUSED, 1);
+	vm_migrate(w, "web1", "host2");
+	cr_assert_eq(vm(w, "web1")->state, VM_MIGRATING);
+	result(w, "web1", HV_OK, ABSENT);
+	assert_vm(w, "web1", VM_PAUSED, 2);
+	report(w, 2, NULL);
+	report(w, 2, "web1=incoming");
+	assert_vm(w, "web1", VM_PAUSED, 2);
+	cr_assert(!vm_op(w, "web1"), "it is not let run");
+	world_free(w);
+}
