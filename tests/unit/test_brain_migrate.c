@@ -540,6 +540,8 @@ Test(brain_migrate, what_was_paused_stays_so_when_its_new_host_is_asked)
 	assert_vm(w, "web1", VM_PAUSED, 2);
 	report(w, 2, NULL);
 	report(w, 2, "web1=incoming");
+	assert_vm(w, "web1", VM_CHECKING, 2);
+	result(w, "web1", HV_OK, INCOMING);
 	assert_vm(w, "web1", VM_PAUSED, 2);
 	cr_assert(!vm_op(w, "web1"), "it is not let run");
 	world_free(w);
