@@ -75,7 +75,7 @@ def lab(request):
     luns, sbd, locks = (request.node.get_closest_marker(name) for name in ("luns", "sbd", "locks"))
     if (dog or sbd) and not (bindir() / "tests/lab/labdog").exists():
         pytest.skip("tests/lab/labdog is not built: it needs libfuse3-dev")
-    made = Lab(os.environ.get("LAB_NAME", "e2e"), bindir="/nonexistent" if bare else bindir(),
+    made = Lab(os.environ.get("LAB_NAME", "e2e") + os.environ.get("PYTEST_XDIST_WORKER", ""), bindir="/nonexistent" if bare else bindir(),
                witness=bool(request.node.get_closest_marker("witness")), quorum=quorum_of(request),
                env=SANITIZERS if sanitized() else "", watchdog=dog.args[0] if dog else "",
                token=dog.args[1] if dog else None, sbd=bool(sbd), luns=luns.args[0] if luns else 0,

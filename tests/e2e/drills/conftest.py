@@ -3,6 +3,7 @@
 A drill takes `drill` (see drill.py), does something terrible and returns; then the oracle judges, whatever the
 drill itself found. Only those marked `telling` are part of ./check: each other one gets the mark `drill`.
 DRILLS_TABLE=FILE holds the table as JSON, with what was found, while the run goes on.
+With pytest-xdist (-n 2) each worker has a lab of its own, and the table is the first process's.
 """
 
 import json
@@ -14,6 +15,7 @@ import pytest
 from .drill import Drill
 
 ROWS = []
+ROW = "row of the table"
 
 
 def pytest_configure(config):
@@ -49,7 +51,6 @@ def pytest_pyfunc_call(pyfuncitem):
     words = pyfuncitem.funcargs
     row = {"drill": pyfuncitem.name, "done": (pyfuncitem.obj.__doc__ or "").strip().splitlines()[0:1],
            "verdict": "FAILED", "began": time.time()}
-    ROWS.append(row)
     failure = None
     try:
         pyfuncitem.obj(**{name: words[name] for name in pyfuncitem._fixtureinfo.argnames})
@@ -63,7 +64,7 @@ def pytest_pyfunc_call(pyfuncitem):
     row["why"] = complaints + ([f"{type(failure).__name__}: {failure}"[:2000]] if failure else [])
     if not row["why"]:
         row["verdict"] = "ok"
-    write_table()
+    pyfuncitem.user_properties.append((ROW, row))
     if complaints:
         raise AssertionError("the oracle: " + "; ".join(complaints)) from failure
     if failure:
@@ -71,9 +72,16 @@ def pytest_pyfunc_call(pyfuncitem):
     return True
 
 
+def pytest_runtest_logreport(report):
+    """After each drill, so that a long run can be watched; of a worker, too."""
+    if report.when == "call":
+        ROWS.extend(value for name, value in report.user_properties if name == ROW)
+        ROWS.sort(key=lambda row: row["began"])
+        write_table()
+
+
 def write_table():
-    """After each drill, so that a long run can be watched."""
-    if os.environ.get("DRILLS_TABLE"):
+    if os.environ.get("DRILLS_TABLE") and not os.environ.get("PYTEST_XDIST_WORKER"):
         with open(os.environ["DRILLS_TABLE"], "w", encoding="utf-8") as file:
             json.dump(ROWS, file, indent=1)
 
