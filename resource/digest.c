@@ -106,7 +106,7 @@ static uint64_t guest(uint64_t h, const struct guest *g)
 	h = mix(mix(mix(h, g->asked), g->held), g->reset_us);
 	for (size_t i = 0; i < g->n_resets; i++)
 		h = mix(h, g->resets_us[i]);
-	h = mix(mix(mix(h, g->again_us), g->resumed_us), g->resumes);
+	h = mix(mix(mix(mix(h, g->again_us), g->storage_us), g->resumed_us), g->resumes);
 	return str(mix(mix(h, g->reset_wall_ms), g->evidence_node), g->evidence ? g->evidence : "");
 }
 

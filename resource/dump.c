@@ -102,6 +102,7 @@ static void put_guest(struct text *t, const struct guest *g)
 	put_id(t, "resets", g->n_resets);
 	put_id(t, "reset-at", g->reset_us);
 	put_id(t, "reset-again", g->again_us);
+	put_id(t, "storage-since", g->storage_us);
 	put_id(t, "resumes", g->resumes);
 	put(t, "%s%s%s%s", g->storage_back ? " storage-back" : "", g->answered ? " answered" : "",
 	    g->asked ? " reset-asked" : "", g->held ? " reset-held" : "");

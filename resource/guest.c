@@ -40,8 +40,8 @@ static bool nothing_set(const struct guest *g)
 static bool nothing_done(const struct guest *g)
 {
 	return !g->own_resets && !g->answered && !g->asked && !g->held && !g->n_resets &&
-	       !g->reset_us && !g->again_us && !g->resumed_us && !g->resumes && !g->reset_wall_ms &&
-	       !g->evidence_node && !g->evidence;
+	       !g->reset_us && !g->again_us && !g->storage_us && !g->resumed_us && !g->resumes &&
+	       !g->reset_wall_ms && !g->evidence_node && !g->evidence;
 }
 
 bool guest_is_plain(const struct guest *g)

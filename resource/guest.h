@@ -41,6 +41,7 @@ struct guest {
 	uint64_t resets_us[GUEST_RESETS_MAX]; /* latest ones, ascending */
 	size_t n_resets;
 	uint64_t reset_us;   /* the latest reset, also an administrator's */
+	uint64_t storage_us; /* since when a storage that it had lacked works again */
 	uint64_t again_us;   /* not reset before */
 	uint64_t resumed_us; /* after an I/O error, the last time */
 	uint32_t resumes;    /* in a row */

@@ -62,7 +62,7 @@ void guest_moves(struct cluster *c, struct vm *vm, enum vm_state to)
 		g->asked = false;
 	if (to == VM_STARTING) {
 		g->answered = g->held = false;
-		g->again_us = g->resumed_us = 0;
+		g->again_us = g->storage_us = g->resumed_us = 0;
 		g->resumes = 0;
 	}
 	if (!MUTANT(guest_facts_outlive))
@@ -85,9 +85,9 @@ void guest_node_blind(struct cluster *c, const struct node *n)
 
 void guest_storage_works(struct cluster *c, struct vm *vm)
 {
-	if (!vm->guest.heartbeat_s || MUTANT(guest_storage_ignored))
+	if (MUTANT(guest_storage_ignored))
 		return;
-	vm->guest.again_us = c->now_us + vm->guest.heartbeat_uptime_s * HV_US_PER_S;
+	vm->guest.storage_us = c->now_us;
 	vm_touch(c, vm);
 }
 
@@ -182,7 +182,7 @@ void guest_seen(struct cluster *c, const Hv__GuestHealth *ev)
 void guest_forget_resets(struct cluster *c, struct vm *vm)
 {
 	vm->guest.n_resets = 0;
-	vm->guest.held = false; /* `again_us` stays: its storage is no better for it */
+	vm->guest.held = false; /* `storage_us` stays: its storage is no better for it */
 	vm_touch(c, vm);
 }
 

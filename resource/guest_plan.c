@@ -98,8 +98,9 @@ static struct guest_plan reset(const struct cluster *c, const struct vm *vm, enu
 		return plan;
 	plan.at_us = g->again_us;
 	if (cause == RESET_LOST && !MUTANT(guest_uptime_ignored))
-		plan.at_us = later(plan.at_us, later(vm->since_us, g->reset_us) +
-						   g->heartbeat_uptime_s * HV_US_PER_S);
+		plan.at_us =
+		    later(plan.at_us, later(later(vm->since_us, g->reset_us), g->storage_us) +
+					  g->heartbeat_uptime_s * HV_US_PER_S);
 	if (g->held)
 		return nothing("it is not reset any more: its resets are used up");
 	if (storage_fault_of(vm, cluster_node(c, vm->node)) && !MUTANT(guest_storage_ignored))

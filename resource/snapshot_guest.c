@@ -29,6 +29,7 @@ void snapshot_put_guest(Hv__SnapGuest *m, const struct guest *g)
 	m->held = g->held;
 	m->reset_us = g->reset_us;
 	m->again_us = g->again_us;
+	m->storage_us = g->storage_us;
 	m->resumed_us = g->resumed_us;
 	m->resumes = g->resumes;
 	m->reset_wall_ms = g->reset_wall_ms;
@@ -66,6 +67,7 @@ void snapshot_get_guest(struct guest *g, const Hv__SnapGuest *m)
 	g->held = m->held;
 	g->reset_us = m->reset_us;
 	g->again_us = m->again_us;
+	g->storage_us = m->storage_us;
 	g->resumed_us = m->resumed_us;
 	g->resumes = m->resumes;
 	g->reset_wall_ms = m->reset_wall_ms;
