@@ -56,6 +56,7 @@ struct sim_guest {
 	bool answered;			 /* its agent has, since it was started or reset */
 	uint64_t ready_us;		 /* its agent answers from then on */
 	uint64_t answered_us, worked_us; /* last time */
+	uint64_t since_us;		 /* it is as it is */
 	Hv__GuestTrouble trouble;
 	bool storage_back;
 	/* hypervisord */

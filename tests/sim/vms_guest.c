@@ -43,17 +43,25 @@ bool vms_guest_works(struct sim *s, const struct host *h, int k)
 	return alive(s, h, k) && vms_dom(s, h->id, k)->guest.busy;
 }
 
-/* Up to now it was as it is. */
-static void account(struct sim *s, struct host *h, int k)
+/* It answers now: also if nobody asked, when it did so for as long as it is between two looks. */
+static void account_for(struct sim *s, struct host *h, int k, bool looked)
 {
 	struct sim_guest *g = &vms_dom(s, h->id, k)->guest;
 
 	if (vms_guest_answers(s, h, k)) {
-		g->answered_us = s->now_us;
 		g->answered = true;
+		if (looked || s->now_us - g->since_us >= LOOK_US)
+			g->answered_us = s->now_us;
 	}
 	if (vms_guest_works(s, h, k))
 		g->worked_us = s->now_us;
+}
+
+/* Up to now it was as it is. */
+static void account(struct sim *s, struct host *h, int k)
+{
+	account_for(s, h, k, false);
+	vms_dom(s, h->id, k)->guest.since_us = s->now_us;
 }
 
 /* ---- hypervisord */
@@ -135,7 +143,7 @@ static void on_look(struct sim *s, struct host *h, uint64_t arg)
 	if (g->gen != arg >> 8 || !h->power || !g->heartbeat_s ||
 	    vms_dom(s, h->id, k)->state == DOM_ABSENT)
 		return;
-	account(s, h, k);
+	account_for(s, h, k, true);
 	if (can_look(s, h, k)) {
 		look(s, h, k);
 	} else {
@@ -262,6 +270,7 @@ void vms_guest_moves(struct sim *s, hv_node_id src, hv_node_id dst, int k)
 				 .ready_us = from->ready_us,
 				 .answered = from->answered,
 				 .answered_us = from->answered_us,
+				 .since_us = s->now_us,
 				 .worked_us = from->worked_us,
 				 .counted_us = from->worked_us,
 				 .blind = true,
