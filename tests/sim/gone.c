@@ -16,9 +16,10 @@ static void force(struct sim *s, struct host *h)
 
 /*
  * A store was lost and its peer was not caught up since its start: nobody may lead. This is for
- * the administrator to decide, who looks for a node that still has its log.
+ * the administrator to decide, who looks for a node that still has its log, and comes again while
+ * that one boots.
  */
-void gone_administrator(struct sim *s)
+bool gone_administrator(struct sim *s)
 {
 	bool stuck = false;
 
@@ -30,8 +31,9 @@ void gone_administrator(struct sim *s)
 		if (!p->up || s->hosts[i].disk.damaged || rl_status(p->log)->phase == RL_ACTIVE)
 			continue;
 		force(s, &s->hosts[i]);
-		return;
+		return true;
 	}
+	return !stuck;
 }
 
 /* The others go on without it, once they have found out, and take it in again. */

@@ -389,7 +389,7 @@ uint64_t process_watch_due_us(const struct sim *s, struct host *h); /* 0: never 
 
 /* gone.c: healed, and then something is gone for good */
 void gone_one(struct sim *s);
-void gone_administrator(struct sim *s); /* a store was lost, and nobody leads */
+bool gone_administrator(struct sim *s); /* a store was lost, and nobody leads; false: look again */
 void gone_majority(struct sim *s);
 void until_quiet(struct sim *s); /* world.c: everyone has agreed that nothing more is to be done */
 

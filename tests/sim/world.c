@@ -65,10 +65,8 @@ void until_quiet(struct sim *s)
 		if (rests)
 			patience_begins(s);
 		looks = rests && !hasty && s->mind->quiet(s) ? looks + 1 : 0;
-		if (!s->failed && force && s->now_us >= force) {
-			gone_administrator(s);
-			force = 0;
-		}
+		if (!s->failed && force && s->now_us >= force)
+			force = gone_administrator(s) ? 0 : s->now_us + FORCE_US;
 	}
 }
 
