@@ -239,7 +239,7 @@ static uint8_t *view_event(const struct replog *log, size_t *ret_len)
 	Hv__Event ev = HV__EVENT__INIT;
 	Hv__View view = HV__VIEW__INIT;
 	Hv__Member members[HV_MAX_NODES], *pointers[HV_MAX_NODES];
-	uint64_t at_us = view_time_us(log);
+	uint64_t at_us = view_time_us(log), ago_us = log->now_us - log->detected_us;
 	uint8_t *data;
 
 	for (size_t i = 0; i < log->ep.members.n; i++) {
@@ -259,7 +259,7 @@ static uint8_t *view_event(const struct replog *log, size_t *ret_len)
 	view.minority = log->ep.minority;
 	/* A device votes for one side only. */
 	view.duel = log->ep.minority && !log->ep.rule.device_votes;
-	view.detected_us = log->detected_us + (at_us - log->cluster_us);
+	view.detected_us = at_us > ago_us ? at_us - ago_us : 1;
 	ev.at_us = at_us;
 	ev.wall_ms = log->wall_ms;
 	ev.proposer = log->self;

@@ -386,7 +386,7 @@ void activation_again(struct replog *log)
 		return;
 	if (!has_missed_nothing(log, c.votes) && !log->caught_up)
 		return;
-	log->detected_us = log->cluster_us;
+	log->detected_us = log->now_us;
 	log->want_again = false;
 	activate_send(log,
 		      &(struct activation){c.set, c.points, c.top + 1, log->self, true, alone});

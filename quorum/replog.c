@@ -216,7 +216,7 @@ static void confchg(struct replog *log, const struct rl_input *in)
 	log->ring = in->ring;
 	log->view = view;
 	log->ring_members = ring_members;
-	log->detected_us = log->cluster_us;
+	log->detected_us = log->now_us;
 	doubt_caught_up(log);
 	hello_view(log);
 }

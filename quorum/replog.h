@@ -123,10 +123,9 @@ enum rl_in_kind {
 };
 struct rl_input {
 	enum rl_in_kind kind;
-	uint64_t now_us; /* CLOCK_MONOTONIC of this host */
-	uint64_t
-	    cluster_us; /* the driver's estimate of cluster time: for View.at_us and detected_us */
-	uint64_t wall_ms; /* for display */
+	uint64_t now_us;     /* CLOCK_MONOTONIC of this host */
+	uint64_t cluster_us; /* the driver's estimate of cluster time: for View.at_us */
+	uint64_t wall_ms;    /* for display */
 	/* CONFCHG, QUORUM */
 	struct rl_ring ring;
 	const hv_node_id *members;

@@ -148,7 +148,7 @@ struct replog {
 	bool in_view, left_out;
 	struct rl_ring ring;
 	struct node_set view, ring_members;
-	uint64_t detected_us; /* cluster time */
+	uint64_t detected_us; /* by our clock: the time of the cluster may leap meanwhile */
 	struct {
 		bool known, quorate;
 		struct rl_ring ring;

@@ -96,15 +96,14 @@ static void write_done(struct rack_node *node, const struct rl_write *w)
 	node->written = w->number;
 }
 
-static uint64_t time_of(const struct rl_entry *e)
+static void read_times(struct rack_node *node, const struct rl_entry *e)
 {
 	Hv__Event *ev = hv__event__unpack(NULL, e->len, e->data);
-	uint64_t at_us;
 
-	hv_assert(ev);
-	at_us = ev->at_us;
+	hv_assert(ev && ev->view);
+	node->view_us = ev->at_us;
+	node->detected_us = ev->view->detected_us;
 	hv__event__free_unpacked(ev, NULL);
-	return at_us;
 }
 
 static void applied(struct rack_node *node, const struct rl_entry *e)
@@ -116,7 +115,7 @@ static void applied(struct rack_node *node, const struct rl_entry *e)
 		node->digest = node->digest * 31 + e->data[i];
 	if (e->type == RL_VIEW) {
 		node->views++;
-		node->view_us = time_of(e);
+		read_times(node, e);
 	} else if (e->type == RL_COMMAND) {
 		char *text =
 		    hv_xasprintf("%s%.*s ", node->text, (int)e->len, (const char *)e->data);

@@ -36,7 +36,8 @@ struct rack_node {
 	bool lie; /* reports a wrong digest */
 	bool damaged;
 	uint64_t behind_us; /* so much later is it than this node knows */
-	uint64_t view_us;   /* what the view that it applied last says of the time */
+	/* what the view that it applied last says of the time, and of when it was seen to change */
+	uint64_t view_us, detected_us;
 	/* network: messages of the view not yet delivered */
 	size_t pos;
 };

@@ -384,3 +384,26 @@ Test(replog, a_view_has_the_latest_time_that_a_member_knows, .fini = cleanup)
 	cr_assert_eq(status(3)->epoch.node, 1, "who has just booted activates");
 	cr_assert_eq(rack_node(&r, 3)->view_us, r.now_us);
 }
+
+Test(replog, a_change_is_as_long_ago_as_it_took_whatever_the_time_was_taken_for, .fini = cleanup)
+{
+	uint64_t seen_us;
+
+	start(3);
+	rack_view(&r, 1, 2, 3, 0);
+	rack_settle(&r);
+	rack_crash(&r, 1);
+	rack_view(&r, 3, 0);
+	rack_pass(&r, 240000000);
+	rack_boot(&r, 1);
+	rack_node(&r, 1)->behind_us = 239000000;
+	rack_view_without_votes(&r, 1, 3, 0);
+	seen_us = r.now_us;
+	rack_pass(&r, 50000);
+	rack_node(&r, 1)->behind_us = 0; /* it has caught up */
+	rack_votes(&r, true);
+	rack_settle(&r);
+	cr_assert_eq(status(3)->epoch.node, 1);
+	cr_assert_eq(rack_node(&r, 3)->view_us, r.now_us);
+	cr_assert_eq(rack_node(&r, 3)->detected_us, seen_us);
+}
