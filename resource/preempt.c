@@ -52,6 +52,23 @@ static void give(struct room *r, const struct vm *vm, int sign)
 	r->vcpus += sign * (int64_t)vm->vcpus;
 }
 
+/* Another node can take it. */
+static bool can_go(struct cluster *c, const struct vm *victim, hv_node_id *ret_target)
+{
+	bool tried = victim->live_migration && victim->migrate_attempts;
+
+	return !victim->group && !tried && placement_pick(c, victim, true, ret_target) == FIT_OK;
+}
+
+/* Who needs it is not disturbed when it leaves live. */
+static bool gives_way(struct cluster *c, const struct vm *victim, const struct vm *vm)
+{
+	hv_node_id target;
+
+	return !rules_carries(victim, vm->priority) ||
+	       (victim->live_migration && can_go(c, victim, &target));
+}
+
 /* From the lowest rank upwards until there is room, then without those that were not needed. */
 static bool plan(struct cluster *c, const struct vm *vm, const struct node *n, struct eviction *ret)
 {
@@ -65,7 +82,7 @@ static bool plan(struct cluster *c, const struct vm *vm, const struct node *n, s
 		if (low->priority >= vm->priority + MUTANT(equal_gives_way) ||
 		    ret->count == HV_MAX_EVICTIONS)
 			break;
-		if (leaves(low, n) || !moves_free(c, low) || rules_carries(low, vm->priority))
+		if (leaves(low, n) || !moves_free(c, low) || !gives_way(c, low, vm))
 			continue;
 		give(&room, low, +1);
 		ret->victims[ret->count++] = low;
@@ -101,14 +118,11 @@ static void evict(struct cluster *c, struct vm *victim, const struct vm *vm)
 	struct why why = WHY(PREEMPTED, .subject = vm->name);
 	const struct node *n = node_get(c, victim->node);
 	hv_node_id target = 0;
-	enum fit fit = victim->group ? FIT_MEMORY : placement_pick(c, victim, true, &target);
 
-	bool tried = victim->live_migration && victim->migrate_attempts;
-
-	if (fit == FIT_OK && !tried) {
+	if (can_go(c, victim, &target)) {
 		if (!victim->live_migration || n->migrations_running < c->tuning.migrate_parallel)
 			vm_move_to(c, victim, target, 0, why);
-	} else if (victim->state == VM_RUNNING) {
+	} else if (victim->state == VM_RUNNING && !rules_carries(victim, vm->priority)) {
 		vm_relocate(c, victim, why);
 	}
 }

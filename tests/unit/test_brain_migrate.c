@@ -546,3 +546,19 @@ Test(brain_migrate, what_was_paused_stays_so_when_its_new_host_is_asked)
 	cr_assert(!vm_op(w, "web1"), "it is not let run");
 	world_free(w);
 }
+
+Test(brain_migrate, what_was_paused_stays_so_when_its_new_host_was_away)
+{
+	struct world *w = world_with_web1(3, 1);
+
+	observed(w, 1, "web1", PAUSED, HV__CAUSE__CAUSE_IO_ERROR);
+	vm_migrate(w, "web1", "host2");
+	result(w, "web1", HV_OK, ABSENT);
+	view(w, "13", "", false);
+	assert_vm(w, "web1", VM_RECOVERING, 2);
+	view(w, "123", "", false);
+	report(w, 2, "web1=incoming");
+	assert_vm(w, "web1", VM_PAUSED, 2);
+	cr_assert_eq(running_count(w, OP_VM_RESUME), 0);
+	world_free(w);
+}

@@ -494,6 +494,49 @@ Test(brain_rules, without_preemption_or_with_the_same_priority_nobody_gives_way)
 	world_free(w);
 }
 
+Test(brain_rules, what_a_vm_that_matters_more_needs_does_not_give_way_unless_it_can_leave_live)
+{
+	struct world *w = count_world(2);
+
+	set(w, "preemption", "on");
+	vm_add(w, "db", 2000, 0, false);
+	vm_start(w, "db", "host1");
+	vm_add(w, "app", 1000, 9, false);
+	vm_start(w, "app", "host1");
+	rule_add(w, "first", AFTER, "app db", "", true);
+	vm_add(w, "other", 7000, 50, false);
+	vm_start(w, "other", "host2");
+	all_succeed(w);
+
+	vm_add(w, "top", 6000, 5, true);
+	assert_vm(w, "top", VM_BLOCKED, 0);
+	assert_vm(w, "db", VM_RUNNING, 1);
+	assert_vm(w, "app", VM_RUNNING, 1);
+
+	vm_stop(w, "other", false);
+	all_succeed(w);
+	assert_vm(w, "top", VM_RUNNING, 2);
+	vm_add(w, "late", 6000, 6, true);
+	assert_vm(w, "db", VM_MIGRATING, 1);
+	world_free(w);
+}
+
+Test(brain_rules, what_is_only_needed_by_who_matters_less_gives_way)
+{
+	struct world *w = count_world(1);
+
+	set(w, "preemption", "on");
+	vm_add(w, "db", 4000, 0, true);
+	vm_add(w, "app", 1000, 4, true);
+	rule_add(w, "first", AFTER, "app db", "", true);
+	all_succeed(w);
+	vm_add(w, "top", 5000, 5, true);
+	assert_vm(w, "db", VM_STOPPING, 1);
+	all_succeed(w);
+	assert_vm(w, "top", VM_RUNNING, 1);
+	world_free(w);
+}
+
 /* ---- balance */
 
 static void even_out(struct world *w)
