@@ -138,6 +138,8 @@ enum sc_op {
 	SC_GUEST_WATCHDOG,
 	SC_GUEST_NO_SPACE,
 	SC_GUEST_IO_ERROR,
+	SC_GUEST_CRASHES, /* its QEMU ends */
+	SC_GUEST_SHUTS_DOWN,
 	SC_GUEST_STORAGE_BACK,
 	SC_STORAGE_BAD, /* of a node, from here on */
 	SC_STORAGE_GOOD,
@@ -208,8 +210,16 @@ struct sc_attempts {
 	int vm;
 	uint64_t min, max, nodes;
 };
+/* Our own: "explain": {"v": "stays there: rule home"}, a part of what is said of it. */
+#define SC_SAYS 4
+struct sc_says {
+	int vm;
+	char *part;
+};
 struct sc_check {
 	bool at_end;
+	struct sc_says says[SC_SAYS];
+	size_t n_says;
 	struct sc_span span;
 	struct sc_finals finals;
 	bool has_all;

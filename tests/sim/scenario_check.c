@@ -137,6 +137,15 @@ static char *explain(struct scenario_run *r, const struct vm *vm)
 	return text;
 }
 
+static void check_says(struct scenario_run *r, const struct sc_says *says, const char *when)
+{
+	_cleanup_free_ char *text = explain(r, belief(r, says->vm));
+
+	if (!strstr(text, says->part))
+		run_fail(r, "%s: it was expected to be said of %s: %s; explain: %.400s", when,
+			 VM_NAME(r, says->vm), says->part, text);
+}
+
 static void describe(struct scenario_run *r, int k, char *buf, size_t size)
 {
 	const struct vm *vm = belief(r, k);
@@ -295,6 +304,8 @@ static void check_one(struct scenario_run *r, const struct sc_check *c, const ch
 	for (size_t i = 0; i < c->n_apart; i++)
 		check_together(r, c->apart[i], true, when);
 	check_counts(r, c, when);
+	for (size_t i = 0; i < c->n_says; i++)
+		check_says(r, &c->says[i], when);
 	check_one_of(r, c, when);
 	check_one_set(r, c, when);
 	check_facts(r, c);

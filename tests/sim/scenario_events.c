@@ -4,20 +4,18 @@
 
 #include <string.h>
 
-static const char *const op_words[] = {"power_on",	  "power_off",	      "net_down",
-				       "net_up",	  "one_way",	      "both_ways",
-				       "shutdown",	  "reboot",	      "fence_node",
-				       "fence_confirm",	  "node_release",     "maintenance_on",
-				       "maintenance_off", "migrate",	      "stop_request",
-				       "set_want",	  "vm_add",	      "vm_remove",
-				       "external_move",	  "set_lock",	      "ha_disarm",
-				       "ha_arm",	  "vm_reset",	      "guest_hangs",
-				       "guest_goes_on",	  "guest_agent_dies", "guest_busy",
-				       "guest_idle",	  "guest_panics",     "guest_watchdog",
-				       "guest_no_space",  "guest_io_error",   "guest_storage_back",
-				       "storage_bad",	  "storage_good",     "libvirt_hangs",
-				       "libvirt_answers", "log_disk_fails",   "log_disk_hangs",
-				       "log_disk_well"};
+static const char *const op_words[] = {
+    "power_on",	       "power_off",	   "net_down",		 "net_up",
+    "one_way",	       "both_ways",	   "shutdown",		 "reboot",
+    "fence_node",      "fence_confirm",	   "node_release",	 "maintenance_on",
+    "maintenance_off", "migrate",	   "stop_request",	 "set_want",
+    "vm_add",	       "vm_remove",	   "external_move",	 "set_lock",
+    "ha_disarm",       "ha_arm",	   "vm_reset",		 "guest_hangs",
+    "guest_goes_on",   "guest_agent_dies", "guest_busy",	 "guest_idle",
+    "guest_panics",    "guest_watchdog",   "guest_no_space",	 "guest_io_error",
+    "guest_crashes",   "guest_shuts_down", "guest_storage_back", "storage_bad",
+    "storage_good",    "libvirt_hangs",	   "libvirt_answers",	 "log_disk_fails",
+    "log_disk_hangs",  "log_disk_well"};
 
 static bool node_event(enum sc_op op)
 {

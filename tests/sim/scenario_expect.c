@@ -242,6 +242,29 @@ static bool read_sorted(struct reader *r, json_t *v, struct sc_check *c)
 	return true;
 }
 
+/* ---- what is said of VMs */
+
+static bool read_says(struct reader *r, json_t *o, struct sc_check *c)
+{
+	const char *name;
+	json_t *v;
+
+	if (!o)
+		return true;
+	if (!json_is_object(o) || json_object_size(o) > SC_SAYS)
+		return bad(r, "explain: not an object of at most %d", SC_SAYS);
+	json_object_foreach(o, name, v)
+	{
+		struct sc_says *says = &c->says[c->n_says++];
+
+		says->vm = vm_named(r->sc, name);
+		if (says->vm < 0 || !json_is_string(v))
+			return bad(r, "explain: no VM \"%.60s\", or no text for it", name);
+		says->part = hv_xstrdup(json_string_value(v));
+	}
+	return true;
+}
+
 /* ---- checkpoints */
 
 static bool read_check(struct reader *r, json_t *o, struct sc_check *c)
@@ -261,6 +284,7 @@ static bool read_check(struct reader *r, json_t *o, struct sc_check *c)
 					   "order",
 					   "start_attempts",
 					   "guest_resets",
+					   "explain",
 					   "start_attempt_order",
 					   "start_attempt_nodes_distinct_first",
 					   "exactly_one_of",
@@ -289,6 +313,8 @@ static bool read_check(struct reader *r, json_t *o, struct sc_check *c)
 		return false;
 	if (member(o, "guest_resets") &&
 	    !read_attempts(r, member(o, "guest_resets"), &c->resets, &c->n_resets))
+		return false;
+	if (!read_says(r, member(o, "explain"), c))
 		return false;
 	return !distinct || read_attempts(r, distinct, &c->distinct, &c->n_distinct);
 }

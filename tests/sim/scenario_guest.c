@@ -58,6 +58,10 @@ static void befalls(struct scenario_run *r, struct host *h, const struct sc_even
 		vms_guest_stops(s, h, e->vm, HV__GUEST_TROUBLE__TROUBLE_NO_SPACE);
 	else if (e->op == SC_GUEST_IO_ERROR)
 		vms_guest_stops(s, h, e->vm, HV__GUEST_TROUBLE__TROUBLE_IO_ERROR);
+	else if (e->op == SC_GUEST_CRASHES)
+		vms_guest_ends(s, h, e->vm, HV__CAUSE__CAUSE_CRASHED);
+	else if (e->op == SC_GUEST_SHUTS_DOWN)
+		vms_guest_ends(s, h, e->vm, HV__CAUSE__CAUSE_GUEST_SHUTDOWN);
 	else
 		vms_guest_storage_back(s, h, e->vm, MS);
 }

@@ -135,6 +135,8 @@ static size_t vm_request(struct scenario_run *r, const struct sc_event *e)
 	case SC_GUEST_WATCHDOG:
 	case SC_GUEST_NO_SPACE:
 	case SC_GUEST_IO_ERROR:
+	case SC_GUEST_CRASHES:
+	case SC_GUEST_SHUTS_DOWN:
 	case SC_GUEST_STORAGE_BACK:
 	case SC_STORAGE_BAD:
 	case SC_STORAGE_GOOD:
@@ -207,6 +209,8 @@ static bool by_hand(struct scenario_run *r, const struct sc_event *e)
 	case SC_GUEST_WATCHDOG:
 	case SC_GUEST_NO_SPACE:
 	case SC_GUEST_IO_ERROR:
+	case SC_GUEST_CRASHES:
+	case SC_GUEST_SHUTS_DOWN:
 	case SC_GUEST_STORAGE_BACK:
 	case SC_STORAGE_BAD:
 	case SC_STORAGE_GOOD:

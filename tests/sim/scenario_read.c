@@ -419,6 +419,8 @@ static void check_free(struct sc_check *c)
 	free(c->attempts);
 	free(c->distinct);
 	free(c->resets);
+	for (size_t i = 0; i < c->n_says; i++)
+		free(c->says[i].part);
 	free(c->one_set);
 	for (size_t i = 0; i < c->n_one_of; i++)
 		finals_done(&c->one_of[i]);

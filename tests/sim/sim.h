@@ -66,6 +66,7 @@ enum sim_stream {
 	STREAM_WITNESS,	   /* who reaches the quorum device */
 	STREAM_OUTAGE,	   /* a site without quorum for long */
 	STREAM_POLICY,	   /* what is decided for the whole cluster, by seed or in a bad moment */
+	STREAM_CRASH,	   /* guests that end again and again */
 	STREAM_COUNT
 };
 struct prng *sim_stream(struct sim *s, enum sim_stream which);

@@ -15,6 +15,7 @@
  *   vms_fence.c    fence devices
  *   vms_guest.c    what is in the VMs, and how hypervisord sees it
  *   vms_guest_check.c  what befalls it, what may be done about it, and must
+ *   vms_crash.c    guests that end again and again, and where they are started next
  *   vms_chance.c   what guests, libvirt, storage and people at a host's console do by themselves
  *   vms_admin.c    administrators' commands
  *   vms_back.c     who sets everything back when all is healed
@@ -245,7 +246,16 @@ struct reset_log {
 	uint64_t begun_us;
 	uint32_t limit, window_s;
 };
+/* It ends soon after each start, so many times more (vms_crash.c). */
+struct ending {
+	unsigned left;
+	bool armed;
+	Hv__Cause cause;
+};
 struct vms_world {
+	unsigned endings; /* permille of the chance steps */
+	struct ending ending[VMS];
+	uint32_t crashes[SIM_HOSTS][VMS]; /* there, since it last ran elsewhere */
 	unsigned guests; /* permille of the chance steps; 0: nothing befalls them */
 	bool agents[VMS], busy[VMS];
 	uint64_t guest_gen, resets;
@@ -317,7 +327,23 @@ struct tester {
 	uint32_t online;
 };
 
+/* What vms_crash.c remembers of a VM. */
+struct crash_watch {
+	enum vm_state was;
+	uint64_t since_us; /* cluster time */
+	hv_node_id on, last_on;
+	bool busy; /* an operation was under way */
+	/* crashes in a row where it is: the brain must have counted so many, and cannot have more
+	 */
+	uint32_t surely, perhaps;
+	uint32_t moves, moves_perhaps; /* for its crashes, in a row: at least, at most */
+	hv_node_id ended_on; /* by itself, and was not started yet; 0: nothing is said of it */
+	bool to_leave;	     /* it must be started elsewhere, if that can be */
+	bool may_stay;	     /* its node could hold it then */
+};
+
 struct mind {
+	struct crash_watch crash[VMS];
 	struct fence_watch watch[SIM_HOSTS];
 	struct tester tester[SIM_HOSTS][DEVICES];
 	hv_op_id self_test;
@@ -436,6 +462,15 @@ uint64_t vms_fence_effect_us(struct sim *s, const struct call *call, uint64_t *r
 void vms_fence_effect(struct sim *s, struct host *h, const struct call *call);
 void vms_fence_by_hand(struct sim *s, struct host *victim); /* and on again, after a while */
 struct outcome vms_fence_answer(struct sim *s, const struct call *call);
+
+/* ---- vms_crash.c */
+void vms_crash_setup(struct sim *s);
+void vms_crash_step(struct sim *s);
+void vms_crash_runs(struct sim *s, struct host *h, int k); /* it has just begun to run */
+/* It ends, not by the cluster's hand: a crash, its own shutdown, a person's destroy. */
+void vms_guest_ends(struct sim *s, struct host *h, int k, Hv__Cause cause);
+void vms_crash_check(struct mind *m, uint64_t index, const Hv__Event *ev);
+void vms_crash_installed(struct mind *m);
 
 /* ---- vms_chance.c */
 void vms_chance_setup(struct sim *s);

@@ -190,15 +190,14 @@ static void told(struct sim *s, struct host *h)
 
 static void crash(struct sim *s, struct host *h, int k, uint64_t ms)
 {
-	if (h->power && !h->hung && vms_dom(s, h->id, k)->state != DOM_ABSENT)
-		vms_set(s, h, k, DOM_ABSENT, HV__CAUSE__CAUSE_CRASHED);
+	vms_guest_ends(s, h, k, HV__CAUSE__CAUSE_CRASHED);
 	told(s, h);
 }
 
 static void shut_down(struct sim *s, struct host *h, int k, uint64_t ms)
 {
 	if (runs(s, h, k))
-		vms_set(s, h, k, DOM_ABSENT, HV__CAUSE__CAUSE_GUEST_SHUTDOWN);
+		vms_guest_ends(s, h, k, HV__CAUSE__CAUSE_GUEST_SHUTDOWN);
 	told(s, h);
 }
 

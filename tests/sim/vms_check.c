@@ -102,6 +102,7 @@ static void see_let_go(const struct mind *m, const struct vm *vm, int k)
 static void gone(struct mind *m, int k)
 {
 	m->vm_epoch[k] = m->vm_node[k] = 0;
+	m->crash[k] = (struct crash_watch){0};
 	vms_guest_forgiven(m->s, k);
 	if (vms_of(m->s)->let_go[k].yes && mind_current(m))
 		vms_left_behind(m->s, k);
@@ -336,6 +337,7 @@ void vms_check_step(struct mind *m, uint64_t index, const Hv__Event *ev)
 	}
 	vms_guest_told(m, ev);
 	check_begun(m, index);
+	vms_crash_check(m, index, ev);
 	brakes_step(m, index, ev);
 	vms_log_step(m, index);
 	check_vms(m, false);
@@ -352,6 +354,7 @@ void vms_check_installed(struct mind *m, uint64_t index)
 	memset(m->vm_epoch, 0, sizeof(m->vm_epoch));
 	memset(m->fence_tried, 0, sizeof(m->fence_tried));
 	brakes_installed(m);
+	vms_crash_installed(m);
 	check_vms(m, true);
 	vms_guest_watch(m);
 	memset(m->guest_well_us, 0, sizeof(m->guest_well_us)); /* nobody knows since when */

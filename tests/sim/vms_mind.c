@@ -294,6 +294,7 @@ static void chance(struct sim *s, struct host *h, uint64_t arg)
 	admin_step(s);
 	vms_garbage_step(s);
 	vms_guest_step(s);
+	vms_crash_step(s);
 	sim_at(s,
 	       prng_range(sim_stream(s, STREAM_ADMIN), 10 * MS, 400 * MS) * s->swarm.pace *
 		   (lossy(s) ? 3 : 1),
@@ -329,6 +330,7 @@ static void vms_start(struct sim *s)
 	vms_outage_setup(s);
 	vms_chance_setup(s);
 	vms_guest_setup(s);
+	vms_crash_setup(s);
 	vms_storage_setup(s);
 	vms_policy_setup(s);
 	if (!s->scenario)

@@ -214,6 +214,8 @@ void vms_set(struct sim *s, struct host *h, int k, enum dom to, Hv__Cause cause)
 	}
 	vms_tell(s, h, k, cause);
 	vms_guest_changes(s, h, k, from, to);
+	if (to == DOM_RUNNING)
+		vms_crash_runs(s, h, k);
 }
 
 void vms_power_off(struct sim *s, struct host *h)

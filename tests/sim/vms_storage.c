@@ -59,14 +59,16 @@ void vms_storage_tell(struct mind *m)
 	setup_tell(m, y);
 }
 
-/* hypervisord says so if it is there, else when it is again (its inventory). */
+/* hypervisord says so if it is there, else when it is again (its inventory). A clusterd that is
+ * stopped finds it in its socket. */
 static void tell(struct sim *s, struct host *h)
 {
-	if (!process_runs(h) || !vms_layer_well(s, h->id))
+	if (!h->power || !h->proc.up || !h->proc.mind || !vms_layer_well(s, h->id))
 		return;
 	vms_storage_tell(h->proc.mind);
 	h->proc.mind->unsettled = true;
-	mind_wake(h->proc.mind);
+	if (process_runs(h))
+		mind_wake(h->proc.mind);
 }
 
 static void well(struct sim *s, struct host *h, uint64_t i)
