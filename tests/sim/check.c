@@ -12,9 +12,8 @@
  * but commands at an index are the same, and one disk at least keeps each. What an earlier epoch
  * left uncommitted may be committed behind a barrier; it has no effect until the barrier is lifted,
  * and counts from then on.
- * Of two nodes, who lifts its barrier does it when the other one cannot lead alone (I2).
- * An epoch begins only where votequorum has said that the ring is quorate (I6). In a storm: two
- * epochs are not at work in one ring for long (L3).
+ * An epoch begins with its view (I3), and what is behind its barrier are fences. In a storm: two
+ * epochs are not at work in one ring for long (L3). What a node says of itself: check_status.c.
  */
 #include "tests/sim/sim.h"
 
@@ -278,6 +277,9 @@ static void check_entry(struct sim *s, struct host *h, const struct rl_entry *e,
 	if (rl_epoch_cmp(prev, &e->epoch) > 0)
 		sim_fail(s, "I3: on the disk of node %u epochs go back at entry %llu", h->id,
 			 (unsigned long long)e->index);
+	if (rl_epoch_cmp(prev, &e->epoch) < 0 && e->type != RL_VIEW)
+		sim_fail(s, "I3: on the disk of node %u an epoch begins without its view: %llu",
+			 h->id, (unsigned long long)e->index);
 	if (!p->hash) {
 		p->hash = is;
 		p->prev = *prev;
@@ -391,58 +393,13 @@ void check_applied(struct sim *s, struct host *h, const struct rl_entry *e)
 	if (command)
 		is.hash = mix(mix(entry_hash(e), e->epoch.number), e->epoch.node) | 1;
 	if (rl_status(h->proc.log)->barrier) {
+		check_behind_barrier(s, h, e);
 		hold(d, e->index, &is);
 		return;
 	}
 	release(s, d, e->index);
 	if (command)
 		has_effect(s, e->index, &is);
-}
-
-/*
- * votequorum decides who may work, and its answer for an earlier ring says nothing of this one. (A
- * scenario may tell a node to go on without.)
- */
-static void check_worked(struct sim *s, struct host *h, const struct rl_status *st)
-{
-	struct process *p = &h->proc;
-	bool yes = false;
-
-	if (st->phase != RL_ACTIVE || st->epoch.node != h->id || s->scenario ||
-	    rl_epoch_cmp(&st->epoch, &p->worked) == 0)
-		return;
-	p->worked = st->epoch;
-	for (size_t i = 0; i < ARRAY_SIZE(p->answers); i++)
-		yes |= p->answers[i].ring == p->view_ring && p->answers[i].quorate;
-	if (!yes)
-		sim_fail(s, "I6: node %u is at work in epoch %llu, and its ring is not quorate",
-			 h->id, (unsigned long long)st->epoch.number);
-}
-
-/*
- * Of two nodes that need not hear each other: who lifts its barrier has seen to it that the other
- * one is off, or has been since it could lead alone.
- */
-static void check_lifted(struct sim *s, const struct host *h, const struct rl_status *st)
-{
-	const struct host *o = h == &s->hosts[0] ? &s->hosts[1] : &s->hosts[0];
-
-	if (s->two_node && s->n == 2 && !s->healing && !s->scenario && !st->barrier && o->proc.up &&
-	    rl_status(o->proc.log)->caught_up)
-		sim_fail(s, "I2: node %u lifts its barrier, and node %u can lead alone", h->id,
-			 o->id);
-}
-
-void check_status(struct sim *s, struct host *h, const struct rl_status *st)
-{
-	struct process *p = &h->proc;
-
-	check_worked(s, h, st);
-	if (p->behind_barrier && st->phase == RL_ACTIVE && st->minority &&
-	    rl_epoch_cmp(&st->epoch, &p->barrier_epoch) == 0)
-		check_lifted(s, h, st);
-	p->behind_barrier = st->phase == RL_ACTIVE && st->barrier;
-	p->barrier_epoch = st->epoch;
 }
 
 void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest)

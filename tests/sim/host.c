@@ -47,6 +47,7 @@ static void carry_out(struct sim *s, struct host *h, const struct rl_output *out
 		p->must_leave = !net_multicast(s, h, out->data, out->len) || p->must_leave;
 		break;
 	case RL_OUT_WRITE:
+		check_asked_write(s, h, out->write);
 		disk_write(s, h, out->write);
 		break;
 	case RL_OUT_APPLY:

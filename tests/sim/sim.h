@@ -423,10 +423,14 @@ void check_before_write(struct sim *s, struct host *h, const struct write_copy *
 void check_after_write(struct sim *s, struct host *h, const struct write_copy *c,
 		       uint64_t old_last);
 void check_applied(struct sim *s, struct host *h, const struct rl_entry *e);
-/* Its log's status has changed. */
-void check_status(struct sim *s, struct host *h, const struct rl_status *st);
 void check_digest(struct sim *s, struct host *h, uint64_t index, uint64_t digest);
 void check_end(struct sim *s);
+
+/* check_status.c; of what a node's log puts out: its status has changed, an entry is applied behind
+ * a barrier, the disk is to write. */
+void check_status(struct sim *s, struct host *h, const struct rl_status *st);
+void check_behind_barrier(struct sim *s, const struct host *h, const struct rl_entry *e);
+void check_asked_write(struct sim *s, const struct host *h, const struct rl_write *w);
 
 /* check.c: all members, same state; NULL or what is not so */
 const char *check_quiet(struct sim *s, char *buf, size_t size);
