@@ -14,8 +14,8 @@
  *
  * This is the list of all: name, how it is hunted, what is wrong. A name that is not in the list
  * does not compile. HUNT (tests/sim/mutants): log, the log alone under a trivial state machine;
- * storm2 to storm5, the same with so many hosts, faults all the time and short timeouts; witness3,
- * the same with a quorum device whose vote moves; vms, the brain with hypervisors and
+ * storm2 to storm5, the same with so many hosts, faults all the time and short timeouts; witness3
+ * and witness6, the same with a quorum device whose vote moves; vms, the brain with hypervisors and
  * administrators; pair, the same with two hosts; duel, two hosts that lose each other; witness, two
  * hosts and such a device.
  */
@@ -34,18 +34,18 @@
 	X(lost_store_counts, storm3, "the promise counts of a node that lost its memory")          \
 	X(old_disk_leads_alone, storm2,                                                            \
 	  "a node that was not caught up since its start may lead alone")                          \
-	X(old_disks_lead_together, storm3,                                                         \
+	X(old_disks_lead_together, witness3,                                                       \
 	  "a majority that was just started may lead where a device may have let the others act")  \
 	X(caught_up_for_ever, witness3, "caught up once, although others may have gone on since")  \
 	X(stale_quorum_counts, storm3,                                                             \
 	  "votequorum's answer for an earlier ring counts in this one")                            \
 	X(booted_clock_rules, vms,                                                                 \
 	  "a view has the time of the node that activates, although others know a later one")      \
-	X(no_unheard, storm2, "an activate is followed although votequorum has said no since")     \
+	X(no_unheard, witness3, "an activate is followed although votequorum has said no since")   \
 	X(donor_by_length, storm3, "the donor is whose log is longest, of whatever epoch")         \
 	X(live_first, storm4,                                                                      \
 	  "the donor is who was active last, before the latest effective epoch")                   \
-	X(live_before_more, vms,                                                                   \
+	X(live_before_more, witness6,                                                              \
 	  "the donor is who was active last, before who has more of the same epoch")               \
 	/* the log: entries */                                                                     \
 	X(ack_before_durable, storm3, "an entry is acked before it is on the disk")                \

@@ -17,13 +17,18 @@
  *   faults.c  what goes wrong (faults.h)
  *   moments.c   what goes wrong when one kind of message is said
  *   witness.c   a quorum device that some hosts do not reach
- *   lossy.c   hvsim run --lossy: an hour of lost messages and short pauses, for which nobody is
- * fenced gone.c    what is gone for good: one host, or a majority; an administrator's word nodes.c
- * nodes are added and removed check.c   invariants of the log, looked at from outside plain.c   a
- * trivial state machine as the mind: for the log alone vms_*.c   the real brain with hypervisors,
- * fence devices and administrators around it (vms.h) world.c   one run from boot to verdict trace.c
- * one line an event runner.c  many seeds in several processes (runner.h) shrink.c  which injections
- * a failure needs main.c    the command line
+ *   lossy.c   hvsim run --lossy: an hour of lost messages and short pauses; nobody is fenced
+ *   gone.c    what is gone for good: one host, or a majority; an administrator's word
+ *   nodes.c   nodes are added and removed
+ *   check.c   invariants of the log, looked at from outside
+ *   check_status.c  what a node may say of itself, and do behind a barrier
+ *   plain.c   a trivial state machine as the mind: for the log alone
+ *   vms_*.c   the real brain with hypervisors, fence devices and administrators around it (vms.h)
+ *   world.c   one run from boot to verdict
+ *   trace.c   one line an event
+ *   runner.c  many seeds in several processes (runner.h)
+ *   shrink.c  which injections a failure needs
+ *   main.c    the command line
  *
  * The code under test is the object code that ships: the pure libraries, and clusterd's clockless
  * parts.
@@ -67,6 +72,7 @@ enum sim_stream {
 	STREAM_OUTAGE,	   /* a site without quorum for long */
 	STREAM_POLICY,	   /* what is decided for the whole cluster, by seed or in a bad moment */
 	STREAM_CRASH,	   /* guests that end again and again */
+	STREAM_ALONE,	   /* one that goes on alone, and is gone when the others boot */
 	STREAM_COUNT
 };
 struct prng *sim_stream(struct sim *s, enum sim_stream which);
