@@ -108,8 +108,28 @@ static void settle_offline_move(struct cluster *c, struct vm *vm, const struct o
 		    vm->node == req->target ? NULL : text);
 }
 
+/* It does not run any more: what happened to it, and what comes next. Caller frees. */
+static char *lost_on_the_way(struct cluster *c, const struct vm *vm)
+{
+	_cleanup_free_ char *why = reason_sentence(&vm->reason);
+	const char *node = node_name(c, vm->node);
+
+	if (vm->state == VM_RECOVERING && vm->managed)
+		return hv_xasprintf("%s was lost before it had moved: it is started elsewhere when "
+				    "%s is proven off",
+				    node, node);
+	if (vm->state == VM_STARTING)
+		return hv_xasprintf("it ended before it had moved, and is being started anew on %s",
+				    node);
+	if (vm->state == VM_PENDING || vm->state == VM_BLOCKED || vm->state == VM_FAILED)
+		return hv_xasprintf("it ended before it had moved, and is to be started anew: %s",
+				    why);
+	return hv_xasprintf("it is %s now: %s", vm_state_name(vm->state), why);
+}
+
 static void settle_migrate(struct cluster *c, struct vm *vm, const struct operation *req)
 {
+	_cleanup_free_ char *text = NULL;
 	bool up = vm->state == VM_RUNNING || vm->state == VM_PAUSED;
 
 	if (req->flags & OP_F_OFFLINE)
@@ -117,8 +137,10 @@ static void settle_migrate(struct cluster *c, struct vm *vm, const struct operat
 	else if (req->done && up)
 		request_end(c, vm, HV_OK, NULL);
 	else if (!up && vm->state != VM_MIGRATING && vm->state != VM_CHECKING &&
-		 vm->state != VM_RESUMING)
-		end_with_reason(c, vm, vm->state == VM_RECOVERING ? HV_NODE_LOST : HV_FAILED);
+		 vm->state != VM_RESUMING) {
+		text = lost_on_the_way(c, vm);
+		request_end(c, vm, vm->state == VM_RECOVERING ? HV_NODE_LOST : HV_FAILED, text);
+	}
 }
 
 static void settle_resume(struct cluster *c, struct vm *vm)

@@ -562,3 +562,46 @@ Test(brain_migrate, what_was_paused_stays_so_when_its_new_host_was_away)
 	cr_assert_eq(running_count(w, OP_VM_RESUME), 0);
 	world_free(w);
 }
+
+static void assert_told(struct world *w, hv_op_id id, enum hv_rc rc, const char *part)
+{
+	cr_assert_eq(op(w, id)->rc, rc, "%s", hv_rc_text(op(w, id)->rc));
+	cr_assert(op(w, id)->text && strstr(op(w, id)->text, part), "%s", op(w, id)->text);
+}
+
+Test(brain_migrate, whoever_moved_one_that_ended_is_told_so_and_what_comes_next)
+{
+	struct world *w = migrating();
+	hv_op_id asked = w->op;
+
+	result(w, "web1", HV_HYPERVISOR, ABSENT);
+	assert_vm(w, "web1", VM_PENDING, 0);
+	assert_told(w, asked, HV_FAILED, "it ended before it had moved, and is to be started anew");
+	world_free(w);
+
+	w = world_with_web1(3, 1); /* before it began */
+	set(w, "migrate_parallel", "1");
+	running_vm(w, "a", 1);
+	vm_migrate(w, "a", "host2");
+	vm_migrate(w, "web1", "host2");
+	asked = w->op;
+	observed(w, 1, "web1", ABSENT, HV__CAUSE__CAUSE_CRASHED);
+	assert_vm(w, "web1", VM_STARTING, 1);
+	assert_told(w, asked, HV_FAILED,
+		    "it ended before it had moved, and is being started anew on host1");
+	world_free(w);
+}
+
+Test(brain_migrate, whoever_moved_one_whose_host_was_lost_is_told_so)
+{
+	struct world *w = migrating();
+	hv_op_id asked = w->op;
+
+	fence_add(w, "host1", "ipmi1", 1);
+	view(w, "2 3", "", false);
+	assert_vm(w, "web1", VM_RECOVERING, 1);
+	assert_told(w, asked, HV_NODE_LOST,
+		    "host1 was lost before it had moved: it is started elsewhere when host1 is "
+		    "proven off");
+	world_free(w);
+}
