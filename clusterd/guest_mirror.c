@@ -131,6 +131,17 @@ void guest_mirror_forget(struct guest_mirror *g, const char *uuid)
 		blank(it);
 }
 
+void guest_mirror_reset(struct guest_mirror *g, const char *uuid)
+{
+	struct item *it = find(g, uuid);
+	uint32_t own_resets = it ? it->own_resets : 0;
+
+	if (!it)
+		return;
+	blank(it);
+	it->own_resets = own_resets;
+}
+
 void guest_mirror_gone(struct guest_mirror *g)
 {
 	g->gone = true;
@@ -156,7 +167,8 @@ static bool same(const struct item *it, const struct guest *b)
 	if (!it)
 		return guest_has_no_facts(b) && !b->own_resets;
 	return it->heartbeat == b->heartbeat && it->idle == b->idle && it->trouble == b->trouble &&
-	       it->storage_back == b->storage_back && it->own_resets == b->own_resets &&
+	       it->storage_back == b->storage_back &&
+	       (it->own_resets == b->own_resets || MUTANT(own_resets_not_told)) &&
 	       strcmp(it->text ? it->text : "", b->text ? b->text : "") == 0;
 }
 

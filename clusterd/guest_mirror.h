@@ -25,8 +25,10 @@ struct guest_mirror *guest_mirror_new(const struct guest_mirror_ops *ops, void *
 void guest_mirror_free(struct guest_mirror *g);
 
 void guest_mirror_set(struct guest_mirror *g, const Hv__GuestSeen *seen);
-/* It is gone, or was reset: what was said of it is over. */
+/* It is gone: what was said of it is over. */
 void guest_mirror_forget(struct guest_mirror *g, const char *uuid);
+/* It was reset by us: what was said is over but how often its own devices have done so. */
+void guest_mirror_reset(struct guest_mirror *g, const char *uuid);
 /* hypervisord is gone, or its next one is there and says all anew. */
 void guest_mirror_gone(struct guest_mirror *g);
 void guest_mirror_back(struct guest_mirror *g);

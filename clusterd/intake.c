@@ -110,7 +110,7 @@ void intake_guest(struct intake *in, const Hv__GuestSeen *seen)
 
 void intake_guest_reset(struct intake *in, const char *uuid)
 {
-	guest_mirror_forget(in->guests, uuid);
+	guest_mirror_reset(in->guests, uuid);
 }
 
 void intake_starting(struct intake *in, const char *uuid)

@@ -124,6 +124,10 @@
 	X(frozen_for_ever, vms, "a node that was to come back is waited for, for ever")            \
 	X(barrier_not_noticed, vms, "what waited behind the barrier is not looked at after it")    \
 	X(timers_lost, vms, "a snapshot forgets when VMs are to be tried again")                   \
+	X(own_resets_use_up_limit, vms,                                                            \
+	  "what a guest's own watchdog resets counts against its reset_limit")                     \
+	X(own_resets_told_again, vms, "a reset by a guest's own watchdog is an event twice")       \
+	X(own_resets_not_told, vms, "resets by a guest's own watchdog are not told")               \
 	X(crash_never_relocates, vms, "a VM that crashes again and again stays where it is")       \
 	X(first_crash_relocates, vms, "a VM is started elsewhere the first time it crashes")       \
 	X(crash_moves_not_limited, vms,                                                            \

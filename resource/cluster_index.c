@@ -273,6 +273,7 @@ void vm_set_node(struct cluster *c, struct vm *vm, hv_node_id node)
 		c->freed = true;
 	if (vm->node && node && !MUTANT(crashes_follow))
 		vm->crashes_here = 0; /* they were the other node's */
+	vm->guest.own_resets = 0;     /* its next host counts its own */
 	vm_count_node(c, vm, false);
 	vm->node = node;
 	vm_count_node(c, vm, true);

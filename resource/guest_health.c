@@ -37,11 +37,14 @@ static void forget(struct cluster *c, struct vm *vm)
 {
 	struct guest *g = &vm->guest;
 
-	if (!guest_has_no_facts(g) || g->own_resets) {
+	if (MUTANT(own_resets_told_again) && g->own_resets) {
+		g->own_resets = 0;
+		vm_touch(c, vm);
+	}
+	if (!guest_has_no_facts(g)) {
 		g->heartbeat = UNKNOWN;
 		g->trouble = HV__GUEST_TROUBLE__TROUBLE_NONE;
 		g->idle = g->storage_back = false;
-		g->own_resets = 0;
 		set_text(&g->text, NULL);
 		vm_touch(c, vm);
 	}
@@ -89,6 +92,13 @@ void guest_storage_works(struct cluster *c, struct vm *vm)
 		return;
 	vm->guest.storage_us = c->now_us;
 	vm_touch(c, vm);
+}
+
+static void remember(struct guest *g, uint64_t now_us)
+{
+	if (g->n_resets == GUEST_RESETS_MAX)
+		memmove(g->resets_us, g->resets_us + 1, --g->n_resets * sizeof(g->resets_us[0]));
+	g->resets_us[g->n_resets++] = now_us;
 }
 
 static void tell_heartbeat(struct cluster *c, const struct vm *vm, Hv__GuestHeartbeat now)
@@ -157,6 +167,8 @@ void guest_seen(struct cluster *c, const Hv__GuestHealth *ev)
 		return;
 	tell_heartbeat(c, vm, seen->heartbeat);
 	tell_trouble(c, vm, seen);
+	if (seen->own_resets > g->own_resets && MUTANT(own_resets_use_up_limit))
+		remember(g, c->now_us);
 	if (seen->own_resets > g->own_resets)
 		journal_why(c, SEV_WARNING, "vm", vm->name, "running", "reset by itself",
 			    WHY(GUEST_OWN_RESET, .subject = n->name, .text = seen->text));
@@ -196,13 +208,6 @@ void guest_ask_reset(struct cluster *c, struct vm *vm, bool asked)
 }
 
 /* ---- what is done */
-
-static void remember(struct guest *g, uint64_t now_us)
-{
-	if (g->n_resets == GUEST_RESETS_MAX)
-		memmove(g->resets_us, g->resets_us + 1, --g->n_resets * sizeof(g->resets_us[0]));
-	g->resets_us[g->n_resets++] = now_us;
-}
 
 static struct why why_reset(struct cluster *c, const struct vm *vm, enum reset_if cause,
 			    const char *count)

@@ -67,6 +67,7 @@ struct sim_guest {
 	bool blind;		      /* could not look the last time */
 	uint64_t silent_us, still_us, counted_us, blind_us;
 	Hv__GuestHeartbeat beat, told_beat;
+	uint32_t own_resets, told_own; /* by its own devices */
 	bool idle, told_idle, told_back;
 	Hv__GuestTrouble told_trouble;
 	uint64_t gen; /* of its looks */
@@ -240,6 +241,9 @@ struct duel_view {
 	uint64_t at_us, vms[2], priority[2];
 };
 struct reset_log {
+	uint64_t begun[16]; /* as entries tell: cluster time */
+	size_t n_begun;
+	uint64_t own, told; /* by its own devices: really, and events of it */
 	uint64_t at_us[32];
 	size_t n;
 	hv_op_id op; /* the latest that was begun, when, and what might be then */
@@ -376,7 +380,8 @@ struct mind {
 	uint64_t log_late_us[HV_MAX_NODES]; /* VMs could leave the node since (cluster time) */
 	uint64_t guest_well_us[VMS]; /* runs there, and has its storage, since (cluster time) */
 	bool guest_waits[VMS];	     /* for its storage */
-	uint64_t guests_index;	     /* of the state that hypervisord was told of last */
+	bool guest_held[VMS];
+	uint64_t guests_index; /* of the state that hypervisord was told of last */
 	bool wanted[VMS];
 	struct {
 		uint32_t attempt, able; /* who could have run the agent: bit of each host */
@@ -540,6 +545,7 @@ void vms_guests_anew(struct mind *m);
 void vms_guest_hangs(struct sim *s, struct host *h, int k, bool hangs);
 void vms_guest_agent_dies(struct sim *s, struct host *h, int k);
 void vms_guest_busy(struct sim *s, struct host *h, int k, bool busy);
+void vms_guest_resets_itself(struct sim *s, struct host *h, int k);
 void vms_guest_stops(struct sim *s, struct host *h, int k, Hv__GuestTrouble t);
 void vms_guest_storage_back(struct sim *s, struct host *h, int k, uint64_t after_us);
 

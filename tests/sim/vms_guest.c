@@ -87,14 +87,17 @@ static void tell(struct sim *s, struct host *h, int k, bool again)
 	seen.idle = g->idle && g->beat == HV__GUEST_HEARTBEAT__HEARTBEAT_LOST;
 	seen.trouble = g->trouble;
 	seen.storage_back = g->storage_back;
+	seen.own_resets = g->own_resets;
 	seen.text = g->trouble ? "simulated:\nit is so" : "";
 	if (!again && g->told_beat == seen.heartbeat && g->told_idle == seen.idle &&
-	    g->told_trouble == seen.trouble && g->told_back == seen.storage_back)
+	    g->told_trouble == seen.trouble && g->told_back == seen.storage_back &&
+	    g->told_own == seen.own_resets)
 		return;
 	g->told_beat = seen.heartbeat;
 	g->told_idle = seen.idle;
 	g->told_trouble = seen.trouble;
 	g->told_back = seen.storage_back;
+	g->told_own = seen.own_resets;
 	intake_guest(h->proc.mind->intake, &seen);
 	h->proc.mind->unsettled = true;
 	if (process_runs(h))
@@ -213,6 +216,7 @@ void vms_guests_anew(struct mind *m)
 		if (vms_dom(m->s, m->h->id, k)->state == DOM_ABSENT)
 			continue;
 		g->heard = false;
+		g->own_resets = 0;
 		g->inherits = g->blind = true;
 		g->beat = HV__GUEST_HEARTBEAT__HEARTBEAT_UNKNOWN;
 		g->heartbeat_s = 0;
@@ -228,10 +232,13 @@ static void is_born(struct sim *s, struct host *h, int k)
 	struct vms_world *w = vms_of(s);
 	struct sim_guest *g = &vms_dom(s, h->id, k)->guest;
 	uint32_t heartbeat_s = g->heartbeat_s, idle_s = g->idle_s;
+	uint32_t own_resets = g->own_resets, told_own = g->told_own; /* 0 if it is a new copy */
 
 	*g = (struct sim_guest){.agent = w->agents[k],
 				.heartbeat_s = heartbeat_s,
 				.idle_s = idle_s,
+				.own_resets = own_resets,
+				.told_own = told_own,
 				.blind = true,
 				.busy = w->busy[k],
 				.ready_us = s->now_us + prng_range(chance(s), SEC, 5 * SEC)};
@@ -298,6 +305,27 @@ void vms_guest_busy(struct sim *s, struct host *h, int k, bool busy)
 {
 	account(s, h, k);
 	vms_dom(s, h->id, k)->guest.busy = vms_of(s)->busy[k] = busy;
+}
+
+/* Its own watchdog resets it, and libvirt says so, if hypervisord is there to hear it. */
+void vms_guest_resets_itself(struct sim *s, struct host *h, int k)
+{
+	struct sim_guest *g = &vms_dom(s, h->id, k)->guest;
+	bool heard = vms_layer_well(s, h->id);
+
+	account(s, h, k);
+	sim_trace(s, "host %u: the watchdog of %s resets it", h->id, vms_of(s)->name[k]);
+	vms_of(s)->reset_log[k].own++;
+	g->hung = g->dead = false;
+	g->ready_us = s->now_us + prng_range(chance(s), SEC, 5 * SEC);
+	if (!heard)
+		return;
+	g->own_resets++;
+	g->answered = g->heard = g->inherits = false;
+	g->blind = true;
+	if (g->heartbeat_s)
+		g->beat = HV__GUEST_HEARTBEAT__HEARTBEAT_NEVER;
+	tell(s, h, k, false);
 }
 
 void vms_guest_stops(struct sim *s, struct host *h, int k, Hv__GuestTrouble t)

@@ -39,6 +39,37 @@ static void goes_on(struct sim *s, struct host *h, uint64_t k)
 		vms_guest_hangs(s, h, (int)k, false);
 }
 
+static bool is_there(struct sim *s, const struct host *h, uint64_t k)
+{
+	return h->power && !h->hung && !s->healing &&
+	       vms_dom(s, h->id, (int)k)->state == DOM_RUNNING &&
+	       !vms_move_active(s, h->id, (int)k);
+}
+
+static void bites(struct sim *s, struct host *h, uint64_t k)
+{
+	if (is_there(s, h, k))
+		vms_guest_resets_itself(s, h, (int)k);
+}
+
+static void hangs_then(struct sim *s, struct host *h, uint64_t k)
+{
+	if (is_there(s, h, k))
+		vms_guest_hangs(s, h, (int)k, true);
+}
+
+/* Its watchdog helps it, at times again and again; and then it does not. */
+static void own_resets(struct sim *s, struct host *h, int k)
+{
+	bool often = prng_chance(chance(s), 500);
+
+	bites(s, h, (uint64_t)k);
+	for (uint64_t i = 1; often && i <= 3; i++)
+		sim_at(s, i * 7 * SEC, bites, h, (uint64_t)k);
+	if (often)
+		sim_at(s, 30 * SEC, hangs_then, h, (uint64_t)k);
+}
+
 static void befalls(struct sim *s, struct host *h, int k)
 {
 	uint64_t x = prng_range(chance(s), 0, 99), us = prng_range(chance(s), SEC, 40 * SEC);
@@ -53,13 +84,15 @@ static void befalls(struct sim *s, struct host *h, int k)
 		vms_guest_stops(s, h, k, HV__GUEST_TROUBLE__TROUBLE_PANICKED);
 	} else if (x >= 65 && x < 75 && sim_inject(s, "guest-watchdog")) {
 		vms_guest_stops(s, h, k, HV__GUEST_TROUBLE__TROUBLE_WATCHDOG);
-	} else if (x >= 75 && x < 90 && sim_inject(s, "guest-io-error")) {
+	} else if (x >= 75 && x < 85 && sim_inject(s, "guest-io-error")) {
 		vms_guest_stops(s, h, k,
 				x & 1 ? HV__GUEST_TROUBLE__TROUBLE_NO_SPACE
 				      : HV__GUEST_TROUBLE__TROUBLE_IO_ERROR);
 		vms_guest_storage_back(s, h, k, us);
-	} else if (x >= 90 && sim_inject(s, "guest-busy")) {
+	} else if (x >= 85 && x < 90 && sim_inject(s, "guest-busy")) {
 		vms_guest_busy(s, h, k, !vms_of(s)->busy[k]);
+	} else if (x >= 90 && sim_inject(s, "guest-own-reset")) {
+		own_resets(s, h, k);
 	}
 }
 
@@ -198,6 +231,22 @@ void vms_guest_forgiven(struct sim *s, int k)
 		vms_of(s)->reset_log[k].n = 0;
 }
 
+/* It is said to have used up its resets: those that its own devices did take nothing from them. */
+static void check_held(struct mind *m, const struct vm *vm, int k)
+{
+	const struct reset_log *l = &vms_of(m->s)->reset_log[k];
+	unsigned count = 0;
+
+	for (size_t i = 0; i < l->n_begun; i++)
+		count +=
+		    cluster_now_us(m->c) - l->begun[i] < (uint64_t)vm->guest.reset_window_s * SEC;
+	if (vm->guest.held && !m->guest_held[k] && count < vm->guest.reset_limit &&
+	    cluster_index(m->c) > vms_of(m->s)->checked && !sim_minority_possible(m->s))
+		sim_fail(m->s, "%s is not reset any more, after %u resets of %u", vm->name, count,
+			 vm->guest.reset_limit);
+	m->guest_held[k] = vm->guest.held;
+}
+
 /* In the state, after each entry: since when it runs where it does, and has its storage. */
 void vms_guest_watch(struct mind *m)
 {
@@ -213,9 +262,30 @@ void vms_guest_watch(struct mind *m)
 		if (vm->state != VM_RUNNING || m->guest_on[k] != vm->node ||
 		    (n && storage_fault_of(vm, n)))
 			m->guest_well_us[k] = cluster_now_us(m->c);
+		check_held(m, vm, k);
 		m->guest_on[k] = vm->node;
 		m->guest_waits[k] = vm->state == VM_PAUSED && !vm->guest.storage_back;
 	}
+}
+
+/* "reset by itself": no more often than it was so. */
+static void count_own_resets(struct mind *m, int k)
+{
+	struct reset_log *l = &vms_of(m->s)->reset_log[k];
+
+	if (cluster_index(m->c) <= vms_of(m->s)->checked || sim_minority_possible(m->s))
+		return;
+	for (size_t i = 0; i < m->actions.count; i++) {
+		const struct action *a = &m->actions.items[i];
+		const struct journal_line *j =
+		    a->kind == ACTION_JOURNAL ? cluster_journal(m->c, a->op) : NULL;
+
+		l->told += j && strcmp(j->to, "reset by itself") == 0;
+	}
+	if (l->told > l->own)
+		sim_fail(m->s, "%s was reset by its own watchdog %llu times, and %llu were told",
+			 vms_of(m->s)->name[k], (unsigned long long)l->own,
+			 (unsigned long long)l->told);
 }
 
 /* What an entry says of a guest. */
@@ -227,13 +297,20 @@ void vms_guest_told(struct mind *m, const Hv__Event *ev)
 
 	if (k >= 0)
 		m->guest_waits[k] = !ev->guest_health->guest->storage_back;
+	if (k >= 0)
+		count_own_resets(m, k);
 }
 
 /* Nodes that catch up tell old stories. */
-static void note_reset(struct sim *s, struct reset_log *l, hv_op_id op, const struct vm *vm)
+static void note_reset(struct mind *m, struct reset_log *l, hv_op_id op, const struct vm *vm)
 {
+	struct sim *s = m->s;
+
 	if (op <= l->op)
 		return;
+	if (l->n_begun == ARRAY_SIZE(l->begun))
+		memmove(l->begun, l->begun + 1, --l->n_begun * sizeof(l->begun[0]));
+	l->begun[l->n_begun++] = cluster_now_us(m->c);
 	l->op = op;
 	l->begun_us = s->now_us;
 	l->limit = vm->guest.reset_limit;
@@ -249,7 +326,7 @@ void vms_guest_check_begun(struct mind *m, uint64_t index, const struct operatio
 	if (!vm || k < 0)
 		return;
 	if (op->kind == OP_VM_RESET && op_reset_if(op) != RESET_ASKED)
-		note_reset(m->s, &vms_of(m->s)->reset_log[k], op->id, vm);
+		note_reset(m, &vms_of(m->s)->reset_log[k], op->id, vm);
 	if (op->kind == OP_VM_RESUME && vm->reason.code == REASON_GUEST_STORAGE_BACK &&
 	    m->guest_waits[k] && vms_of(m->s)->guests)
 		why = "is resumed before its storage was seen to work";
@@ -290,6 +367,8 @@ static bool is_known(struct sim *s, const struct host *h, const struct vm *vm, i
 					: g->heard ? HV__GUEST_HEARTBEAT__HEARTBEAT_LOST
 						   : HV__GUEST_HEARTBEAT__HEARTBEAT_NEVER;
 
+	if (vm->guest.own_resets != g->own_resets)
+		return false;
 	if (!vm->guest.heartbeat_s || vm->state != VM_RUNNING)
 		return true;
 	return !boots && g->beat == in_the_end && vm->guest.heartbeat == g->beat;

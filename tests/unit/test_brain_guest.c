@@ -541,3 +541,57 @@ Test(guest, the_other_node_may_be_gone_when_its_pause_is_over)
 	assert_vm(w, "web1", VM_STARTING, 1);
 	world_free(w);
 }
+
+/* ---- resets that the guest's own devices do */
+
+/* host1 has seen so many, since it runs there. */
+static void own(struct world *w, uint32_t resets)
+{
+	Hv__GuestSeen g = HV__GUEST_SEEN__INIT;
+
+	g.own_resets = resets;
+	g.heartbeat = BEAT_NEVER;
+	seen(w, 1, "web1", g);
+}
+
+static unsigned own_resets_told(struct world *w)
+{
+	unsigned count = 0;
+
+	for (uint64_t id = cluster_journal_first(w->c); id < cluster_journal_next(w->c); id++)
+		count += strcmp(cluster_journal(w->c, id)->to, "reset by itself") == 0;
+	return count;
+}
+
+Test(guest, a_reset_by_its_own_device_is_told_once)
+{
+	struct world *w = opted_in();
+
+	own(w, 1);
+	cr_assert_eq(own_resets_told(w), 1);
+	vm_pause(w, "web1");
+	all_succeed(w);
+	vm_resume(w, "web1");
+	all_succeed(w);
+	own(w, 1);
+	cr_assert_eq(own_resets_told(w), 1, "that was told before it was paused");
+	own(w, 2);
+	cr_assert_eq(own_resets_told(w), 2);
+	beat(w, BEAT_OK, false);
+	cr_assert_eq(vm(w, "web1")->guest.own_resets, 0, "a new hypervisord counts anew");
+	world_free(w);
+}
+
+Test(guest, what_its_own_devices_do_takes_nothing_from_its_limit)
+{
+	struct world *w = opted_in();
+
+	for (uint32_t i = 1; i <= 5; i++)
+		own(w, i);
+	cr_assert_eq(vm(w, "web1")->guest.n_resets, 0);
+	tick(w, 200000);
+	beat(w, BEAT_OK, false);
+	beat(w, BEAT_LOST, true);
+	cr_assert(resetting(w));
+	world_free(w);
+}
