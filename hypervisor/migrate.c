@@ -5,6 +5,7 @@
 #include "hypervisor/lifecycle.h"
 #include "hypervisor/pool.h"
 #include "hypervisor/reach.h"
+#include "hypervisor/stuck.h"
 #include "pki/pki.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ struct call {
 /* What a job remembers between its steps. */
 struct migration {
 	struct call *call;
+	struct stuck_watch *watch;
 	enum hv_rc why;	     /* the end that was asked for: HV_OK none yet */
 	uint64_t aborted_us; /* when libvirt was last asked to abort */
 	char error[HV_TEXT_MAX];
@@ -185,6 +187,7 @@ void migrate_release(struct job *j)
 	if (!m)
 		return;
 	call_put(m->call);
+	stuck_end(m->watch);
 	free(m);
 	j->state = NULL;
 }
@@ -279,6 +282,8 @@ static enum job_step again(struct job *j, struct migration *m)
 
 static enum job_step failed(struct job *j, const struct migration *m)
 {
+	char stuck[STUCK_TEXT];
+
 	switch ((int)m->why) {
 	case HV_TIMEOUT:
 		return job_finish(j, HV_TIMEOUT,
@@ -287,7 +292,8 @@ static enum job_step failed(struct job *j, const struct migration *m)
 	case HV_SUPERSEDED:
 		return lifecycle_cancelled(j);
 	}
-	return job_finish(j, HV_HYPERVISOR, "%s",
+	stuck_say(m->watch, stuck, sizeof(stuck));
+	return job_finish(j, HV_HYPERVISOR, "%s%s", stuck,
 			  m->error[0] ? m->error : "the migration that was under way failed");
 }
 
@@ -453,8 +459,10 @@ enum job_step migrate_step(struct job *j, struct conn *c)
 	enum job_step step = JOB_DONE;
 	struct sight s;
 
-	if (!j->state)
-		j->state = hv_xcalloc(1, sizeof(*m));
+	if (!j->state) {
+		j->state = m = hv_xcalloc(1, sizeof(*m));
+		m->watch = stuck_begin(j->uuid);
+	}
 	m = j->state;
 	if (m->call && atomic_load(&m->call->ended))
 		call_ended(j, m);

@@ -18,7 +18,8 @@
  * here, is repeated for MIGRATE_RETRY_MS, if the target takes connections (reach.h): a restart
  * takes less. When the source's libvirtd dies after all has been sent, it leaves the VM paused
  * here, and perhaps a paused copy there: that is a failure, and the cluster resumes it here. A
- * guest that dirties its memory too fast is slowed down (auto-converge). At the deadline the
+ * guest that dirties its memory too fast is slowed down (auto-converge). A QEMU that the target's
+ * silence has brought to a standstill is freed (stuck.h). At the deadline the
  * migration is aborted, and MIGRATE_SETTLE_MS are given for the domain to become definite again.
  */
 #ifndef HV_HYPERVISOR_MIGRATE_H

@@ -6,6 +6,7 @@ arrived is told to run) pass in well under a second. They are held from outside,
     phase     held by                                         what is seen then, and asserted
     Begin     a hook of the target's libvirtd (migrate)       the source has begun; no QEMU at the target
     Prepare   a hook of the target's libvirtd (started)       the target's QEMU is there, no data has come
+    Greet     the answers of the target's QEMU are lost       the source's QEMU has its connection, greets (TLS) and stands still
     Perform   migrate-setspeed                                some data has gone, some has not; both QEMUs are there
     Finish    the target's libvirtd is stopped when the       the source is paused for the migration, all data has gone,
               source's QEMU pauses                            nobody has said that it arrived
@@ -14,7 +15,8 @@ arrived is told to run) pass in well under a second. They are held from outside,
     Resume    the target's hypervisord is stopped             the source has confirmed, the cluster has given the VM to the
                                                               target, whose copy is paused
 
-Hold.until_there() returns when the phase is there and raises Missed when it is missed; let_go() ends it.
+Hold.until_there() returns when the phase is there and raises Missed when it is missed; let_go() ends it. Greet is a part
+of Perform and not in PHASES: nobody can be held there for long, since hypervisord ends it (stuck.h).
 """
 
 import os
@@ -129,6 +131,9 @@ class Hold:
             side, call = HOOKS[phase]
             self._hook = self._hold_file(source if side == "source" else target, call)
         self._lossy = None
+        if phase == "Greet":
+            lose(lab, target, "tcp sport 49152-49215 meta length > 100")
+            self._lossy = target
         if phase in ("Finish", "Answer"):
             self._watch_events()
 
@@ -187,6 +192,9 @@ class Hold:
             wait_until(lambda: self._copied()[0] > 4, timeout, "data on its way", step=0.05)
             done, left = self._copied()
             must(done > 4 and left > 4 and source() and target(), f"{done} MiB done, {left} left")
+        elif self.phase == "Greet":
+            wait_until(self._greets, timeout, "the source's QEMU greets", step=0.05)
+            must(source() and target(), "both QEMUs are not there")
         elif self.phase in ("Finish", "Answer"):
             must(self._paused.wait(timeout), "the source's QEMU did not pause")
             wait_until(lambda: (self._state(self.source) or "").startswith("paused"), 2, "the source is paused")
@@ -202,6 +210,14 @@ class Hold:
             wait_until(lambda: self._given(), timeout, "the cluster gives it to the target", step=0.02)
             must(not source() and target(), "the source's QEMU is there, or the target's is not")
             must((self._state(self.target) or "").startswith("paused"), "the target's copy is not paused")
+
+    def _greets(self):
+        """Does the main thread of the source's QEMU wait in recvmsg, for one of the ports that migrations use?"""
+        for pid in qemus(self.lab, self.source, self.guest):
+            rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+            if any(49152 <= int(row[2].split(":")[1], 16) <= 49215 and row[3] == "01" for row in rows):
+                return Path(f"/proc/{pid}/syscall").read_text(encoding="ascii").startswith("47 ")
+        return False
 
     def _lose_the_answer(self, timeout):
         lose(self.lab, self.target, "tcp sport 16514")

@@ -7,6 +7,9 @@ import pytest
 
 from labkit import wait_until
 
+from .oracle import downtimes
+from .phases import Hold
+
 
 def begin(drill, *words):
     """A command that is still at work while the drill goes on."""
@@ -43,6 +46,24 @@ def test_the_coordinator_is_lost_during_a_drain(drill):
     drill.cut("host1")
     drill.cluster.host = "host3"
     drill.speak(vms, elsewhere_than=["host1", "host2"])
+
+
+@pytest.mark.telling
+def test_the_target_is_lost_when_qemu_greets_it(drill):
+    """power cut of the target while the source's QEMU waits for its TLS answer; then the source is drained"""
+    [vm] = drill.guests(1, on="host2", linux=0)
+    drill.cluster.host = "host3"
+    hold = Hold(drill.lab, vm, "host2", "host1", "Greet")
+    drill.cluster.run("vm", "migrate", vm, "--to", "host1")
+    hold.until_there()
+    drill.cut("host1")
+    hold.let_go()
+    drill.cluster.run("node", "drain", "host2", "--wait", timeout=120)
+    drill.speak([vm], elsewhere_than=["host1", "host2"])
+    drill.untouched([vm])
+    silence = downtimes(drill.record(), drill.began)[vm]
+    drill.note(f"{vm} was silent for {silence:.1f} s in the handshake")
+    assert silence < 15
 
 
 def test_a_drained_host_stays_empty_when_another_is_lost(drill):
