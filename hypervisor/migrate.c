@@ -461,7 +461,7 @@ enum job_step migrate_step(struct job *j, struct conn *c)
 
 	if (!j->state) {
 		j->state = m = hv_xcalloc(1, sizeof(*m));
-		m->watch = stuck_begin(j->uuid);
+		m->watch = stuck_begin(j->uuid, j->target_uri, &j->cancel);
 	}
 	m = j->state;
 	if (m->call && atomic_load(&m->call->ended))

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hypervisor/stuck.h"
 
+#include "hypervisor/job.h"
 #include "hypervisor/pool.h"
 #include "hypervisor/qemu_proc.h"
+#include "hypervisor/reach.h"
+#include "hypervisor/sever.h"
 #include "proto/ids.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,14 +21,27 @@
 #include <unistd.h>
 
 enum { FINE, FREED, STUCK };
+enum { LOOKS = 4 }; /* at least: this process may have stood still, too */
 
 /* One for the thread, one for whoever began it; the last one frees it. */
 struct stuck_watch {
 	atomic_uint users;
-	atomic_bool end;
-	atomic_int result; /* one of these */
+	pthread_mutex_t lock;
+	const atomic_bool *cancel; /* under the lock; NULL: the end */
+	atomic_int result;	   /* one of these */
 	atomic_int err;
 	char uuid[HV_UUID_LEN + 1];
+	char *host, port[REACH_PORT_LEN];
+};
+
+/* What the thread remembers between its looks. */
+struct memory {
+	pid_t pid; /* of QEMU; not positive: there is none */
+	struct stuck_look look;
+	unsigned same; /* how often it was seen, and since when */
+	uint64_t since_us;
+	unsigned cancelled;
+	bool reached;
 };
 
 /* ---- one look */
@@ -121,8 +138,23 @@ bool stuck_free(pid_t pid, const struct stuck_look *look)
 
 static void put(struct stuck_watch *w)
 {
-	if (w && atomic_fetch_sub(&w->users, 1) == 1)
-		free(w);
+	if (!w || atomic_fetch_sub(&w->users, 1) > 1)
+		return;
+	pthread_mutex_destroy(&w->lock);
+	free(w->host);
+	free(w);
+}
+
+/* False: the end. */
+static bool ask(struct stuck_watch *w, bool *ret_cancel)
+{
+	bool on;
+
+	pthread_mutex_lock(&w->lock);
+	on = w->cancel;
+	*ret_cancel = on && atomic_load(w->cancel);
+	pthread_mutex_unlock(&w->lock);
+	return on;
 }
 
 static void free_it(struct stuck_watch *w, pid_t pid, const struct stuck_look *look)
@@ -135,47 +167,87 @@ static void free_it(struct stuck_watch *w, pid_t pid, const struct stuck_look *l
 	}
 }
 
+static void look_at_qemu(struct stuck_watch *w, struct memory *m, bool cancel)
+{
+	uint64_t patience_us = (cancel ? STUCK_ABORT_MS : STUCK_MS) * HV_US_PER_MS;
+	struct stuck_look now;
+
+	if (m->pid <= 0)
+		return;
+	if (!stuck_look(m->pid, &now)) {
+		m->same = 0;
+		return;
+	}
+	if (m->same++ == 0 || memcmp(&now, &m->look, sizeof(now)) != 0) {
+		m->same = 1;
+		m->since_us = job_now_us();
+	}
+	m->look = now;
+	if (m->same < LOOKS || job_now_us() - m->since_us < patience_us)
+		return;
+	free_it(w, m->pid, &now);
+	m->same = 0;
+}
+
+/* One that takes connections is left to libvirt. */
+static void look_at_target(struct stuck_watch *w, struct memory *m)
+{
+	static const char *const programs[] = {"libvirtd", "virtqemud"};
+
+	if (m->reached || m->cancelled++ < STUCK_ABORT_MS / STUCK_LOOK_MS)
+		return;
+	switch (reach(w->host, w->port)) {
+	case ETIMEDOUT:
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+	case ENETUNREACH:
+		for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+			sever(programs[i], w->host, w->port);
+		break;
+	default:
+		m->reached = true;
+	}
+}
+
 static void *watch(void *data)
 {
 	struct stuck_watch *w = data;
-	struct stuck_look before = {0}, now;
-	pid_t pid = qemu_proc_find(w->uuid);
-	unsigned same = 0;
+	struct memory m = {.pid = qemu_proc_find(w->uuid)};
+	bool cancel;
 
-	while (pid > 0 && !atomic_load(&w->end)) {
-		if (!stuck_look(pid, &now))
-			same = 0;
-		else if (memcmp(&now, &before, sizeof(now)) != 0)
-			same = 1;
-		else
-			same++;
-		before = now;
-		if (same > STUCK_MS / STUCK_LOOK_MS) {
-			free_it(w, pid, &now);
-			same = 0;
-		}
+	while (ask(w, &cancel)) {
+		look_at_qemu(w, &m, cancel);
+		if (cancel && m.same == 0) /* first things first: it blocks */
+			look_at_target(w, &m);
 		poll(NULL, 0, STUCK_LOOK_MS);
 	}
 	put(w);
 	return NULL;
 }
 
-struct stuck_watch *stuck_begin(const char *uuid)
+struct stuck_watch *stuck_begin(const char *uuid, const char *target_uri, const atomic_bool *cancel)
 {
 	struct stuck_watch *w = hv_xcalloc(1, sizeof(*w));
 
 	atomic_store(&w->users, 2);
+	pthread_mutex_init(&w->lock, NULL);
+	w->cancel = cancel;
 	snprintf(w->uuid, sizeof(w->uuid), "%s", uuid);
+	reach_address(target_uri, &w->host, w->port);
 	if (thread_start(watch, w))
 		return w;
-	free(w);
+	atomic_store(&w->users, 1);
+	put(w);
 	return NULL;
 }
 
 void stuck_end(struct stuck_watch *w)
 {
-	if (w)
-		atomic_store(&w->end, true);
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->cancel = NULL;
+	pthread_mutex_unlock(&w->lock);
 	put(w);
 }
 
@@ -185,9 +257,8 @@ void stuck_say(const struct stuck_watch *w, char *text, size_t size)
 
 	if (result == FREED)
 		snprintf(text, size,
-			 "QEMU stood still for %d s because the target did not answer, and its "
-			 "connection was shut down: ",
-			 STUCK_MS / 1000);
+			 "QEMU stood still because the target did not answer, and its connection "
+			 "was shut down: ");
 	else if (result == STUCK)
 		snprintf(text, size,
 			 "QEMU stands still because the target does not answer, and its connection "

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A process that waits for another host, and what frees it. The child stands for QEMU. */
+/* Who waits for another host, and what ends that. A child stands for QEMU, or for libvirtd. */
+#include "hypervisor/sever.h"
 #include "hypervisor/stuck.h"
 
 #include <arpa/inet.h>
@@ -7,7 +8,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +65,18 @@ static struct stuck_look wait_until_it_waits(pid_t pid)
 	abort();
 }
 
+/* A container may forbid it. */
+static void needs_descriptors_of(pid_t pid)
+{
+	int process = (int)syscall(SYS_pidfd_open, pid, 0);
+	int fd = (int)syscall(SYS_pidfd_getfd, process, 2, 0);
+
+	close(process);
+	if (fd < 0)
+		cr_skip_test("pidfd_getfd is not there: %s", strerror(errno));
+	close(fd);
+}
+
 static void end(pid_t pid)
 {
 	kill(pid, SIGKILL);
@@ -75,6 +91,7 @@ Test(stuck, who_waits_for_another_host_is_freed)
 
 	tcp_pair(fds);
 	pid = child(fds[0]);
+	needs_descriptors_of(pid);
 	first = wait_until_it_waits(pid);
 	poll(NULL, 0, 50);
 	cr_assert(stuck_look(pid, &second));
@@ -96,6 +113,7 @@ Test(stuck, who_got_something_meanwhile_is_left_alone)
 	if (pid == 0)
 		while (receive(fds[0]) > 0)
 			;
+	needs_descriptors_of(pid);
 	look = wait_until_it_waits(pid);
 	cr_assert_eq(write(fds[1], "x", 1), 1);
 	poll(NULL, 0, 200);
@@ -112,6 +130,7 @@ Test(stuck, who_waits_for_something_else_is_left_alone)
 
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	pid = child(fds[0]);
+	needs_descriptors_of(pid);
 	look = wait_until_it_waits(pid);
 	cr_assert_not(stuck_free(pid, &look));
 	cr_assert_eq(errno, ENOTSOCK);
@@ -133,4 +152,55 @@ Test(stuck, one_that_is_not_there)
 	cr_assert_not(stuck_look(0x3fffffff, &look));
 	cr_assert_not(stuck_free(0x3fffffff, &look));
 	stuck_end(NULL);
+}
+
+Test(sever, a_row_of_the_kernel)
+{
+	static const uint8_t six[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+	struct tcp_row row;
+
+	cr_assert(
+	    tcp_row_parse("   3: 0200000A:9A5C 0100000A:4082 02 00000001:00000000 01:00000064 "
+			  "00000002     0        0 4711 2 0000000042330000 400 0 0 1 7",
+			  &row));
+	cr_assert_eq(row.family, AF_INET);
+	cr_assert_eq(row.port, 16514);
+	cr_assert_eq(row.state, 2);
+	cr_assert_eq(row.inode, 4711);
+	cr_assert_eq(memcmp(row.to, "\x0a\0\0\x01", 4), 0);
+	cr_assert(tcp_row_parse("   0: 00000000000000000000000000000000:0016 "
+				"B80D0120000000000000000001000000:4082 01 00000000:00000000 "
+				"00:00000000 00000000     0        0 12 1 0000000042330000",
+				&row));
+	cr_assert_eq(row.family, AF_INET6);
+	cr_assert_eq(memcmp(row.to, six, 16), 0);
+	cr_assert_not(tcp_row_parse("  sl  local_address rem_address   st tx_queue", &row));
+	cr_assert_not(tcp_row_parse("", &row));
+}
+
+Test(sever, only_of_that_program_and_only_with_that_port)
+{
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+	int fds[2], status;
+	char port[8];
+	pid_t pid;
+
+	tcp_pair(fds);
+	cr_assert_eq(getpeername(fds[0], (struct sockaddr *)&a, &len), 0);
+	snprintf(port, sizeof(port), "%u", ntohs(a.sin_port));
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_NAME, "hv-severed");
+		_exit((int)receive(fds[0]) & 0xff);
+	}
+	needs_descriptors_of(pid);
+	wait_until_it_waits(pid);
+	cr_assert_eq(sever("hv-other", "127.0.0.1", port), 0);
+	cr_assert_eq(sever("hv-severed", "127.0.0.1", "1"), 0);
+	cr_assert_eq(sever("hv-severed", "127.0.0.2", port), 0);
+	cr_assert_eq(waitpid(pid, &status, WNOHANG), 0, "it waits");
+	cr_assert_eq(sever("hv-severed", "127.0.0.1", port), 1);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(status, 0, "the connection has ended for it");
 }
