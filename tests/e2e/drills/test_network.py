@@ -49,13 +49,25 @@ def test_the_management_network_of_a_host_is_cut(drill):
     drill.untouched(wanted)
 
 
-def test_a_link_flaps_below_the_token_time(drill):
-    """a host's cable is pulled for 0.5 s every 1.5 s, twenty times: nobody is fenced, no VM notices"""
+def lose(lab, host, silent, between, times):
+    """Everything to and from a host is lost, so often, for so many seconds each. How long it was at most."""
+    port, others = host.replace("host", "c"), [h.replace("host", "c") for h in lab.hosts if h != host]
+    pairs = ", ".join(f"{a} . {b}" for other in others for a, b in ((port, other), (other, port)))
+    script = f"""for i in $(seq {times}); do
+        a=$(date +%s%N); nft add element bridge lab drops '{{ {pairs} }}'; sleep {silent}
+        nft flush set bridge lab drops; b=$(date +%s%N); echo $((b - a)); sleep {between}; done"""
+    words = ["nsenter", f"--net=/run/netns/hvlab-{lab.name}-sw", "bash", "-c", script]
+    out = subprocess.run(words, text=True, capture_output=True, check=True).stdout
+    return max(int(line) for line in out.split()) / 1e9
+
+
+def test_a_link_is_silent_below_the_token_time(drill):
+    """all that a host sends and is sent is lost for 0.3 s every 1.5 s, twenty times: nobody is fenced, no VM notices"""
     wanted = drill.guests(3, linux=0)
-    longest = flap(drill.lab, "host3", 0.5, 1.0, 20)
-    if longest > 0.7:       # the token time is 1 s, and what was lost is sent again after 0.24 s
+    longest = lose(drill.lab, "host3", 0.3, 1.2, 20)
+    if longest > 0.45:      # corosync's transport calls a link dead after half a token of 1 s, and is slow to trust it again
         drill.may_fence("host3")
-        pytest.skip(f"this machine is too slow: a cable was out for {longest:.1f} s, not for 0.5")
+        pytest.skip(f"this machine is too slow: a link was silent for {longest:.1f} s, not for 0.3")
     wait_one(drill.cluster, 30)
     drill.speak(wanted)
     drill.untouched(wanted)
@@ -95,19 +107,6 @@ def test_the_switch_is_restarted(drill):
     began = time.monotonic()
     wait_one(drill.cluster, 60)
     drill.note(f"the switch is restarted: one cluster {time.monotonic() - began:.1f} s after its ports came up")
-    drill.untouched(wanted)
-
-
-def test_a_switch_restarts(drill):
-    """all cables are dead for 12 s, then they come back: nobody is fenced, no VM notices"""
-    wanted = drill.guests(3, linux=0)
-    for host in drill.lab.hosts:
-        drill.lab.run("cut", host)
-    time.sleep(12)
-    for host in drill.lab.hosts:
-        drill.lab.run("join", host)
-    wait_one(drill.cluster, 60)
-    drill.speak(wanted)
     drill.untouched(wanted)
 
 
