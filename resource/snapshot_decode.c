@@ -284,7 +284,8 @@ static bool get_op(struct cluster *c, const Hv__SnapOp *m, const char **ret_why)
 	struct operation *op = hv_xcalloc(1, sizeof(*op));
 
 	op->id = m->id;
-	if (!m->id || m->state > OP_FAILED || !op_complete(m) || !set_add(&c->ops, op)) {
+	if (!m->id || m->id / 4096 > c->index || m->state > OP_FAILED || !op_complete(m) ||
+	    !set_add(&c->ops, op)) {
 		free(op);
 		*ret_why =
 		    "snapshot: an operation twice, without id, incomplete or of unknown kind";
