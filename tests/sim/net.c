@@ -223,12 +223,15 @@ void net_corosync(struct sim *s, struct host *h, bool down)
 
 /*
  * The token that waited in its socket: it orders what its process has said meanwhile, and delivers
- * it, to nobody else any more. That token is one.
+ * it, to nobody else any more; after what was ordered before it came, which waits there, too. That
+ * token is one.
  */
 static void handle_stale_token(struct sim *s, struct host *h, uint64_t ring)
 {
 	size_t left = h->outgoing.n - h->outgoing_pos;
 
+	if (net_alive(h) && h->ring && h->ring->seq == ring && h->ring->stalled)
+		net_deliver_upto(s, h, h->ring->ordered.n);
 	while (left-- && net_alive(h) && h->ring && h->ring->seq == ring && h->ring->stalled &&
 	       h->outgoing_pos < h->outgoing.n) {
 		struct item it = h->outgoing.items[h->outgoing_pos];

@@ -274,7 +274,7 @@ static void starts(struct mind *m, uint64_t index, const struct operation *op)
 	really = news ? vms_of(m->s)->crashes[w->ended_on - 1][k] : UINT32_MAX;
 	if (w->to_leave && op->node == w->ended_on && another(m, vm, op->node))
 		fails(m, index, vm, "keeps crashing, and is started there again", op->node);
-	if (w->to_leave && op->node == w->ended_on)
+	if (op->node == w->ended_on && w->surely > vm->restart_limit)
 		w->surely = 0; /* nobody else could take it: it has its tries there again */
 	if (op->node != w->ended_on && w->may_stay && left && could_hold(m, left, vm)) {
 		if (w->perhaps <= vm->restart_limit || really <= vm->restart_limit)
