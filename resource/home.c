@@ -36,10 +36,17 @@ static void go_home(struct cluster *c, struct vm *vm)
 		vm_move_to(c, vm, vm->home, 0, why);
 }
 
+/* More of those that follow it could not be with it there: its start would be placed here again. */
+static bool is_lonelier(const struct cluster *c, const struct vm *vm)
+{
+	return vm->node &&
+	       placement_lonely(c, vm, vm->home) > placement_lonely(c, vm, vm->node);
+}
+
 static void look_at(struct cluster *c, struct vm *vm)
 {
 	const struct node *home = node_get(c, vm->home);
-	bool worse = home && rules_node_worse(c, vm, vm->home, vm->node);
+	bool worse = home && (rules_node_worse(c, vm, vm->home, vm->node) || is_lonelier(c, vm));
 	bool arrived = vm->node == vm->home && is_up(vm) && node_takes_vms(home);
 
 	if (!home || arrived || (worse && is_up(vm)) || !c->tuning.maintenance_return)

@@ -440,6 +440,27 @@ Test(brain_away, recovery_keeps_the_home)
 	world_free(w);
 }
 
+/* It would be stopped, placed where its follower can be with it, and called home again, for ever. */
+Test(brain_away, home_is_not_where_its_follower_cannot_be)
+{
+	struct world *w = world_new(2);
+
+	running_vm(w, "db", 2);
+	running_vm(w, "app", 2);
+	vm_set(w, "db", "live_migration", "off");
+	node_drain(w, "host2");
+	all_succeed(w);
+	assert_vm(w, "db", VM_RUNNING, 1);
+	cr_assert_eq(vm(w, "db")->home, 2);
+	rule_add(w, "f", HV__RULE_KIND__RULE_FOLLOW, "app db", "", true);
+	rule_add(w, "b", HV__RULE_KIND__RULE_BAN, "app", "host2", true);
+	node_resume(w, "host2");
+	assert_vm(w, "db", VM_RUNNING, 1);
+	cr_assert_eq(vm(w, "db")->home, 0);
+	assert_vm(w, "app", VM_RUNNING, 1);
+	world_free(w);
+}
+
 Test(brain_away, without_maintenance_return_it_stays)
 {
 	struct world *w = world_new(3);
