@@ -50,8 +50,7 @@ static void due_epoch(const struct replog *log, struct due *d)
 	/* An epoch that has just begun has never sent one: what is late is due at the next tick. */
 	due_at(d, heartbeat_us > d->ticked_us ? heartbeat_us : d->ticked_us + 1);
 	if (log->n_writes)
-		due_at(d, log->writes[log->writes_head].since_us +
-			      patience / (log->stalled ? 8 : 2) + 1);
+		due_at(d, rl_stalls_us(log) + 1);
 	if (!log->ep.begun)
 		due_at(d, log->ep.since_us + patience + 1);
 	if (log->taking.on) {

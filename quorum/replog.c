@@ -52,17 +52,21 @@ struct peer *rl_peer(struct replog *log, hv_node_id id)
 	return &log->peers[log->n_peers++];
 }
 
+uint64_t rl_stalls_us(const struct replog *log)
+{
+	return log->writes[log->writes_head].since_us +
+	       log->cfg.ack_timeout_us / (log->stalled ? 8 : 2);
+}
+
 /*
  * Our disk has failed, or has had a write for so long that the others would soon leave us out for
  * it. Well again when all is written, or what is not is young.
  */
 bool rl_stalled(const struct replog *log)
 {
-	uint64_t patience = log->cfg.ack_timeout_us / (log->stalled ? 8 : 2);
-
 	if (log->disk_failed || MUTANT(stuck_disk_never_left_out))
 		return log->disk_failed;
-	return log->n_writes && log->now_us - log->writes[log->writes_head].since_us > patience;
+	return log->n_writes && log->now_us > rl_stalls_us(log);
 }
 
 uint64_t rl_write(struct replog *log, struct rl_write *w, uint64_t first, uint64_t last)

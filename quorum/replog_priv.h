@@ -197,6 +197,8 @@ bool rl_quorate(const struct replog *log); /* votequorum's answer for this view'
 uint64_t rl_write(struct replog *log, struct rl_write *w, uint64_t first, uint64_t last);
 bool rl_is_active(const struct replog *log); /* begun and holding the epoch's log */
 bool rl_stalled(const struct replog *log);   /* our disk does not take the log now */
+/* With writes under way: after this time it does not. */
+uint64_t rl_stalls_us(const struct replog *log);
 
 /* proposals.c */
 void proposals_flush(struct replog *log);
