@@ -39,8 +39,7 @@ static void go_home(struct cluster *c, struct vm *vm)
 /* More of those that follow it could not be with it there: its start would be placed here again. */
 static bool is_lonelier(const struct cluster *c, const struct vm *vm)
 {
-	return vm->node &&
-	       placement_lonely(c, vm, vm->home) > placement_lonely(c, vm, vm->node);
+	return vm->node && placement_lonely(c, vm, vm->home) > placement_lonely(c, vm, vm->node);
 }
 
 static void look_at(struct cluster *c, struct vm *vm)

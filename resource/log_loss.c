@@ -5,8 +5,6 @@
 #include "resource/arm.h"
 #include "resource/journal.h"
 #include "resource/moves.h"
-#include "resource/placement.h"
-#include "resource/vm_machine.h"
 
 static const char *word(bool lost)
 {
@@ -40,17 +38,6 @@ uint64_t log_loss_deadline_us(const struct cluster *c, const struct node *n)
 	return n->log_lost_us && c->now_us < at_us ? at_us : 0;
 }
 
-static void leave(struct cluster *c, const struct node *n, struct vm *vm)
-{
-	hv_node_id target = 0;
-
-	if (!vm->live_migration || !moves_free(c, vm) ||
-	    n->migrations_running >= c->tuning.migrate_parallel)
-		return;
-	if (placement_pick(c, vm, true, &target) == FIT_OK)
-		vm_move_to(c, vm, target, 0, WHY(LOG_LOST, .subject = n->name));
-}
-
 void log_loss_settle(struct cluster *c)
 {
 	if (!is_armed(c) || MUTANT(logless_never_left))
@@ -66,6 +53,6 @@ void log_loss_settle(struct cluster *c)
 			continue;
 		vms = hv_xmemdup(n->by_rank.items, count * sizeof(*vms));
 		for (size_t k = 0; k < count; k++)
-			leave(c, n, vms[k]);
+			moves_leave(c, vms[k], WHY(LOG_LOST, .subject = n->name));
 	}
 }

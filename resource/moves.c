@@ -18,6 +18,17 @@ bool moves_free(struct cluster *c, const struct vm *vm)
 	       vm->reason.code != REASON_UNKNOWN;
 }
 
+void moves_leave(struct cluster *c, struct vm *vm, struct why why)
+{
+	hv_node_id target = 0;
+
+	if (!vm->live_migration || !moves_free(c, vm) ||
+	    node_get(c, vm->node)->migrations_running >= c->tuning.migrate_parallel)
+		return;
+	if (placement_pick(c, vm, true, &target) == FIT_OK)
+		vm_move_to(c, vm, target, 0, why);
+}
+
 /* A drain moves what is on its node by itself. */
 static bool may_move(struct cluster *c, const struct vm *vm)
 {

@@ -187,16 +187,12 @@ static bool fence_for(struct cluster *c, struct node *n, const struct vm *vm)
 	return true;
 }
 
-static void leave(struct cluster *c, struct node *n, struct vm *vm)
+static void leave(struct cluster *c, const struct node *n, struct vm *vm)
 {
 	const struct storage_fault *fault = storage_fault_of(vm, n);
-	hv_node_id target = 0;
 
-	if (!fault || hangs(vm, n, false) || vm->state != VM_RUNNING || !vm->live_migration ||
-	    !moves_free(c, vm) || n->migrations_running >= c->tuning.migrate_parallel)
-		return;
-	if (placement_pick(c, vm, true, &target) == FIT_OK)
-		vm_move_to(c, vm, target, 0, WHY(STORAGE_LEFT, .subject = fault->path));
+	if (fault && !hangs(vm, n, false) && vm->state == VM_RUNNING)
+		moves_leave(c, vm, WHY(STORAGE_LEFT, .subject = fault->path));
 }
 
 static void fence_one(struct cluster *c, struct node *n)
