@@ -110,6 +110,21 @@ def test_the_switch_is_restarted(drill):
     drill.untouched(wanted)
 
 
+def test_the_ports_of_a_restarted_switch_come_up_one_by_one(drill):
+    """all cables are dead for 12 s, then they come back 2 s apart: who is last may be fenced for it, all are one cluster again"""
+    drill.set(after_fence="on")
+    wanted = drill.guests(3, linux=0)
+    drill.may_fence("host3")        # not wished for: doc/limits.md
+    for host in drill.lab.hosts:
+        drill.lab.run("cut", host)
+    time.sleep(12)
+    for host in drill.lab.hosts:
+        drill.lab.run("join", host)
+        time.sleep(2)
+    drill.speak(wanted)
+    wait_one(drill.cluster, 90)
+
+
 def test_work_on_the_network(drill):
     """disarm, a host with two VMs is cut off for 15 s, its cable comes back, arm: nobody is fenced, no VM notices"""
     wanted = drill.guests(2, on="host3", linux=0)
