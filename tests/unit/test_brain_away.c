@@ -440,7 +440,8 @@ Test(brain_away, recovery_keeps_the_home)
 	world_free(w);
 }
 
-/* It would be stopped, placed where its follower can be with it, and called home again, for ever. */
+/* It would be stopped, placed where its follower can be with it, and called home again, for ever.
+ */
 Test(brain_away, home_is_not_where_its_follower_cannot_be)
 {
 	struct world *w = world_new(2);
